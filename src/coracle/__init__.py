@@ -1,0 +1,1 @@
+"""Coracle: a whole cloud you can carry."""

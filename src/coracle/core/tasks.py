@@ -1,0 +1,61 @@
+"""Parts that start in order and end in reverse; blocking calls off the loop.
+
+A Part says `up()` once others may rely on it, then runs until it is cancelled (Trio's `task_status.started`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+_threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="offload")
+
+
+class Part(Protocol):
+    async def run(self, up: Callable[[], None]) -> None:
+        """Work until cancelled; call `up` once when others may rely on this part.  Returning early is a failure."""
+        ...
+
+
+class PartEnded(RuntimeError):
+    """A part returned although it should run until it is cancelled."""
+
+
+async def offload(call: Callable[..., T], *arguments: object) -> T:
+    """Run a blocking call in a thread.  Cancelling abandons the wait, not the call."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, call, *arguments)
+
+
+@contextlib.asynccontextmanager
+async def running(part: Part) -> AsyncIterator[None]:
+    """Run `part` beside the body, from the moment it is up until the body ends.
+
+    A part that fails, before or after it is up, ends the body and raises from here.
+    """
+    started = asyncio.Event()
+
+    async def main() -> None:
+        await part.run(started.set)
+        raise PartEnded(f"{type(part).__name__} ended")
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(main(), name=type(part).__name__)
+        await started.wait()
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def run_parts(parts: Sequence[Part], up: Callable[[], None]) -> None:
+    """Start the parts one after another, say `up`, run until cancelled, end them in reverse order."""
+    async with contextlib.AsyncExitStack() as stack:
+        for part in parts:
+            await stack.enter_async_context(running(part))
+        up()
+        await asyncio.get_running_loop().create_future()
