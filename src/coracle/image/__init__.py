@@ -1,1 +1,1 @@
-"""."""
+"""Images: names, blobs by digest, snapshots, images from Debian packages, registries and archives."""

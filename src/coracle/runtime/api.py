@@ -1,0 +1,223 @@
+"""What makes and keeps containers: the Runtime Protocol and what it is told.
+
+Terms.  A *container* here is one process tree in its own namespaces and cgroup, over a root file system that somebody
+else has mounted, in a network namespace that somebody else has made.  The runtime neither knows images nor addresses.
+
+Life.  `create` sets everything up and stops before the first instruction of the program; `start` lets it go; the end is
+told once through `exits()`, with its code, also when it happened while nobody was listening (the monitor outlives us);
+`delete` removes what is left.  `kill`, `exec`, `attach` are for containers that run.
+
+    create --> created -- start --> running -- (ends by itself, or kill) --> stopped -- delete --> gone
+
+Ids are texts of [a-zA-Z0-9_.-], unique in one cloud.
+Source: OCI Runtime Specification 1.0, "Runtime and Lifecycle".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+# The fourteen that Docker leaves a container (docker.md 6.1).
+DEFAULT_CAPABILITIES = (
+    "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A program to run.  `env` as NAME=value; `uid`, `gid`, `groups` numeric (0..2^31-1): names were resolved before.
+
+    `rlimits`: name without RLIMIT_ in lower case -> (soft, hard).  `tty_size`: (columns, rows), with `tty`.
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    umask: int = 0o022
+    tty: bool = False
+    tty_size: tuple[int, int] | None = None
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    no_new_privileges: bool = False
+    rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    oom_score_adj: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A bind mount of a host path (`source`), or a new file system (`type` tmpfs, proc, mqueue, ...)."""
+
+    target: str
+    source: str = ""
+    type: str = "bind"
+    options: tuple[str, ...] = ("rbind", "rprivate")
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device node of the host that the container may use."""
+
+    path: str
+    source: str
+    access: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Limits, by cgroup v1 or v2.  None: not limited.
+
+    Units: bytes; `cpu_quota_us` per `cpu_period_us`; `cpu_shares` as in cgroup v1 (1024 is one share).
+    """
+
+    memory_bytes: int | None = None
+    memory_swap_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    cpu_quota_us: int | None = None
+    cpu_period_us: int = 100_000
+    cpu_shares: int | None = None
+    cpuset_cpus: str = ""
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """All that `create` needs.
+
+    `rootfs_path` is mounted and owned by the caller.  `netns_path`, `ipcns_path`, `utsns_path`, `pidns_path`: "" for a
+    new one, "host" for the host's, else a path to join.  `log_path` "" keeps no log; `log_limit_bytes` rotates.
+    `seccomp` "default", "unconfined" or the path of a profile; `masked_paths`, `read_only_paths` None for the default lists.
+    """
+
+    id: str
+    rootfs_path: str
+    process: Process
+    hostname: str = ""
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
+    resources: Resources = Resources()
+    netns_path: str = ""
+    ipcns_path: str = ""
+    utsns_path: str = ""
+    pidns_path: str = ""
+    read_only_root: bool = False
+    privileged: bool = False
+    seccomp: str = "default"
+    masked_paths: tuple[str, ...] | None = None
+    read_only_paths: tuple[str, ...] | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    log_path: str = ""
+    log_limit_bytes: int | None = None
+    stdin: bool = False
+    shm_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A container has ended.  `code` is 128 + n for signal n; 255 with `known` False where the monitor was lost."""
+
+    id: str
+    code: int
+    at_s: float
+    oom_killed: bool = False
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the runtime knows of a container now.  `pid` 0 unless it is created or running."""
+
+    id: str
+    state: Literal["created", "running", "stopped"]
+    pid: int = 0
+
+
+class Streams(Protocol):
+    """The standard streams of a running program, seen from outside."""
+
+    async def write(self, data: bytes) -> None:
+        """To its standard input; waits while it does not read."""
+        ...
+
+    def close_stdin(self) -> None: ...
+
+    def resize(self, columns: int, rows: int) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[tuple[Literal[1, 2], bytes]]:
+        """What it writes: (1 stdout or 2 stderr, bytes), until all is said.  With a tty everything is 1."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the streams; the program goes on."""
+        ...
+
+
+class Execution(Streams, Protocol):
+    """A program started in a running container by `exec`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int:
+        """Its exit code, 128 + n for signal n."""
+        ...
+
+    def signal(self, number: int) -> None: ...
+
+
+class Runtime(Protocol):
+    """Makes, keeps and ends containers.  Safe to call at once for different ids."""
+
+    async def create(self, bundle: Bundle) -> int:
+        """Set up everything; returns the pid of the waiting first process.
+
+        Raises: Invalid or Malformed (the runtime refuses what it was told, in its words: no such program, a bad path),
+                AlreadyExists (id), Broken.  Nothing is left after a failure.
+        """
+        ...
+
+    async def start(self, id: str) -> None:
+        """Let the program go.  Raises NotFound, Conflict (not created), Invalid (the program cannot be executed)."""
+        ...
+
+    async def kill(self, id: str, signal: int, *, all: bool = False) -> None:
+        """Send a signal to the first process, or to `all`.  One that has ended already is no error."""
+        ...
+
+    async def delete(self, id: str) -> None:
+        """Remove everything of a container, killing what still runs.  Idempotent."""
+        ...
+
+    async def exec(self, id: str, process: Process, *, stdin: bool = False) -> Execution:
+        """Run a program beside the first.  Raises NotFound, Conflict (not running), Invalid (cannot be executed)."""
+        ...
+
+    async def attach(self, id: str) -> Streams:
+        """Join the first process's streams from now on.  Raises NotFound, Conflict (not running)."""
+        ...
+
+    async def states(self) -> Sequence[State]:
+        """Everything there is, for adoption after a restart."""
+        ...
+
+    def exits(self) -> AsyncIterator[Exit]:
+        """Every end, also those since the last time somebody listened; each until `delete`, at least once."""
+        ...
+
+    async def reopen_log(self, id: str) -> None:
+        """Begin a new log file at the same path, after the old one was moved away."""
+        ...
+
+
+class Adjusts(Protocol):
+    """A Runtime that can change limits of, pause and resume a running container."""
+
+    async def update(self, id: str, resources: Resources) -> None: ...
+    async def pause(self, id: str) -> None: ...
+    async def resume(self, id: str) -> None: ...
