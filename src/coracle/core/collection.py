@@ -18,7 +18,7 @@ from typing import Literal
 from coracle.core import claims
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.errors import AlreadyExists, Conflict, Invalid, NotFound, Problem
-from coracle.core.kind import Kind, Reader
+from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.names import generated, meta_problems
 from coracle.core.object import Key, Object
 from coracle.core.selectors import EVERYTHING, Selector
@@ -75,7 +75,7 @@ class Collection:
             raise NotFound(kind=self.kind.type, name=key.name)
         return found
 
-    def list(self, namespace: str | None = None, labels: Selector = EVERYTHING) -> list[Object]:
+    def list(self, namespace: str | None = None, labels: Selector = EVERYTHING) -> Sequence[Object]:
         return [e.object() for e in self._store.entries(self.kind.type, namespace) if labels.accepts(e.labels)]
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Collection:
         how: Deletion = Deletion(),
         *,
         missing_ok: bool = False,
-        dry_run: bool = False,  # noqa: B008
+        dry_run: bool = False,
     ) -> Object | None:
         """Remove, or begin to.  Returns the object as it was last, or as it is while it goes; None: it was missing.
 
@@ -170,7 +170,7 @@ class Collection:
         if self.kind.schema is not None:
             self._refuse(obj, self.kind.schema.check(obj.body))
 
-    def _refuse(self, obj: Object, problems: list[Problem]) -> None:
+    def _refuse(self, obj: Object, problems: Sequence[Problem]) -> None:
         if problems:
             raise Invalid(problems, kind=self.kind.type, name=obj.meta.name or obj.meta.generate_name)
 
@@ -190,9 +190,11 @@ class Collection:
         for guard in self._guards:
             new = guard("create", new, None, self._head)
         new = self.kind.assign(new, None, self._head)
-        rules = meta_problems(new, self.kind.name_rule, self.kind.namespaced)
-        self._refuse(new, rules + self.kind.validate(new))
+        self._refuse(new, self._broken_rules(new))
         return new
+
+    def _broken_rules(self, obj: Object) -> Problems:
+        return meta_problems(obj, self.kind.name_rule, self.kind.namespaced) + self.kind.validate(obj)
 
     async def _replace(self, old: Object, obj: Object, part: str, dry_run: bool) -> Object:
         new = self._kept(old, obj, part)
@@ -204,9 +206,7 @@ class Collection:
         new = self._counted(old, new, part)
         problems = self.kind.validate_change(new, old, part)
         if part != "status":
-            problems = (
-                meta_problems(new, self.kind.name_rule, self.kind.namespaced) + self.kind.validate(new) + problems
-            )
+            problems = self._broken_rules(new) + problems
         self._refuse(new, problems)
         if new == old:
             return old
@@ -231,12 +231,9 @@ class Collection:
             body = {name: value for name, value in new.body.items() if name != "status"}
             return Object(new.kind, new.meta, {**body, **_only_status(old)}, old.api)
         if part == "status":
-            meta = new.meta
-            kept = old.with_meta(
-                labels=meta.labels, annotations=meta.annotations, finalizers=meta.finalizers, extra=meta.extra
-            )
+            kept = {name: getattr(new.meta, name) for name in ("labels", "annotations", "finalizers", "extra")}
             body = {name: value for name, value in old.body.items() if name != "status"}
-            return Object(old.kind, kept.meta, {**body, **_only_status(obj)}, old.api)
+            return Object(old.kind, old.with_meta(**kept).meta, {**body, **_only_status(obj)}, old.api)
         return Object(new.kind, new.meta, new.body, old.api)
 
     def _counted(self, old: Object, new: Object, part: str) -> Object:
@@ -254,11 +251,9 @@ class Collection:
         doomed = old.with_meta(finalizers=finalizers)
         if grace_s <= 0 and not self.kind.held(doomed):
             return await self._remove(old, old.meta.revision, dry_run)
-        at = (
-            rfc3339(self._clock.now_s() + grace_s)
-            if not old.meta.deleting or grace_s != old.meta.grace_s
-            else old.meta.deleting
-        )
+        at = old.meta.deleting
+        if not at or grace_s != old.meta.grace_s:
+            at = rfc3339(self._clock.now_s() + grace_s)
         generation = old.meta.generation + (1 if self.kind.counts_generations and not old.meta.deleting else 0)
         doomed = doomed.with_meta(deleting=at, grace_s=grace_s, generation=generation)
         if doomed == old:

@@ -59,10 +59,8 @@ class NotFound(CloudError):
 class Unsupported(CloudError):
     """This verb, media type or protocol is not spoken here; `status` is the HTTP status to say so with."""
 
-    def __init__(
-        self, message: str, *, status: Literal[405, 406, 415, 501] = 405, kind: str = "", name: str = ""
-    ) -> None:
-        super().__init__(message, kind=kind, name=name)
+    def __init__(self, message: str, *, status: Literal[405, 406, 415, 501] = 405) -> None:
+        super().__init__(message)
         self.status = status
 
 

@@ -1,13 +1,13 @@
 """A cache of one kind, kept current by a watch, with indexes; tells its listeners what changed.
 
-Keeps the store's own entries (bytes), decodes when asked.  `wait_revision` is how a loop makes sure that what it decides
-on includes everything committed so far, its own writes among it.
+Keeps the store's own entries (bytes), decodes when asked.  `wait_revision` is how a loop makes sure that what it
+decides on includes everything committed so far, its own writes among it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from coracle.core.errors import Expired, NotFound
@@ -56,7 +56,7 @@ class Informer:
     def entry(self, key: Key) -> Entry | None:
         return self._entries.get(key)
 
-    def list(self, namespace: str | None = None, labels: Selector = EVERYTHING) -> list[Object]:
+    def list(self, namespace: str | None = None, labels: Selector = EVERYTHING) -> Sequence[Object]:
         return [e.object() for e in self.entries(namespace) if labels.accepts(e.labels)]
 
     def entries(self, namespace: str | None = None) -> Iterable[Entry]:
@@ -64,13 +64,13 @@ class Informer:
             return tuple(self._entries.values())
         return [entry for key, entry in self._entries.items() if key.namespace == namespace]
 
-    def owned_by(self, uid: str) -> list[Object]:
+    def owned_by(self, uid: str) -> Sequence[Object]:
         return [self._entries[key].object() for key in sorted(self._owned.get(uid, ()))]
 
-    def by(self, index: str, text: str) -> list[Object]:
+    def by(self, index: str, text: str) -> Sequence[Object]:
         return [self._entries[key].object() for key in sorted(self._found.get((index, text), ()))]
 
-    def keys_by(self, index: str, text: str) -> list[Key]:
+    def keys_by(self, index: str, text: str) -> Sequence[Key]:
         """As `by`, without decoding."""
         return sorted(self._found.get((index, text), ()))
 

@@ -82,14 +82,14 @@ class Kind:
     """One kind of thing.
 
     default          fills in what the user left out; pure
-    assign           fills in what depends on other objects (addresses, ports); reads, never waits; `old` is None at creation
+    assign           fills in what depends on other objects (addresses, ports); reads, never waits; `old` None: created
     validate         the rules for any state of the object
     validate_change  the rules for a change (new, old, part); `part` is "main", "status" or the subresource's name
-    claims           names that this object holds alone among all objects of the cloud: `node-port/TCP/30080`; see core.claims
+    claims           names that this object holds alone in the whole cloud: `node-port/TCP/30080`; see core.claims
     grace            seconds between the request to delete and the removal, from what was asked (None: the default)
     held             whether something still has to happen before a deleted object may go
     fields           field selectors beyond metadata.name and metadata.namespace: path -> text of the object
-    subresources     of "status", "scale", "log", "exec", "attach", "portforward", "binding", "eviction", "finalize", ...
+    subresources     of "status", "scale", "log", "exec", "attach", "binding", "eviction", "finalize", ...
     name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035" or "path"
     loop             the control loop that makes it true, as "module:Class"
     """

@@ -111,7 +111,8 @@ class Loop:
             delay_s = self.queue.add_failed(key)
             expected = isinstance(error, Conflict) or (isinstance(error, CloudError) and error.retryable)
             level = logging.DEBUG if expected else logging.WARNING
-            log.log(level, "%s %s: %s; again in %.3f s", self._reconciler.name, key, error, delay_s, exc_info=not isinstance(error, CloudError))  # fmt: skip
+            trace = None if isinstance(error, CloudError) else error
+            log.log(level, "%s %s: %s; again in %.3f s", self._reconciler.name, key, error, delay_s, exc_info=trace)
             return
         self.queue.forget(key)
         if again is not None:

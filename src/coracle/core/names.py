@@ -31,8 +31,9 @@ _RULES = {
     ),
     "label-1035": (
         _LABEL_1035, 63,
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-        f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_LABEL_1035}')",
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+        "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation "
+        f"is '{_LABEL_1035}')",
     ),
 }  # fmt: skip
 
@@ -77,9 +78,9 @@ def label_value_faults(value: str) -> list[str]:
     if re.fullmatch(_VALUE, value):
         return []
     return [
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
-        "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation "
-        f"is '{_VALUE}')"
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+        "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+        f"validation is '{_VALUE}')"
     ]
 
 
@@ -108,7 +109,9 @@ def meta_problems(obj: Object, rule: str, namespaced: bool) -> list[Problem]:
     if sum(len(key) + len(value) for key, value in meta.annotations.items()) > TOTAL_ANNOTATIONS_BYTES:
         problems.append(too_long("metadata.annotations", TOTAL_ANNOTATIONS_BYTES))
     if len([owner for owner in meta.owners if owner.controller]) > 1:
-        problems.append(invalid("metadata.ownerReferences", [o.to_json() for o in meta.owners], "Only one reference can have Controller set to true"))  # fmt: skip
+        shown = [owner.to_json() for owner in meta.owners]
+        said = "Only one reference can have Controller set to true"
+        problems.append(invalid("metadata.ownerReferences", shown, said))
     return problems
 
 

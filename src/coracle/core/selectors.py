@@ -117,8 +117,8 @@ def _key(text: str) -> str:
 
 def _value(key: str, text: str) -> str:
     if not _LABEL_VALUE.match(text):
-        raise Malformed(f"unable to parse requirement: values[0][{key}]: Invalid value: {text!r}: a valid label must be "
-                        "an empty string or consist of alphanumeric characters, '-', '_' or '.'")  # fmt: skip
+        said = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"
+        raise Malformed(f"unable to parse requirement: values[0][{key}]: Invalid value: {text!r}: {said}")
     return text
 
 

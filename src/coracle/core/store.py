@@ -11,7 +11,9 @@ Played out, one key, `history` of 2:
 
     commit Put(a)         revision 1   head {a@1}  visible {a@1}   history [1:ADDED a]
     commit Put(a,expect1) revision 2   head {a@2}  visible {a@2}   history [1:ADDED, 2:MODIFIED]
-    commit Delete(a)      revision 3   head {}     visible {}      history [2:MODIFIED, 3:DELETED]   watch since 0 -> Expired
+    commit Delete(a)      revision 3   head {}     visible {}      history [2:MODIFIED, 3:DELETED]
+
+Now a watch since 0 is told Expired.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ Change = Put | Delete
 
 
 class Event(NamedTuple):
-    """One change of one object.  `before` is None for ADDED; for DELETED `entry` is the last state, at the new revision."""
+    """One change of one object.  `before` is None for ADDED; DELETED has the last state, at the new revision."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED"]
     entry: Entry
@@ -114,7 +116,7 @@ class Store(Protocol):
     def find(self, type: str, key: Key) -> Entry | None: ...
 
     def head(self, type: str, key: Key) -> Entry | None:
-        """As `find`, with commits that are still on their way to disk: for writing on top of them, never for showing."""
+        """As `find`, with commits still on their way to disk: for writing on top of them, never for showing."""
         ...
 
     def entries(self, type: str, namespace: str | None = None) -> Sequence[Entry]:
@@ -126,7 +128,8 @@ class Store(Protocol):
     async def commit(self, *changes: Change) -> int:
         """Make all changes durable, or none.  Returns the revision.
 
-        Raises:      AlreadyExists (expect=0), NotFound, Conflict (expect=n), Unavailable (the disk refuses), TypeError (not JSON).
+        Raises:      AlreadyExists (expect=0), NotFound, Conflict (expect=n), Unavailable (the disk refuses),
+                     TypeError (not JSON).
         Concurrency: safe at once; commits become visible in the order of their revisions.
         """
         ...
@@ -137,7 +140,7 @@ class Store(Protocol):
 
 
 class Table:
-    """The memory of an embedded store: the head that commits are checked against, the visible state, and its watchers."""
+    """The memory of an embedded store: the head that commits are checked against, what is visible, and who watches."""
 
     def __init__(self, history: int = HISTORY, backlog: int = BACKLOG) -> None:
         self.revision = 0

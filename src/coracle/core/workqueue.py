@@ -63,7 +63,7 @@ class Workqueue(Generic[K]):
         """Work on `key` again after its delay, which doubles each time.  Returns the delay (seconds)."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay_s = min(FIRST_DELAY_S * 2 ** min(failures, 30), LONGEST_DELAY_S)
+        delay_s: float = min(FIRST_DELAY_S * 2 ** min(failures, 30), LONGEST_DELAY_S)
         self.add_after(key, delay_s)
         return delay_s
 
