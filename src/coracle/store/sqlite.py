@@ -24,6 +24,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 import orjson
@@ -240,7 +241,7 @@ def _open(path: Path) -> _Database:
 
 def _load(db: _Database) -> tuple[int, Iterable[Entry]]:
     revisions = db.execute("SELECT value FROM facts WHERE name='revision'").fetchall()
-    revision = int(revisions[0][0]) if revisions else 0
+    revision: Any = revisions[0][0] if revisions else 0
     return revision, (_entry(*row) for row in db.execute("SELECT * FROM objects"))
 
 
