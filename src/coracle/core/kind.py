@@ -90,7 +90,7 @@ class Kind:
     held             whether something still has to happen before a deleted object may go
     fields           field selectors beyond metadata.name and metadata.namespace: path -> text of the object
     subresources     of "status", "scale", "log", "exec", "attach", "binding", "eviction", "finalize", ...
-    name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035" or "path"
+    name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035", "path" or "record" (see core.names)
     loop             the control loop that makes it true, as "module:Class"
     """
 

@@ -1,5 +1,7 @@
 """What names, labels and annotations may look like, in Kubernetes' words.
 
+The rule "record" is for the engine's own records: names as Docker allows them, and labels that are free texts.
+
 Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors"; apimachinery's validation messages.
 """
 
@@ -34,6 +36,10 @@ _RULES = {
         "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
         "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation "
         f"is '{_LABEL_1035}')",
+    ),
+    "record": (
+        "[a-zA-Z0-9][a-zA-Z0-9_.-]*", 255,
+        "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
     ),
 }  # fmt: skip
 
@@ -103,7 +109,8 @@ def meta_problems(obj: Object, rule: str, namespaced: bool) -> list[Problem]:
         problems.append(required("metadata.namespace"))
     if not namespaced and meta.namespace:
         problems.append(forbidden("metadata.namespace", "not allowed on this type"))
-    problems += label_problems(meta.labels, "metadata.labels")
+    if rule != "record":
+        problems += label_problems(meta.labels, "metadata.labels")
     for key in meta.annotations:
         problems += [invalid("metadata.annotations", key, fault) for fault in qualified_faults(key.lower())]
     if sum(len(key) + len(value) for key, value in meta.annotations.items()) > TOTAL_ANNOTATIONS_BYTES:
