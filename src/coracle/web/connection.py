@@ -1,0 +1,474 @@
+"""One client: requests are answered in order, by one task that lives as long as the connection.
+
+Input comes by callback (`take`, `ended`, `lost`), is parsed at once and wakes the task; answers are written straight to
+the pipe.  What happens when the client closes its sending side depends on what is going on:
+
+    between requests     the connection ends
+    a Response is made   it is finished and sent, for `after_eof_s` at most (`nc -N` does this)
+    a Stream             it is cancelled: with HTTP a client that sends no more has nothing to wait for
+    an Upgrade           the handler reads b"" and may go on writing
+
+and when it is gone altogether, the task is cancelled, whatever it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from coracle.core.errors import Broken, CloudError, TooLarge
+from coracle.web import render
+from coracle.web.hangup import watch_hangup
+from coracle.web.inbox import Inbox
+from coracle.web.limits import Limits, TermsOf
+from coracle.web.messages import Answer, Handler, Identity, Peer, Request, Response, Stream, Upgrade
+from coracle.web.parser import RequestParser, Stage
+from coracle.web.pipe import Pipe
+from coracle.web.raw import Raw
+
+log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    WAITING = auto()  # for the next request
+    ANSWERING = auto()  # the handler makes its answer
+    STREAMING = auto()
+    RAW = auto()  # upgraded
+    LINGERING = auto()  # answered for the last time; input is dropped
+    OVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all connections of one server share."""
+
+    handler: Handler
+    terms: TermsOf
+    say: Callable[[CloudError], Response]
+    limits: Limits
+    stamp: render.Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end, and the socket's descriptor."""
+
+    peer: Peer
+    identity: Identity | None
+    fd: int
+
+
+class Connection:  # long: the states of one thing; parsing, rendering and raw streams are elsewhere
+    __slots__ = (
+        "_caller", "_choked_waiters", "_eof", "_expires_at", "_is_choked", "_is_ending", "_is_lost", "_is_new",
+        "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_timer",
+        "_waiter",
+    )  # fmt: skip
+
+    def __init__(self, site: Site, caller: Caller) -> None:
+        self._site, self._caller = site, caller
+        self._loop = asyncio.get_running_loop()
+        self._parser = RequestParser(site.limits, site.terms, self._make_inbox)
+        self._phase = Phase.WAITING
+        self._raw: Inbox | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._choked_waiters: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._expires_at: float | None = None
+        self._stop_watch: Callable[[], None] | None = None
+        self._is_choked = self._is_paused = self._is_lost = self._is_ending = self._eof = False
+        self._is_new = True
+
+    # pipe.Sink: what arrives
+
+    def opened(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+
+    def take(self, data: memoryview) -> None:
+        if self._raw is not None:
+            self._raw.push(bytes(data))
+            if self._raw.is_full:
+                self._pause()
+            return
+        if self._phase is Phase.LINGERING or self._phase is Phase.OVER:
+            return
+        parser, before = self._parser, self._parser.stage
+        parser.feed(data)
+        if self._phase is Phase.WAITING:
+            if parser.ready or parser.failed is not None:
+                self._wake()
+            elif parser.stage is not before:
+                self._expect_rest()
+            self._continue_waiting_body()
+        elif parser.stage is Stage.BODY and self._expires_at is not None and not self._eof:
+            self._arm(self._site.limits.upload_stall_s)
+        if parser.is_full:
+            self._pause()
+
+    def ended(self) -> None:
+        if self._eof:
+            return
+        self._eof = True
+        if self._raw is not None:
+            self._raw.finish()
+        elif self._phase is Phase.STREAMING:
+            self._pipe.abort()
+            return
+        else:
+            self._parser.end()
+        if self._phase is Phase.ANSWERING:
+            self._arm(self._site.limits.after_eof_s)
+        if self._phase in (Phase.ANSWERING, Phase.RAW):
+            self._stop_watch = watch_hangup(self._caller.fd, self._pipe.abort)
+        self._wake()
+
+    def lost(self) -> None:
+        self._is_lost = True
+        self._unwatch()
+        self._arm(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        gone = ConnectionResetError("the client is gone")
+        if self._raw is not None:
+            self._raw.fail(gone)
+        self.freed()
+        if self._task is not None and self._phase is not Phase.OVER:
+            self._task.cancel()
+
+    def choked(self) -> None:
+        self._is_choked = True
+
+    def freed(self) -> None:
+        self._is_choked = False
+        for waiter in self._choked_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._choked_waiters.clear()
+
+    # what the server calls
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        self._task = group.create_task(self._serve(), name="connection")
+
+    def finish(self) -> None:
+        """End: now, or after the Response that is being made."""
+        self._is_ending = True
+        if self._phase is Phase.WAITING:
+            self._wake()
+        elif self._phase is not Phase.ANSWERING and self._task is not None:
+            self._task.cancel()
+
+    def abort(self) -> None:
+        self._pipe.abort()
+
+    # the task
+
+    async def _serve(self) -> None:
+        try:
+            while await self._wait_request():
+                if not await self._answer(self._parser.ready.popleft()):
+                    break
+            else:
+                await self._refuse()
+            if self._has_leftovers():
+                await self._linger()
+        except ConnectionError:
+            pass  # the client is gone: nobody is left to be told
+        except TimeoutError:
+            self._pipe.abort()
+        except Exception:
+            log.exception("an answer was cut off")
+        finally:
+            self._close()
+
+    async def _wait_request(self) -> bool:
+        """Whether there is a request to answer."""
+        parser = self._parser
+        if parser.held is not None and not parser.ready:
+            parser.resume()
+        if self._eof:
+            parser.end()
+        self._relieve()
+        if parser.ready:
+            return not self._is_ending
+        self._phase = Phase.WAITING
+        self._expect_rest()
+        self._continue_waiting_body()
+        while not parser.ready:
+            if parser.failed is not None or parser.is_over or self._is_ending:
+                return False
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return not self._is_ending
+
+    async def _answer(self, request: Request) -> bool:
+        """Whether another request may follow."""
+        self._phase = Phase.ANSWERING
+        self._expires_at = None
+        self._is_new = False
+        request.identity, request.peer = self._caller.identity, self._caller.peer
+        if request.inbox is not None:
+            self._prepare_upload(request)
+        if self._eof:
+            self._arm(self._site.limits.after_eof_s)
+        answer = await self._ask(request)
+        if isinstance(answer, Response):
+            return await self._respond(request, answer)
+        if isinstance(answer, Stream):
+            return await self._stream(request, answer)
+        await self._hand_over(request, answer)
+        return False
+
+    async def _ask(self, request: Request) -> Answer:
+        try:
+            return await self._site.handler(request)
+        except ConnectionError:
+            raise
+        except Exception:  # edge() leaves nothing; this is for a handler without one
+            log.exception("%s %s failed", request.method, request.path)
+            return self._site.say(Broken("internal error"))
+
+    # answers
+
+    async def _respond(self, request: Request, answer: Response) -> bool:
+        keep = self._may_keep(request)
+        body, status = answer.body, answer.status
+        size_bytes = render.total_bytes(body)
+        head = render.status_line(status, answer.content_type) + self._site.stamp.line()
+        if answer.headers:
+            head += render.render_headers(answer.headers)
+        if status not in render.BODILESS and not (request.method == "HEAD" and _has_length(answer)):
+            head += b"Content-Length: %d\r\n" % size_bytes
+        head += self._persistence(request, keep)
+        if request.method == "HEAD" or status in render.BODILESS:
+            self._pipe.write(head)
+        elif size_bytes <= render.GROUP_BYTES:
+            self._pipe.write(b"".join((head, body) if isinstance(body, bytes) else (head, *body)))
+        else:
+            self._pipe.write(head)
+            for group in render.groups(body):
+                self._pipe.write(group)
+                await self._wait_freed(self._site.limits.answer_stall_s)
+        if self._is_choked:
+            await self._wait_freed(self._site.limits.answer_stall_s)
+        return keep
+
+    async def _stream(self, request: Request, answer: Stream) -> bool:
+        self._phase = Phase.STREAMING
+        self._unwatch()
+        chunks = answer.chunks
+        try:
+            if self._eof:
+                return False
+            keep = self._may_keep(request) and not (request.http_10 and answer.length_bytes is None)
+            self._pipe.write(self._stream_head(request, answer, keep))
+            if request.method != "HEAD" and answer.status not in render.BODILESS:
+                await self._pump(answer, is_chunked=not request.http_10 and answer.length_bytes is None)
+            return keep
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _stream_head(self, request: Request, answer: Stream, keep: bool) -> bytes:
+        head = render.status_line(answer.status, answer.content_type) + self._site.stamp.line()
+        head += render.render_headers(answer.headers)
+        if answer.length_bytes is not None:
+            head += b"Content-Length: %d\r\n" % answer.length_bytes
+        elif not request.http_10 and answer.status not in render.BODILESS:
+            head += render.CHUNKED
+        return head + self._persistence(request, keep)
+
+    async def _pump(self, answer: Stream, *, is_chunked: bool) -> None:
+        write, sent_bytes = self._pipe.write, 0
+        async for data in answer.chunks:
+            sent_bytes += len(data)
+            if answer.length_bytes is not None and sent_bytes > answer.length_bytes:
+                raise ValueError("a stream is longer than it said")
+            if data:
+                write(render.chunk(data) if is_chunked else data)
+            if self._is_choked:
+                await self._wait_freed(answer.stall_s)
+        if answer.length_bytes is not None and sent_bytes < answer.length_bytes:
+            raise ValueError("a stream is shorter than it said")
+        if is_chunked:
+            write(render.LAST_CHUNK)
+
+    async def _hand_over(self, request: Request, answer: Upgrade) -> None:
+        early = self._parser.detach()
+        if early is None or (answer.status == 101 and not request.upgrade):
+            self._pipe.write(render.plain(400, "this needs an upgrade of the connection"))
+            return
+        self._phase = Phase.RAW
+        self._arm(None)
+        self._raw = self._make_inbox()
+        if early:
+            self._raw.push(early)
+        if self._eof:
+            self._raw.finish()
+        head = render.status_line(answer.status, "") + render.render_headers(answer.headers)
+        if answer.status == 101:
+            head += render.render_headers({"Connection": "Upgrade", "Upgrade": answer.protocol})
+        self._pipe.write(head + b"\r\n")
+        self._relieve()
+        await answer.run(Raw(self._pipe, self._raw, self._wait_freed))
+
+    async def _refuse(self) -> None:
+        """Say why no more requests are read, where there is a reason."""
+        refusal = self._parser.failed
+        if refusal is None:
+            return
+        if refusal.status == 413:
+            answer = self._site.say(TooLarge(refusal.text))
+            request = Request("POST", "/")
+            request.keep_alive = False
+            await self._respond(request, answer)
+        else:
+            self._pipe.write(render.plain(refusal.status, refusal.text))
+
+    async def _linger(self) -> None:
+        """Drop what still comes, so that the kernel does not answer it with a reset that overtakes our last words."""
+        self._phase, self._raw = Phase.LINGERING, None
+        self._arm(None)
+        self._pipe.write_eof()
+        self._relieve()
+        if not self._eof:
+            self._waiter = self._loop.create_future()
+            try:
+                async with asyncio.timeout(self._site.limits.linger_s):
+                    await self._waiter
+            except TimeoutError:
+                pass  # that was long enough
+            finally:
+                self._waiter = None
+
+    def _close(self) -> None:
+        self._phase = Phase.OVER
+        self._unwatch()
+        if not self._is_lost:
+            self._pipe.close()
+            self._arm(self._site.limits.answer_stall_s)  # a peer that takes nothing is not waited for
+
+    # conditions
+
+    def _has_leftovers(self) -> bool:
+        parser = self._parser
+        more = parser.failed is not None or parser.held or parser.ready or parser.stage is not Stage.BETWEEN
+        return bool(more) or self._raw is not None
+
+    def _may_keep(self, request: Request) -> bool:
+        is_read = request.inbox is None or (request.inbox.ended and self._parser.failed is None)
+        return request.keep_alive and is_read and not self._is_ending
+
+    def _persistence(self, request: Request, keep: bool) -> bytes:
+        if not keep:
+            return render.CLOSE + b"\r\n"
+        return render.KEEP_ALIVE + b"\r\n" if request.http_10 else b"\r\n"
+
+    async def _wait_freed(self, stall_s: float | None) -> None:
+        """Until the peer has taken enough of what was written.  Raises TimeoutError; ConnectionResetError."""
+        while self._is_choked and not self._is_lost:
+            waiter = self._loop.create_future()
+            self._choked_waiters.append(waiter)
+            async with asyncio.timeout(stall_s):
+                await waiter
+        if self._is_lost:
+            raise ConnectionResetError("the client is gone")
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _make_inbox(self) -> Inbox:
+        return Inbox(self._relieve)
+
+    def _pause(self) -> None:
+        if not self._is_paused and not self._eof and not self._is_lost:
+            self._is_paused = True
+            self._pipe.pause_reading()
+
+    def _relieve(self) -> None:
+        """Read again, if there is room."""
+        is_full = self._raw.is_full if self._raw is not None else self._parser.is_full
+        if self._is_paused and not is_full and not self._is_lost:
+            self._is_paused = False
+            self._pipe.resume_reading()
+
+    def _unwatch(self) -> None:
+        if self._stop_watch is not None:
+            self._stop_watch()
+            self._stop_watch = None
+
+    # uploads
+
+    def _prepare_upload(self, request: Request) -> None:
+        self._arm(self._site.limits.upload_stall_s)
+        if self._parser.wants_continue:
+            request.expects_continue = self._continue_upload
+
+    def _continue_upload(self) -> None:
+        if self._parser.wants_continue and not self._is_lost:
+            self._parser.wants_continue = False
+            self._pipe.write(render.CONTINUE)
+
+    def _continue_waiting_body(self) -> None:
+        """Ask for a body that is read whole, once every earlier request is answered."""
+        if self._parser.wants_continue and not self._parser.ready:
+            self._continue_upload()
+
+    # deadlines: one timer per connection, moved lazily (a timer that fires early looks again)
+
+    def _arm(self, delay_s: float | None) -> None:
+        if delay_s is None:
+            self._expires_at = None
+            return
+        self._expires_at = at = self._loop.time() + delay_s
+        if self._timer is not None and self._timer.when() > at:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(at, self._look_at_time)
+
+    def _expect_rest(self) -> None:
+        limits = self._site.limits
+        first_s = limits.head_s if self._is_new else limits.idle_s
+        self._arm((first_s, limits.head_s, limits.body_s)[self._parser.stage])
+
+    def _look_at_time(self) -> None:
+        self._timer = None
+        if self._expires_at is None:
+            return
+        if self._loop.time() < self._expires_at:
+            self._timer = self._loop.call_at(self._expires_at, self._look_at_time)
+            return
+        self._expires_at = None
+        self._expire()
+
+    def _expire(self) -> None:
+        """A deadline has passed: what that means depends on what was waited for."""
+        parser = self._parser
+        if self._phase is Phase.WAITING:
+            if parser.stage is Stage.BETWEEN:
+                parser.is_over = True
+            else:
+                parser.refuse(408, "the request did not arrive in time")
+            self._wake()
+        elif self._phase is Phase.ANSWERING and self._eof:
+            self._pipe.abort()
+        elif self._phase is Phase.ANSWERING and not self._is_paused and parser.stage is Stage.BODY:
+            parser.refuse(408, "the request body stopped arriving")
+        elif self._phase is Phase.ANSWERING and parser.stage is Stage.BODY:
+            self._arm(self._site.limits.upload_stall_s)  # it is the handler that does not read
+        elif self._phase is Phase.OVER and not self._is_lost:
+            self._pipe.abort()
+
+
+def _has_length(answer: Response) -> bool:
+    return any(name.lower() == "content-length" for name in answer.headers)

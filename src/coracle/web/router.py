@@ -1,0 +1,163 @@
+"""From method and path to a handler.
+
+A pattern is literal segments, `{name}` for one segment and `{name:path}` for one or more: `/api/v1/pods/{name}`,
+`/images/{name:path}/json`, `/proxy/{rest:path}`.  Patterns are a tree of segments.  At each segment a literal wins over
+`{name}`, which wins over `{name:path}`; a branch that ends nowhere is left for the next best.
+
+Escapes are decoded once, after the path is cut into segments.  `%2F` is then part of a segment: only `{name:path}`
+takes it.  A path with a segment that decodes to `.`, `..`, NUL or bytes that are not UTF-8 is Malformed, whatever the
+pattern: no handler is ever given one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from coracle.core.errors import Malformed, NotFound, Unsupported
+from coracle.web.limits import BODY_LIMIT_BYTES, Terms, default_terms
+from coracle.web.messages import Answer, Handler, Request
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PARAMETER = re.compile(r"\{([a-z_][a-z0-9_]*)(:path)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What `add` was given for one method, and the names of the pattern's parameters in order."""
+
+    handler: Handler
+    terms: Terms
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Node:
+    """One segment of the tree; `routes` are the methods of the pattern that ends here."""
+
+    literals: dict[str, _Node] = field(default_factory=dict)
+    one: _Node | None = None
+    many: _Node | None = None
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Router:
+    def __init__(self) -> None:
+        self._root = _Node()
+
+    def add(
+        self,
+        method: str,
+        pattern: str,
+        handler: Handler,
+        *,
+        streaming: bool = False,
+        body_limit_bytes: int | None = BODY_LIMIT_BYTES,
+    ) -> None:
+        """Raises ValueError where the pattern is bad or taken.  A streaming route has no body limit."""
+        node, names = self._grow(pattern)
+        if method in node.routes:
+            raise ValueError(f"{method} {pattern} is there already")
+        terms = Terms(True, None) if streaming else Terms(False, body_limit_bytes)
+        node.routes[method] = Route(handler, terms, names)
+
+    async def dispatch(self, request: Request) -> Answer:
+        """The handler's answer.  Raises NotFound, Malformed, Unsupported (405; `request.allowed` says what is)."""
+        node, values = self._match(request.raw_path)
+        route = _route(node, request.method)
+        if route is None:
+            request.allowed = _allowed(node)
+            raise Unsupported(f"{request.method} is not allowed on {request.path}", status=405)
+        request.params = dict(zip(route.names, values, strict=True))
+        return await route.handler(request)
+
+    def terms(self, method: str, raw_path: str) -> Terms:
+        """How to take the body of such a request; the usual terms where there is no route (dispatch will say so)."""
+        try:
+            route = _route(self._match(raw_path)[0], method)
+        except (NotFound, Malformed):
+            route = None
+        return route.terms if route is not None else default_terms(method, raw_path)
+
+    def _grow(self, pattern: str) -> tuple[_Node, tuple[str, ...]]:
+        if not pattern.startswith("/"):
+            raise ValueError(f"{pattern!r} does not start with /")
+        node, names = self._root, []
+        for segment in pattern[1:].split("/"):
+            parameter = _PARAMETER.fullmatch(segment)
+            if parameter is None:
+                if "{" in segment or "}" in segment:
+                    raise ValueError(f"bad segment {segment!r} in {pattern!r}")
+                node = node.literals.setdefault(segment, _Node())
+                continue
+            names.append(parameter[1])
+            if parameter[2]:
+                node.many = node = node.many or _Node()
+            else:
+                node.one = node = node.one or _Node()
+        if len(set(names)) != len(names):
+            raise ValueError(f"a parameter twice in {pattern!r}")
+        return node, tuple(names)
+
+    def _match(self, raw_path: str) -> tuple[_Node, tuple[str, ...]]:
+        segments = split_path(raw_path)
+        found = next(_walk(self._root, segments, 0, ()), None)
+        if found is None:
+            raise NotFound(f"there is nothing at {raw_path}")
+        return found
+
+
+def split_path(raw_path: str) -> list[str]:
+    """The decoded segments of `/a/b%20c` -> ["a", "b c"].  Raises Malformed."""
+    if not raw_path.startswith("/"):
+        raise Malformed("the path does not start with /")
+    segments = raw_path[1:].split("/")
+    if "%" in raw_path:
+        segments = [_decode(segment) for segment in segments]
+    if "." in raw_path or "%" in raw_path:
+        for segment in segments:
+            if not {".", ".."}.isdisjoint(segment.split("/")) or "\0" in segment:
+                raise Malformed("the path has a segment that is not allowed")
+    return segments
+
+
+def _decode(segment: str) -> str:
+    if "%" not in segment:
+        return segment
+    if _BAD_ESCAPE.search(segment):
+        raise Malformed("the path has a bad escape")
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError as error:
+        raise Malformed("the path is not UTF-8") from error
+
+
+def _walk(
+    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
+) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    """All places where `segments[at:]` can end below `node`, best first."""
+    if at == len(segments):
+        if node.routes:
+            yield node, values
+        return
+    segment = segments[at]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        yield from _walk(literal, segments, at + 1, values)
+    if node.one is not None and segment and "/" not in segment:
+        yield from _walk(node.one, segments, at + 1, (*values, segment))
+    if node.many is not None:
+        for end in range(len(segments), at, -1):
+            yield from _walk(node.many, segments, end, (*values, "/".join(segments[at:end])))
+
+
+def _route(node: _Node, method: str) -> Route | None:
+    found = node.routes.get(method)
+    return node.routes.get("GET") if found is None and method == "HEAD" else found
+
+
+def _allowed(node: _Node) -> tuple[str, ...]:
+    names = set(node.routes)
+    return tuple(sorted(names | {"HEAD"} if "GET" in names else names))
