@@ -161,15 +161,21 @@ class BlobWriter:
         self._path = ingest / (hex_of(digest) if resume else f".{secrets.token_hex(8)}")
         self._file = self._path.open("a+b")
         self._keep = resume
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._locked():
             self._file.close()
             self._path, self._keep = ingest / f".{secrets.token_hex(8)}", False
             self._file = self._path.open("a+b")
         self._hash = hashlib.sha256()
         self.offset = 0
         self._read_back()
+
+    def _locked(self) -> bool:
+        """Whether the file is ours alone, and still under its name: it may have been published since it was opened."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
     def _read_back(self) -> None:
         """Hash what an earlier transfer left."""
@@ -190,7 +196,8 @@ class BlobWriter:
         limit = LIMIT_BYTES if self._size_bytes is None else self._size_bytes
         if self.offset + len(data) > limit:
             self._keep = False
-            raise TooLarge(f"blob {self._digest} is larger than the announced {limit} bytes", kind="Blob", name=self._digest)
+            message = f"blob {self._digest} is larger than the announced {limit} bytes"
+            raise TooLarge(message, kind="Blob", name=self._digest)
         self._file.write(data)
         self._hash.update(data)
         self.offset += len(data)
@@ -208,6 +215,7 @@ class BlobWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._path.rename(self._blobs / hex_of(digest))
+        self._keep = True  # the name in ingest/ is free again: it may already be another writer's
         _sync_directory(self._blobs)
         return Blob(digest, self.offset)
 
@@ -231,7 +239,10 @@ def _chunks(source: bytes | BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _hash(file: BinaryIO) -> str:
-    return PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        found.update(chunk)
+    return PREFIX + found.hexdigest()
 
 
 def _sync_directory(path: Path) -> None:

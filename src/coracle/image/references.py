@@ -5,7 +5,7 @@
     localhost:5000/a/b        localhost:5000/a/b:latest
     nginx@sha256:0123...      docker.io/library/nginx@sha256:0123...
 
-Source: distribution/reference (the grammar that Docker, containerd and Kubernetes share); messages as Docker words them.
+Source: distribution/reference, the grammar that Docker, containerd and Kubernetes share; messages as Docker words them.
 """
 
 from __future__ import annotations

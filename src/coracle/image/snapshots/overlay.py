@@ -1,0 +1,157 @@
+"""Snapshots by overlayfs: the layers are shared read-only, a container's changes lie in a directory of its own.
+
+    containers/<id>/chain       the chain ids, as JSON
+    containers/<id>/upper       what the container changed
+    containers/<id>/work        overlayfs' own
+    containers/<id>/merged      where the root file system is mounted
+
+The mount is made in the mount namespace of the calling process; a daemon that keeps its mounts to itself has entered
+one of its own, and made the directory a private mount there.  A container that outlives the daemon keeps its view in
+its own namespace; the next daemon mounts anew only what it starts anew.
+
+Source: the kernel's Documentation/filesystems/overlayfs.rst.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from coracle.core.errors import Broken, NotFound
+from coracle.image.snapshots import tar
+from coracle.image.snapshots.api import Change, Layer, Limits, check_id
+from coracle.image.snapshots.layers import Layers
+from coracle.image.snapshots.view import LayerView, is_whiteout
+from coracle.linux import mounts
+
+# `index` and `xino` off: a snapshot may be mounted again elsewhere while an old namespace still holds it.  The other
+# two keep overlayfs from acting on marks that a hostile layer might have smuggled in.
+OPTIONS = {"index": "off", "xino": "off", "metacopy": "off", "redirect_dir": "nofollow"}
+
+
+class OverlaySnapshotter:
+    """See `api.Snapshotter` and `api.Packs`.  Needs root and a file system that overlayfs takes as upper layer."""
+
+    def __init__(self, root: Path, limits: Limits | None = None) -> None:
+        self._layers = Layers(root, limits or Limits())
+        self._containers = root / "containers"
+        self._containers.mkdir(mode=0o700, exist_ok=True)
+
+    def has_layer(self, chain_id: str) -> bool:
+        return self._layers.has(chain_id)
+
+    def unpack(self, layer: Layer) -> None:
+        self._layers.unpack(layer)
+
+    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
+        home = self._containers / check_id(id)
+        if not home.is_dir():
+            self._create(home, chain)
+        merged = home / "merged"
+        if not os.path.ismount(merged):
+            lower = self._lower(home)
+            try:
+                mounts.overlay(
+                    merged, lower, upper=home / "upper", work=home / "work", options=OPTIONS, read_only=read_only
+                )
+            except OSError as error:
+                raise Broken(f"overlay of {id}: {error.strerror}", kind="Snapshot", name=id) from error
+        return merged
+
+    def _create(self, home: Path, chain: Sequence[str]) -> None:
+        """Make the container's directories: all of them, or none."""
+        layers = self._layers.paths(chain)
+        made = self._layers.new_tmp("container")
+        for name in ("upper", "work", "merged", "empty"):
+            (made / name).mkdir(mode=0o755)
+        if layers:  # the merged root shows the attributes of the upper one
+            found = layers[0].stat()
+            os.chown(made / "upper", found.st_uid, found.st_gid)
+            os.chmod(made / "upper", stat.S_IMODE(found.st_mode))
+        (made / "chain").write_text(json.dumps(list(chain)))
+        try:
+            made.rename(home)
+        except OSError:
+            shutil.rmtree(made, ignore_errors=True)
+            if not home.is_dir():
+                raise
+
+    def _lower(self, home: Path) -> list[Path]:
+        """The layers below, topmost first; an image of no layers stands on an empty directory."""
+        return self._layers.paths(_chain(home)) or [home / "empty"]
+
+    def unmount(self, id: str) -> None:
+        merged = self._containers / check_id(id) / "merged"
+        while mounts.unmount(merged):
+            pass
+
+    def remove(self, id: str) -> None:
+        self.unmount(id)
+        self._layers.discard(self._containers / check_id(id))
+
+    def list(self) -> tuple[str, ...]:
+        return tuple(sorted(entry.name for entry in os.scandir(self._containers)))
+
+    def usage_bytes(self, id: str) -> int:
+        return tree_bytes(self._home(id) / "upper")
+
+    def changes(self, id: str) -> Iterator[Change]:
+        home = self._home(id)
+        return _changes(home / "upper", "", LayerView(self._lower(home)))
+
+    def pack(self, id: str, out: BinaryIO) -> str:
+        return tar.pack(self._home(id) / "upper", out)
+
+    def collect(self, used: Collection[str]) -> int:
+        kept = set(used)
+        for id in self.list():
+            kept.update(_chain(self._containers / id))
+        return self._layers.collect(kept)
+
+    def sweep(self) -> None:
+        self._layers.sweep()
+
+    def _home(self, id: str) -> Path:
+        home = self._containers / check_id(id)
+        if not home.is_dir():
+            raise NotFound(kind="Snapshot", name=id)
+        return home
+
+
+def tree_bytes(root: Path) -> int:
+    """Disk space of a tree, each file once however many names it has."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for folder, _, names in os.walk(root):
+        for path in (folder, *(f"{folder}/{name}" for name in names)):
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                continue  # a running container may remove it meanwhile
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
+
+
+def _chain(home: Path) -> list[str]:
+    chain: list[str] = json.loads((home / "chain").read_text())
+    return chain
+
+
+def _changes(upper: Path, folder: str, lower: LayerView) -> Iterator[Change]:
+    for entry in sorted(os.scandir(upper / folder), key=lambda entry: entry.name):
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        found = entry.stat(follow_symlinks=False)
+        if is_whiteout(found):
+            if lower.find(path):
+                yield Change("deleted", f"/{path}")
+            continue
+        yield Change("modified" if lower.find(path) else "added", f"/{path}")
+        if stat.S_ISDIR(found.st_mode):
+            yield from _changes(upper, path, lower)
