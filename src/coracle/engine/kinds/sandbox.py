@@ -9,6 +9,7 @@ Status
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -92,6 +93,28 @@ def _no_line_breaks(sandbox: Object) -> Problems:
     ]
 
 
+# Those that are the namespace's own, network and IPC: any other would be the host's.
+_OWN_SYSCTLS = re.compile(
+    r"net\..+|fs\.mqueue\..+|kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)"
+)
+
+
+def _own_sysctls(sandbox: Object) -> Problems:
+    spec = sandbox.spec
+    return [
+        invalid(f"spec.sysctls[{name}]", value, "not a sysctl of the sandbox's own namespaces")
+        for name, value in spec["sysctls"].items()
+        if not _OWN_SYSCTLS.fullmatch(name)
+        or "/" in name
+        or ".." in name
+        or (spec["host_network"] and name.startswith("net."))
+    ]
+
+
+def _validate(sandbox: Object) -> Problems:
+    return _no_line_breaks(sandbox) + _own_sysctls(sandbox)
+
+
 KIND = Kind(
     name="Sandbox",
     plural="sandboxes",
@@ -99,6 +122,6 @@ KIND = Kind(
     namespaced=False,
     name_rule="record",
     counts_generations=False,
-    validate=_no_line_breaks,
+    validate=_validate,
     claims=claims,
 )

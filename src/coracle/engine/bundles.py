@@ -1,0 +1,153 @@
+"""From a record to what the runtime is told: pure, but for `find_workdir`.
+
+Called by `containers` (bundle) and `execs` (process).
+Source: OCI runtime specification 1.0; docker.md 6.1 for the defaults.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from coracle.core.errors import Invalid
+from coracle.core.object import Object
+from coracle.engine.kinds import container as containers
+from coracle.engine.kinds.container import ContainerSpec, Security, overlaid
+from coracle.engine.users import Identity
+from coracle.linux.rooted import make_directories
+from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Mount, Process
+
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# capabilities(7), up to Linux 5.9's last.
+_NAMES = """
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+    NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
+    SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
+    MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
+"""
+CAPABILITIES = tuple(f"CAP_{name}" for name in _NAMES.split())
+
+SANDBOX_FILES = ("hosts", "hostname", "resolv.conf")  # bound over /etc/<name>
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What starting found out: where things are and as whom the program runs.
+
+    `pidns_path` as in Bundle; `sandbox_path` holds SANDBOX_FILES; `workdir` exists in the root file system.
+    """
+
+    rootfs_path: str
+    sandbox_path: str
+    log_path: str
+    workdir: str
+    identity: Identity
+    pidns_path: str = ""
+
+
+def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
+    """What the runtime shall create for a container's record.  Raises Invalid (unknown capability)."""
+    spec = containers.from_record(record)
+    security, status = spec.security, sandbox.status
+    host_names = status["utsns_path"] == "host"
+    return Bundle(
+        id=record.meta.name,
+        rootfs_path=places.rootfs_path,
+        process=process(spec, sandbox.spec["hostname"], places.identity, places.workdir),
+        hostname="" if host_names else sandbox.spec["hostname"],
+        mounts=(*_sandbox_mounts(spec, places.sandbox_path), *spec.mounts),
+        devices=spec.devices,
+        resources=spec.resources,
+        netns_path=status["netns_path"],
+        ipcns_path=status["ipcns_path"],
+        utsns_path=status["utsns_path"],
+        pidns_path=places.pidns_path,
+        read_only_root=security.read_only_root,
+        privileged=security.privileged,
+        seccomp="unconfined" if security.privileged and security.seccomp == "default" else security.seccomp,
+        masked_paths=security.masked_paths,
+        read_only_paths=security.read_only_paths,
+        sysctls=sandbox.spec["sysctls"],
+        annotations={"io.coracle.owner": spec.owner} if spec.owner else {},
+        log_path=places.log_path,
+        log_limit_bytes=spec.log_limit_bytes,
+        stdin=spec.stdin,
+        shm_bytes=sandbox.spec["shm_bytes"],
+    )
+
+
+def process(spec: ContainerSpec, hostname: str, identity: Identity, workdir: str) -> Process:
+    """The first program of a container."""
+    return Process(
+        argv=spec.argv or (),
+        env=environment(spec, hostname, identity),
+        cwd=workdir,
+        uid=identity.uid,
+        gid=identity.gid,
+        groups=identity.groups,
+        tty=spec.tty,
+        capabilities=capabilities(spec.security),
+        no_new_privileges=spec.security.no_new_privileges,
+        rlimits=spec.rlimits,
+        oom_score_adj=spec.oom_score_adj,
+    )
+
+
+def environment(spec: ContainerSpec, hostname: str, identity: Identity) -> tuple[str, ...]:
+    """What every program finds (PATH, HOSTNAME, HOME, with a terminal TERM) unless image or creator say otherwise."""
+    first = [DEFAULT_PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if spec.tty else [])]
+    return overlaid((*first, f"HOME={identity.home or '/'}"), spec.env)
+
+
+def capabilities(security: Security) -> tuple[str, ...]:
+    """The default set, with what is added and without what is dropped; a drop of one wins over an add of ALL.
+
+    Raises: Invalid (no such capability).
+    """
+    if security.privileged:
+        return CAPABILITIES
+    add, drop = _named(security.add), _named(security.drop)
+    kept = set() if "ALL" in drop else set(DEFAULT_CAPABILITIES)
+    if "ALL" in add:
+        kept = set(CAPABILITIES)
+    kept = (kept | (add - {"ALL"})) - (drop - {"ALL"})
+    return tuple(name for name in CAPABILITIES if name in kept)
+
+
+def _named(names: Iterable[str]) -> set[str]:
+    found = set()
+    for name in names:
+        word = name.upper()
+        word = word if word == "ALL" or word.startswith("CAP_") else f"CAP_{word}"
+        if word != "ALL" and word not in CAPABILITIES:
+            raise Invalid(message=f"invalid capability: {name[:40]!r}")
+        found.add(word)
+    return found
+
+
+def _sandbox_mounts(spec: ContainerSpec, sandbox_path: str) -> list[Mount]:
+    """The sandbox's files, where the creator does not put something else."""
+    taken = {posixpath.normpath(mount.target) for mount in spec.mounts}
+    mounts = (Mount(target=f"/etc/{name}", source=f"{sandbox_path}/{name}") for name in SANDBOX_FILES)
+    return [replace(mount, read_only=spec.security.read_only_root) for mount in mounts if mount.target not in taken]
+
+
+def find_workdir(rootfs_path: str, workdir: str) -> str:
+    """Where the program begins: made if it is missing.  Blocks.
+
+    Raises: Invalid (not absolute, below /proc, cannot be made).
+    """
+    clean = posixpath.normpath(workdir)
+    if not clean.startswith("/") or "\0" in clean:
+        raise Invalid(message=f"the working directory {workdir[:100]!r} is invalid, it needs to be an absolute path")
+    try:
+        found = clean if clean == "/" else make_directories(rootfs_path, clean)
+    except OSError as error:
+        raise Invalid(message=f"cannot make the working directory {clean}: {error.strerror}") from error
+    for path in (clean, found):
+        # /proc/self/fd/N leads out of the container (CVE-2024-21626).
+        if path == "/proc" or path.startswith(("/proc/", "//")):
+            raise Invalid(message=f"the working directory {workdir[:100]!r} is below /proc")
+    return clean

@@ -1,0 +1,90 @@
+"""Paths inside somebody else's root file system: opened so that nothing, no symlink and no race, leads out of it.
+
+Source: openat2(2), RESOLVE_IN_ROOT; docker.md 6.2 ("never resolve container paths by string").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+
+_OPENAT2 = 437  # on every architecture
+_NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _How(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+def open_in_root(root_fd: int, path: str, flags: int) -> int:
+    """Open `path` as a process with that root would.  Links are followed inside the root only.  Raises OSError."""
+    how = _How(flags | os.O_CLOEXEC, 0, _IN_ROOT | _NO_MAGICLINKS)
+    for _ in range(8):  # EAGAIN: somebody renames directories at this moment
+        fd: int = _libc.syscall(
+            ctypes.c_long(_OPENAT2),
+            ctypes.c_int(root_fd),
+            ctypes.c_char_p(os.fsencode(path)),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number != errno.EAGAIN:
+            break
+    raise OSError(number, f"{path}: {os.strerror(number)}")
+
+
+def read_in_root(root: str, path: str, limit_bytes: int) -> bytes | None:
+    """A regular file that is no link itself; None where there is no such file.
+
+    Raises: OSError (EFBIG where it is larger than `limit_bytes`).
+    """
+    with contextlib.ExitStack() as stack:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, root_fd)
+        try:
+            found = open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+                return None
+            raise
+        stack.callback(os.close, found)
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return None  # a link, a FIFO, a device: not even opened
+        fd = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        data = b""
+        while len(data) <= limit_bytes and (piece := os.read(fd, limit_bytes + 1 - len(data))):
+            data += piece
+        if len(data) > limit_bytes:
+            raise OSError(errno.EFBIG, f"{path}: larger than {limit_bytes} bytes")
+        return data
+
+
+def make_directories(root: str, path: str, mode: int = 0o755) -> str:
+    """Make the missing directories of an absolute `path`, as a process with that root would.  Raises OSError.
+
+    Returns where `path` leads, links followed, absolute inside the root.
+    """
+    with contextlib.ExitStack() as stack:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, root_fd)
+        parent, done = root_fd, ""
+        for part in (part for part in path.split("/") if part not in ("", ".")):
+            done += "/" + part
+            try:
+                parent = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+            except FileNotFoundError:
+                if part == "..":
+                    raise
+                os.mkdir(part, mode, dir_fd=parent)
+                parent = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+            stack.callback(os.close, parent)
+        above, inside = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root_fd, parent))
+        return inside.removeprefix(above.rstrip("/")) or "/"
