@@ -1,1 +1,1 @@
-"""."""
+"""Thin: system calls, netlink, cgroups, namespaces, as Linux names them."""

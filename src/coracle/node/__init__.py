@@ -1,1 +1,1 @@
-"""."""
+"""One cloud on one host: chooses drivers, joins parts, starts, stops and cleans up."""

@@ -1,1 +1,1 @@
-"""."""
+"""What makes and keeps containers: the Runtime Protocol and its drivers."""

@@ -1,1 +1,1 @@
-"""."""
+"""Drivers of core's Store Protocol: what keeps the state of a cloud."""

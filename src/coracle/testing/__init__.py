@@ -1,1 +1,1 @@
-"""."""
+"""Tools for tests, shipped so that users can test too."""

@@ -1,1 +1,1 @@
-"""."""
+"""One control loop per module."""

@@ -1,1 +1,1 @@
-"""."""
+"""One module per kind: names, defaults, rules, columns."""

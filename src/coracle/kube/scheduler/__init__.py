@@ -1,1 +1,1 @@
-"""."""
+"""Which node a pod goes to: filters, scores, binding."""

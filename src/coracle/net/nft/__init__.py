@@ -1,1 +1,1 @@
-"""."""
+"""The NetDriver on bridges, veth pairs and nftables."""
