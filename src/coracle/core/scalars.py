@@ -117,7 +117,8 @@ def _quantity_fault(value: Any) -> str:
 
 
 def _canonical_quantity(value: Any) -> str:
-    return _read_quantity(value)[1]
+    text = _read_quantity(value)[1]
+    return value if type(value) is str and value == text else text
 
 
 @lru_cache(2048)
