@@ -61,7 +61,11 @@ def on_host(script: str, name: str, propagation: str = "shared") -> str:
     command = [sys.executable, "-c", PRELUDE.format(source=str(SOURCE), name=name) + script]
     try:
         done = subprocess.run(
-            ["unshare", "-m", "--propagation", propagation, *command], check=False, capture_output=True, text=True, timeout=60
+            ["unshare", "-m", "--propagation", propagation, *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", str(place)], check=True)

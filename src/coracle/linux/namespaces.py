@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,21 +75,43 @@ def join(namespace: int) -> None:
 
 
 def _make_home(pin: Path) -> None:
-    """Make a namespace, furnish it, and pin it from outside (the kernel forbids to pin it from within)."""
+    """Make a namespace, furnish it, and pin it from outside (the kernel forbids to pin it from within).
+
+    To keep pins from forming loops the kernel pins only what has a higher number than the namespace that holds the pin.
+    Newer kernels hand out these numbers in batches per processor, so that a younger namespace may have the lower one;
+    on the processor where the outer one was made the next is higher for certain, and so each is tried.
+    """
     _make_private_file(pin)
+    allowed = os.sched_getaffinity(0)
+    try:
+        for processors in (allowed, *({number} for number in allowed)):
+            os.sched_setaffinity(0, processors)
+            if _pin_new(pin):
+                return
+        raise OSError(errno.EINVAL, f"no namespace made here can be pinned at {pin}")
+    except OSError:
+        release_home(pin.parent)
+        raise
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def _pin_new(pin: Path) -> bool:
+    """Make and pin a namespace; we are outside again after it.  False where its number was too low."""
     with _opened("/proc/self/ns/mnt") as outside, _opened("/", os.O_PATH) as root:
         mounts.unshare(mounts.CLONE_NEWNS)
         try:
             with _opened("/proc/self/ns/mnt") as inside:
                 _furnish(inside)
-                join(outside)
-                _root_at(root)
+                _leave_to(outside, root)
                 mounts.mount("none", pin, source=f"/proc/self/fd/{inside}", flags=mounts.MS_BIND)
-        except OSError:
-            join(outside)
-            _root_at(root)
-            release_home(pin.parent)
+        except OSError as error:
+            if error.errno == errno.EINVAL and not is_pinned(pin):
+                return False
             raise
+        finally:
+            _leave_to(outside, root)
+    return True
 
 
 def _make_private_file(pin: Path) -> None:
@@ -131,7 +154,9 @@ def _pivot_to(root: int) -> None:
         os.close(tree)
 
 
-def _root_at(root: int) -> None:
+def _leave_to(namespace: int, root: int) -> None:
+    """Enter `namespace` with the root one had there."""
+    join(namespace)
     os.fchdir(root)
     os.chroot(".")
 
