@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -24,7 +24,7 @@ from coracle.web import render
 from coracle.web.hangup import watch_hangup
 from coracle.web.inbox import Inbox
 from coracle.web.limits import Limits, TermsOf
-from coracle.web.messages import Answer, Handler, Identity, Peer, Request, Response, Stream, Upgrade
+from coracle.web.messages import Handler, Identity, Peer, Request, Response, Stream, Upgrade
 from coracle.web.parser import RequestParser, Stage
 from coracle.web.pipe import Pipe
 from coracle.web.raw import Raw
@@ -39,6 +39,11 @@ class Phase(Enum):
     RAW = auto()  # upgraded
     LINGERING = auto()  # answered for the last time; input is dropped
     OVER = auto()
+
+
+# Looking a member up in its enumeration is a function call in Python 3.11, several per request here.
+_WAITING, _ANSWERING, _STREAMING, _RAW, _LINGERING, _OVER = Phase
+_BETWEEN, _HEAD, _BODY = Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,16 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     __slots__ = (
         "_caller", "_choked_waiters", "_eof", "_expires_at", "_is_choked", "_is_ending", "_is_lost", "_is_new",
         "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_timer",
-        "_waiter",
+        "_unsent", "_waiter",
     )  # fmt: skip
 
     def __init__(self, site: Site, caller: Caller) -> None:
         self._site, self._caller = site, caller
         self._loop = asyncio.get_running_loop()
         self._parser = RequestParser(site.limits, site.terms, self._make_inbox)
-        self._phase = Phase.WAITING
+        self._phase = _WAITING
         self._raw: Inbox | None = None
+        self._unsent: bytes | Sequence[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._choked_waiters: list[asyncio.Future[None]] = []
@@ -94,19 +100,21 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             if self._raw.is_full:
                 self._pause()
             return
-        if self._phase is Phase.LINGERING or self._phase is Phase.OVER:
+        if self._phase is _LINGERING or self._phase is _OVER:
             return
-        parser, before = self._parser, self._parser.stage
+        parser = self._parser
+        before = parser.stage
         parser.feed(data)
-        if self._phase is Phase.WAITING:
+        if self._phase is _WAITING:
             if parser.ready or parser.failed is not None:
                 self._wake()
             elif parser.stage is not before:
                 self._expect_rest()
-            self._continue_waiting_body()
-        elif parser.stage is Stage.BODY and self._expires_at is not None and not self._eof:
+            if parser.wants_continue:
+                self._continue_waiting_body()
+        elif parser.stage is _BODY and self._expires_at is not None and not self._eof:
             self._arm(self._site.limits.upload_stall_s)
-        if parser.is_full:
+        if (parser.held is not None or parser.stage is _BODY) and parser.is_full:
             self._pause()
 
     def ended(self) -> None:
@@ -115,14 +123,14 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         self._eof = True
         if self._raw is not None:
             self._raw.finish()
-        elif self._phase is Phase.STREAMING:
+        elif self._phase is _STREAMING:
             self._pipe.abort()
             return
         else:
             self._parser.end()
-        if self._phase is Phase.ANSWERING:
+        if self._phase is _ANSWERING:
             self._arm(self._site.limits.after_eof_s)
-        if self._phase in (Phase.ANSWERING, Phase.RAW):
+        if self._phase in (_ANSWERING, _RAW):
             self._stop_watch = watch_hangup(self._caller.fd, self._pipe.abort)
         self._wake()
 
@@ -136,7 +144,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         if self._raw is not None:
             self._raw.fail(gone)
         self.freed()
-        if self._task is not None and self._phase is not Phase.OVER:
+        if self._task is not None and self._phase is not _OVER:
             self._task.cancel()
 
     def choked(self) -> None:
@@ -157,9 +165,9 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     def finish(self) -> None:
         """End: now, or after the Response that is being made."""
         self._is_ending = True
-        if self._phase is Phase.WAITING:
+        if self._phase is _WAITING:
             self._wake()
-        elif self._phase is not Phase.ANSWERING and self._task is not None:
+        elif self._phase is not _ANSWERING and self._task is not None:
             self._task.cancel()
 
     def abort(self) -> None:
@@ -192,25 +200,24 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             parser.resume()
         if self._eof:
             parser.end()
-        self._relieve()
+        if self._is_paused:
+            self._relieve()
         if parser.ready:
             return not self._is_ending
-        self._phase = Phase.WAITING
+        self._phase = _WAITING
         self._expect_rest()
-        self._continue_waiting_body()
+        if parser.wants_continue:
+            self._continue_waiting_body()
         while not parser.ready:
             if parser.failed is not None or parser.is_over or self._is_ending:
                 return False
             self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._waiter
         return not self._is_ending
 
     async def _answer(self, request: Request) -> bool:
         """Whether another request may follow."""
-        self._phase = Phase.ANSWERING
+        self._phase = _ANSWERING
         self._expires_at = None
         self._is_new = False
         request.identity, request.peer = self._caller.identity, self._caller.peer
@@ -218,50 +225,59 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             self._prepare_upload(request)
         if self._eof:
             self._arm(self._site.limits.after_eof_s)
-        answer = await self._ask(request)
+        try:
+            answer = await self._site.handler(request)
+        except ConnectionError:
+            raise
+        except Exception:  # edge() leaves nothing; this is for a handler without one
+            log.exception("%s %s failed", request.method, request.path)
+            answer = self._site.say(Broken("internal error"))
         if isinstance(answer, Response):
-            return await self._respond(request, answer)
+            keep = self._respond(request, answer)
+            if self._unsent is not None or self._is_choked:
+                await self._send_rest()
+            return keep
         if isinstance(answer, Stream):
             return await self._stream(request, answer)
         await self._hand_over(request, answer)
         return False
 
-    async def _ask(self, request: Request) -> Answer:
-        try:
-            return await self._site.handler(request)
-        except ConnectionError:
-            raise
-        except Exception:  # edge() leaves nothing; this is for a handler without one
-            log.exception("%s %s failed", request.method, request.path)
-            return self._site.say(Broken("internal error"))
-
     # answers
 
-    async def _respond(self, request: Request, answer: Response) -> bool:
+    def _respond(self, request: Request, answer: Response) -> bool:
+        """Write the head, and the body unless it is large (`_send_rest` does).  Whether another request may follow."""
         keep = self._may_keep(request)
         body, status = answer.body, answer.status
-        size_bytes = render.total_bytes(body)
+        is_silent = request.method == "HEAD" or status in render.BODILESS
         head = render.status_line(status, answer.content_type) + self._site.stamp.line()
         if answer.headers:
             head += render.render_headers(answer.headers)
-        if status not in render.BODILESS and not (request.method == "HEAD" and _has_length(answer)):
+        size_bytes = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        if not is_silent or (status not in render.BODILESS and not _has_length(answer)):
             head += b"Content-Length: %d\r\n" % size_bytes
         head += self._persistence(request, keep)
-        if request.method == "HEAD" or status in render.BODILESS:
+        if is_silent:
             self._pipe.write(head)
-        elif size_bytes <= render.GROUP_BYTES:
-            self._pipe.write(b"".join((head, body) if isinstance(body, bytes) else (head, *body)))
+        elif size_bytes > render.GROUP_BYTES:
+            self._pipe.write(head)
+            self._unsent = body
+        elif isinstance(body, bytes):
+            self._pipe.write(head + body)
         else:
-            self._pipe.write(head)
-            for group in render.groups(body):
-                self._pipe.write(group)
-                await self._wait_freed(self._site.limits.answer_stall_s)
-        if self._is_choked:
-            await self._wait_freed(self._site.limits.answer_stall_s)
+            self._pipe.write(b"".join((head, *body)))
         return keep
 
+    async def _send_rest(self) -> None:
+        """The large body that `_respond` has left, as fast as the client takes it."""
+        unsent, self._unsent = self._unsent, None
+        for group in render.groups(unsent or ()):
+            self._pipe.write(group)
+            if self._is_choked:
+                await self._wait_freed(self._site.limits.answer_stall_s)
+        await self._wait_freed(self._site.limits.answer_stall_s)
+
     async def _stream(self, request: Request, answer: Stream) -> bool:
-        self._phase = Phase.STREAMING
+        self._phase = _STREAMING
         self._unwatch()
         chunks = answer.chunks
         try:
@@ -306,7 +322,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         if early is None or (answer.status == 101 and not request.upgrade):
             self._pipe.write(render.plain(400, "this needs an upgrade of the connection"))
             return
-        self._phase = Phase.RAW
+        self._phase = _RAW
         self._arm(None)
         self._raw = self._make_inbox()
         if early:
@@ -329,13 +345,13 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             answer = self._site.say(TooLarge(refusal.text))
             request = Request("POST", "/")
             request.keep_alive = False
-            await self._respond(request, answer)
+            self._respond(request, answer)
         else:
             self._pipe.write(render.plain(refusal.status, refusal.text))
 
     async def _linger(self) -> None:
         """Drop what still comes, so that the kernel does not answer it with a reset that overtakes our last words."""
-        self._phase, self._raw = Phase.LINGERING, None
+        self._phase, self._raw = _LINGERING, None
         self._arm(None)
         self._pipe.write_eof()
         self._relieve()
@@ -350,7 +366,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
                 self._waiter = None
 
     def _close(self) -> None:
-        self._phase = Phase.OVER
+        self._phase = _OVER
         self._unwatch()
         if not self._is_lost:
             self._pipe.close()
@@ -360,7 +376,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
 
     def _has_leftovers(self) -> bool:
         parser = self._parser
-        more = parser.failed is not None or parser.held or parser.ready or parser.stage is not Stage.BETWEEN
+        more = parser.failed is not None or parser.held or parser.ready or parser.stage is not _BETWEEN
         return bool(more) or self._raw is not None
 
     def _may_keep(self, request: Request) -> bool:
@@ -383,8 +399,9 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             raise ConnectionResetError("the client is gone")
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _make_inbox(self) -> Inbox:
         return Inbox(self._relieve)
@@ -430,10 +447,10 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             self._expires_at = None
             return
         self._expires_at = at = self._loop.time() + delay_s
-        if self._timer is not None and self._timer.when() > at:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
+        timer = self._timer
+        if timer is None or timer.when() > at:
+            if timer is not None:
+                timer.cancel()
             self._timer = self._loop.call_at(at, self._look_at_time)
 
     def _expect_rest(self) -> None:
@@ -454,19 +471,19 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     def _expire(self) -> None:
         """A deadline has passed: what that means depends on what was waited for."""
         parser = self._parser
-        if self._phase is Phase.WAITING:
-            if parser.stage is Stage.BETWEEN:
+        if self._phase is _WAITING:
+            if parser.stage is _BETWEEN:
                 parser.is_over = True
             else:
                 parser.refuse(408, "the request did not arrive in time")
             self._wake()
-        elif self._phase is Phase.ANSWERING and self._eof:
+        elif self._phase is _ANSWERING and self._eof:
             self._pipe.abort()
-        elif self._phase is Phase.ANSWERING and not self._is_paused and parser.stage is Stage.BODY:
+        elif self._phase is _ANSWERING and not self._is_paused and parser.stage is _BODY:
             parser.refuse(408, "the request body stopped arriving")
-        elif self._phase is Phase.ANSWERING and parser.stage is Stage.BODY:
+        elif self._phase is _ANSWERING and parser.stage is _BODY:
             self._arm(self._site.limits.upload_stall_s)  # it is the handler that does not read
-        elif self._phase is Phase.OVER and not self._is_lost:
+        elif self._phase is _OVER and not self._is_lost:
             self._pipe.abort()
 
 

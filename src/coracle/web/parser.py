@@ -46,6 +46,10 @@ class Stage(IntEnum):
     BODY = 2
 
 
+# Looking a member up in its enumeration is a function call in Python 3.11, several per request here.
+_BETWEEN, _HEAD, _BODY = Stage
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why the connection's input cannot be read any further, as an HTTP status and a sentence."""
@@ -77,7 +81,7 @@ class RequestParser:
         self.failed: Refusal | None = None
         self.held: bytearray | None = None
         self.is_over = False  # the last request said that it is the last
-        self.stage = Stage.BETWEEN
+        self.stage = _BETWEEN
         self._request: Request | None = None
         self._cut_bytes = 0  # of an upgrading request's body, still to come
         self._is_synthetic = False
@@ -85,7 +89,7 @@ class RequestParser:
         self._start_over()
 
     def _start_over(self) -> None:
-        self.stage = Stage.BETWEEN
+        self.stage = _BETWEEN
         self._url = b""
         self._headers: dict[str, str] = {}
         self._head_bytes = self._body_bytes = self._quiet_bytes = 0
@@ -102,7 +106,7 @@ class RequestParser:
             self._feed(data)
             return
         for start in range(0, len(data), SLICE_BYTES):
-            if self.held is None and self.ready and self.stage != Stage.BODY:
+            if self.held is None and self.ready and self.stage is not _BODY:
                 self.held = bytearray()
             if self.held is not None:
                 self.held += data[start:]
@@ -124,7 +128,7 @@ class RequestParser:
     def detach(self) -> bytes | None:
         """Give up parsing; what has arrived after the last request.  None where that was already taken for requests."""
         held, self.held = self.held, None
-        if self.ready or self.failed or self.stage != Stage.BETWEEN:
+        if self.ready or self.failed or self.stage is not _BETWEEN:
             return None
         return bytes(held or b"")
 
@@ -139,7 +143,7 @@ class RequestParser:
 
     def end(self) -> None:
         """The client sends no more."""
-        if self.stage != Stage.BETWEEN:
+        if self.stage is not _BETWEEN:
             self.refuse(400, "bad request: it ends too early")
         elif self.held is None:
             self.is_over = True
@@ -160,7 +164,7 @@ class RequestParser:
         except httptools.HttpParserError as error:
             self._take_error(error)
             return
-        if self.stage != Stage.BETWEEN:
+        if self.stage is not _BETWEEN:
             self._quiet_bytes += len(data)
             if self._quiet_bytes > self._limits.head_bytes + SLICE_BYTES:
                 self.refuse(431, "request header fields too large")
@@ -211,7 +215,7 @@ class RequestParser:
     def on_url(self, url: bytes) -> None:
         if self._is_synthetic:
             return
-        self.stage = Stage.HEAD
+        self.stage = _HEAD
         self._quiet_bytes = 0
         self._url += url
         if len(self._url) > self._limits.target_bytes:
@@ -225,7 +229,7 @@ class RequestParser:
         headers = self._headers
         if self._head_bytes > self._limits.head_bytes or len(headers) >= self._limits.headers:
             self._stop(431, "request header fields too large")
-        if self.stage != Stage.HEAD:
+        if self.stage is not _HEAD:
             return  # a trailer: counted, and never mixed with the headers
         key = NAMES.get(name) or name.lower().decode("latin-1")
         text = value.decode("latin-1").strip(" \t")
@@ -241,12 +245,13 @@ class RequestParser:
         http, headers = self._http, self._headers
         version = http.get_http_version()
         request = Request(http.get_method().decode(), self._target(), headers)
-        request.keep_alive = http.should_keep_alive()
-        request.http_10 = version != "1.1"
+        if not http.should_keep_alive():
+            request.keep_alive = False
         self._head_bytes = 0  # trailers are counted anew
-        self.stage = Stage.BODY
+        self.stage = _BODY
         self._request = request
         if version != "1.1":
+            request.http_10 = True
             self._check_old(version)
         elif "host" not in headers:
             self._stop(400, "bad request: missing required Host header")

@@ -82,7 +82,3 @@ def groups(parts: bytes | Sequence[bytes]) -> Iterator[bytes | memoryview]:
             size_bytes += len(part)
     if gathered:
         yield b"".join(gathered)
-
-
-def total_bytes(parts: bytes | Sequence[bytes]) -> int:
-    return len(parts) if isinstance(parts, bytes) else sum(map(len, parts))

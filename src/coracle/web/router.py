@@ -12,7 +12,6 @@ pattern: no handler is ever given one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -103,7 +102,7 @@ class Router:
 
     def _match(self, raw_path: str) -> tuple[_Node, tuple[str, ...]]:
         segments = split_path(raw_path)
-        found = next(_walk(self._root, segments, 0, ()), None)
+        found = _find(self._root, segments, 0, ())
         if found is None:
             raise NotFound(f"there is nothing at {raw_path}")
         return found
@@ -134,23 +133,45 @@ def _decode(segment: str) -> str:
         raise Malformed("the path is not UTF-8") from error
 
 
-def _walk(
-    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
-) -> Iterator[tuple[_Node, tuple[str, ...]]]:
-    """All places where `segments[at:]` can end below `node`, best first."""
-    if at == len(segments):
-        if node.routes:
-            yield node, values
-        return
-    segment = segments[at]
-    literal = node.literals.get(segment)
-    if literal is not None:
-        yield from _walk(literal, segments, at + 1, values)
-    if node.one is not None and segment and "/" not in segment:
-        yield from _walk(node.one, segments, at + 1, (*values, segment))
-    if node.many is not None:
-        for end in range(len(segments), at, -1):
-            yield from _walk(node.many, segments, end, (*values, "/".join(segments[at:end])))
+_Found = tuple[_Node, tuple[str, ...]]
+
+
+def _find(node: _Node, segments: list[str], at: int, values: tuple[str, ...]) -> _Found | None:
+    """The best place where `segments[at:]` ends below `node`.  Recurses only where there is a choice."""
+    while at < len(segments):
+        segment = segments[at]
+        literal, one = node.literals.get(segment), node.one
+        if one is not None and (not segment or "/" in segment):
+            one = None
+        if literal is not None and (one is not None or node.many is not None):
+            found = _find(literal, segments, at + 1, values)
+            if found is not None:
+                return found
+            literal = None
+        if literal is not None:
+            node = literal
+        elif node.many is not None:
+            return _find_many(node.many, one, (segments, at), values)
+        elif one is not None:
+            node, values = one, (*values, segment)
+        else:
+            return None
+        at += 1
+    return (node, values) if node.routes else None
+
+
+def _find_many(many: _Node, one: _Node | None, place: tuple[list[str], int], values: tuple[str, ...]) -> _Found | None:
+    """`one` is the node below a `{name}`, `many` below a `{name:path}`, which takes as many segments as will do."""
+    segments, at = place
+    if one is not None:
+        found = _find(one, segments, at + 1, (*values, segments[at]))
+        if found is not None:
+            return found
+    for end in range(len(segments), at, -1):
+        found = _find(many, segments, end, (*values, "/".join(segments[at:end])))
+        if found is not None:
+            return found
+    return None
 
 
 def _route(node: _Node, method: str) -> Route | None:
