@@ -1,6 +1,6 @@
 """Networks, plugs and steering: the NetDriver Protocol and the nouns of the network.
 
-    Network   a bridge with one IPv4 subnet; its first address is the gateway's, where the host and the names are reached
+    Network   a bridge with one IPv4 subnet; its first address is the gateway: there the host and the names are reached
     Port      a plug: one address of one network in one network namespace (a pod, a container, a machine)
     Forward   a match and its targets: cluster IP, node port, host port, `docker -p` and floating IP are all Forwards
 
