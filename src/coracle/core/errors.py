@@ -133,7 +133,7 @@ def _show(value: Any) -> str:
     """A value as Kubernetes quotes it in messages: strings in quotes, the rest as JSON."""
     import json  # only on the path of an error
 
-    return json.dumps(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def required(field: str, detail: str = "") -> Problem:

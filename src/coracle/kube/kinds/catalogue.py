@@ -1,0 +1,40 @@
+"""All kinds of the cluster, in one tuple.  Nothing registers itself: a kind that is not listed here is not served."""
+
+from __future__ import annotations
+
+from coracle.core.kind import Kind
+from coracle.kube.kinds import (
+    configmap,
+    endpoints,
+    endpointslice,
+    event,
+    lease,
+    namespace,
+    node,
+    pod,
+    replicationcontroller,
+    secret,
+    service,
+    serviceaccount,
+)
+
+SERVICE_ADDRESSES = "100.64.0.0/16"
+NODE_PORTS = (30000, 32767)
+
+
+def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int] = NODE_PORTS) -> tuple[Kind, ...]:
+    """The kinds of a cluster that takes cluster IPs and node ports from these ranges, in the order of discovery."""
+    return (
+        configmap.KIND,
+        endpoints.KIND,
+        event.KIND,
+        namespace.KIND,
+        node.KIND,
+        pod.KIND,
+        replicationcontroller.KIND,
+        secret.KIND,
+        serviceaccount.KIND,
+        service.kind(service_addresses, node_ports),
+        lease.KIND,
+        endpointslice.KIND,
+    )

@@ -1,0 +1,54 @@
+"""Rules that span kinds: what may be made in which namespace, and which namespaces stay.
+
+Each is a `core.collection.Guard`; the node gives `for_kind(kind)` to that kind's Collection.
+
+Source: Kubernetes admission plugin NamespaceLifecycle.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from coracle.core.collection import Guard
+from coracle.core.errors import Forbidden, NotFound
+from coracle.core.kind import Kind, Reader
+from coracle.core.object import Key, Object
+from coracle.kube.kinds import namespace
+
+RESERVED = ("default", "kube-system", "kube-public")
+_NAMESPACE = namespace.KIND.type
+Verb = Literal["create", "update", "delete"]
+
+
+def for_kind(kind: Kind) -> tuple[Guard, ...]:
+    if kind.type == _NAMESPACE:
+        return (reserved_stays,)
+    return (_InNamespace(kind),) if kind.namespaced else ()
+
+
+class _InNamespace:
+    """Things are made only in a namespace that exists and is not going."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def __call__(self, verb: Verb, new: Object, old: Object | None, reader: Reader) -> Object:
+        if verb != "create":
+            return new
+        room = new.meta.namespace
+        entry = reader.find(_NAMESPACE, Key("", room))
+        if entry is None:
+            raise NotFound(f'namespaces "{room}" not found', kind=_NAMESPACE, name=room)
+        if entry.object().meta.deleting:
+            said = f"unable to create new content in namespace {room} because it is being terminated"
+            about = f'{self._kind.resource} "{new.meta.name}" is forbidden'
+            raise Forbidden(f"{about}: {said}", kind=self._kind.type, name=new.meta.name)
+        return new
+
+
+def reserved_stays(verb: Verb, new: Object, old: Object | None, reader: Reader) -> Object:
+    """The namespaces that the cluster itself needs cannot be deleted."""
+    if verb == "delete" and new.meta.name in RESERVED:
+        said = f'namespaces "{new.meta.name}" is forbidden: this namespace may not be deleted'
+        raise Forbidden(said, kind=_NAMESPACE, name=new.meta.name)
+    return new

@@ -1,0 +1,1 @@
+"""What pods and everything that makes pods have in common: the pod's `spec`, filled in, checked and counted."""

@@ -1,0 +1,102 @@
+"""What of a pod may change once it exists: images, a shorter deadline, more tolerations, little else.
+
+Source: Kubernetes documentation, "Pod update and replacement".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+from coracle.core.errors import Problem, forbidden, invalid
+from coracle.core.object import Json
+from coracle.kube.kinds.rules import LARGEST_INT32
+
+_MAY_CHANGE = (
+    "`spec.containers[*].image`",
+    "`spec.initContainers[*].image`",
+    "`spec.activeDeadlineSeconds`",
+    "`spec.tolerations` (only additions to existing tolerations)",
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+)
+
+
+def problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    """The rules broken by going from the spec `old` to `new`; both are filled in."""
+    found = _fixed_number(new, old) or _deadline(new, old) + _tolerations(new, old)
+    if found:
+        return found
+    kept = _as_before(new, old)
+    if kept == old:
+        return []
+    listed = ",".join(_MAY_CHANGE)
+    different = "\n".join(_differences("spec", old, kept))
+    return [forbidden("spec", f"pod updates may not change fields other than {listed}\n{different}\n")]
+
+
+def _fixed_number(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    names = [name for name in ("containers", "initContainers") if _count(new, name) != _count(old, name)]
+    return [forbidden(f"spec.{name}", "pod updates may not add or remove containers") for name in names]
+
+
+def _count(spec: Mapping[str, Any], name: str) -> int:
+    return len(spec.get(name) or ())
+
+
+def _deadline(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    before_s, after_s = old.get("activeDeadlineSeconds"), new.get("activeDeadlineSeconds")
+    if before_s is None:
+        return []
+    at = "spec.activeDeadlineSeconds"
+    if after_s is None:
+        return [invalid(at, None, f"must not update from a positive integer to nil value, it was {before_s}")]
+    if after_s > before_s:
+        return [invalid(at, after_s, "must be less than or equal to previous value")]
+    if not 1 <= after_s <= LARGEST_INT32:
+        return [invalid(at, after_s, f"must be between 1 and {LARGEST_INT32}, inclusive")]
+    return []
+
+
+def _tolerations(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    after = new.get("tolerations") or []
+    lost = [toleration for toleration in old.get("tolerations") or () if toleration not in after]
+    said = "existing toleration can not be modified except its tolerationSeconds"
+    mild = all(_but_seconds(toleration) in [_but_seconds(other) for other in after] for toleration in lost)
+    return [] if mild else [forbidden("spec.tolerations", said)]
+
+
+def _but_seconds(toleration: Json) -> Json:
+    return {name: value for name, value in toleration.items() if name != "tolerationSeconds"}
+
+
+def _as_before(new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
+    """`new` with everything that may change put back."""
+    kept = dict(new)
+    for name in ("activeDeadlineSeconds", "tolerations"):
+        kept.pop(name, None)
+        if name in old:
+            kept[name] = old[name]
+    if new.get("terminationGracePeriodSeconds") == 1 and old.get("terminationGracePeriodSeconds", 0) < 0:
+        kept["terminationGracePeriodSeconds"] = old["terminationGracePeriodSeconds"]
+    for name in ("containers", "initContainers"):
+        if name in kept:
+            pairs = zip(kept[name], old[name], strict=True)
+            kept[name] = [{**container, "image": before.get("image")} for container, before in pairs]
+    return kept
+
+
+def _differences(at: str, old: Any, new: Any) -> Iterator[str]:
+    """The fields that differ, each as a line taken away and a line put in."""
+    if old == new:
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}):
+            yield from _differences(f"{at}.{name}", old.get(name), new.get(name))
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (before, after) in enumerate(zip_longest(old, new)):
+            yield from _differences(f"{at}[{index}]", before, after)
+    else:
+        yield f"- \t{at}: {json.dumps(old)},"
+        yield f"+ \t{at}: {json.dumps(new)},"

@@ -1,0 +1,241 @@
+"""The rules for one container, init or ordinary.
+
+Source: Kubernetes v1 API, Container, Probe, Lifecycle, EnvVar, ResourceRequirements, SecurityContext.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from coracle.core.errors import Problem, forbidden, invalid, not_supported, required
+from coracle.core.object import Json
+from coracle.core.quantity import parse
+from coracle.kube.kinds.podspec import volumes as volume_rules
+from coracle.kube.kinds.rules import (
+    LARGEST_INT32,
+    address,
+    named,
+    not_negative,
+    one_of,
+    port,
+    port_name_faults,
+    port_number,
+    quantity,
+    unique,
+)
+
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_FIELDS = (
+    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
+    "status.hostIPs", "status.podIP", "status.podIPs",
+)  # fmt: skip
+_RESOURCES = (
+    "limits.cpu", "limits.ephemeral-storage", "limits.memory",
+    "requests.cpu", "requests.ephemeral-storage", "requests.memory",
+)  # fmt: skip
+_STANDARD = ("cpu", "memory", "ephemeral-storage")
+_PROBE_NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
+
+
+def problems(at: str, container: Json, volumes: Iterable[str]) -> list[Problem]:
+    """`volumes` are the names of the pod's volumes."""
+    image = container.get("image") or ""
+    found = named("label", f"{at}.name", container.get("name"))
+    if not image:
+        found.append(required(f"{at}.image"))
+    elif image != image.strip():
+        found.append(invalid(f"{at}.image", image, "must not have leading or trailing whitespace"))
+    policy = container.get("terminationMessagePolicy")
+    found += one_of(f"{at}.terminationMessagePolicy", policy, ("FallbackToLogsOnError", "File"))
+    found += ports(f"{at}.ports", container.get("ports") or ())
+    found += environment(at, container)
+    found += volume_rules.mounts(f"{at}.volumeMounts", container.get("volumeMounts") or (), volumes)
+    found += one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES)
+    found += resources(f"{at}.resources", container.get("resources") or {})
+    return found + _security(f"{at}.securityContext", container.get("securityContext") or {})
+
+
+def health(at: str, container: Json) -> list[Problem]:
+    """The probes and hooks, which ordinary containers and sidecars may have."""
+    found: list[Problem] = []
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name) is not None:
+            found += _probe(f"{at}.{name}", container[name], once=name != "readinessProbe")
+    for name in ("postStart", "preStop"):
+        hook = (container.get("lifecycle") or {}).get(name)
+        if hook is not None:
+            found += _handler(f"{at}.lifecycle.{name}", hook, ("exec", "httpGet", "tcpSocket", "sleep"))
+    return found
+
+
+def ports(at: str, given: Sequence[Json]) -> list[Problem]:
+    found = unique(lambda index: f"{at}[{index}].name", (entry.get("name") for entry in given))
+    for index, entry in enumerate(given):
+        here = f"{at}[{index}]"
+        if entry.get("name"):
+            found += [invalid(f"{here}.name", entry["name"], fault) for fault in port_name_faults(entry["name"])]
+        number = entry.get("containerPort") or 0
+        found += port_number(f"{here}.containerPort", number) if number else [required(f"{here}.containerPort")]
+        if entry.get("hostPort"):
+            found += port_number(f"{here}.hostPort", entry["hostPort"])
+        found += address(f"{here}.hostIP", entry["hostIP"]) if entry.get("hostIP") else []
+        found += one_of(f"{here}.protocol", entry.get("protocol"), PROTOCOLS)
+    return found
+
+
+def environment(at: str, container: Json) -> list[Problem]:
+    found: list[Problem] = []
+    for index, variable in enumerate(container.get("env") or ()):
+        here, name = f"{at}.env[{index}]", variable.get("name") or ""
+        found += _variable_name(f"{here}.name", name) if name else [required(f"{here}.name")]
+        if variable.get("valueFrom") is not None:
+            found += _value_from(f"{here}.valueFrom", variable["valueFrom"], variable.get("value"))
+    for index, source in enumerate(container.get("envFrom") or ()):
+        found += _env_from(f"{at}.envFrom[{index}]", source)
+    return found
+
+
+def _variable_name(at: str, name: str) -> list[Problem]:
+    said = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+    return [] if re.fullmatch("[ -<>-~]+", name) else [invalid(at, name, said)]
+
+
+def _value_from(at: str, source: Json, value: str | None) -> list[Problem]:
+    chosen = [name for name in _SOURCES if source.get(name) is not None]
+    found: list[Problem] = []
+    for name in chosen:
+        found += _SOURCE_RULES[name](f"{at}.{name}", source[name])
+    if not chosen:
+        listed = ", ".join(f"`{name}`" for name in _SOURCES[:-2])
+        found.append(invalid(at, "", f"must specify one of: {listed} or `secretKeyRef`"))
+    elif value:
+        found.append(invalid(at, "", "may not be specified when `value` is not empty"))
+    elif len(chosen) > 1:
+        found.append(invalid(at, "", "may not have more than one field specified at a time"))
+    return found
+
+
+def _field_ref(at: str, ref: Json) -> list[Problem]:
+    path = ref.get("fieldPath") or ""
+    if not path:
+        return [required(f"{at}.fieldPath")]
+    if re.fullmatch(r"metadata\.(labels|annotations)\['[^']+'\]", path):
+        return []
+    return [] if path in _FIELDS else [not_supported(f"{at}.fieldPath", path, _FIELDS)]
+
+
+def _resource_ref(at: str, ref: Json) -> list[Problem]:
+    return one_of(f"{at}.resource", ref.get("resource"), _RESOURCES)
+
+
+def _key_ref(at: str, ref: Json) -> list[Problem]:
+    found = [] if ref.get("name") else [required(f"{at}.name")]
+    return found + ([] if ref.get("key") else [required(f"{at}.key")])
+
+
+def _file_ref(at: str, ref: Json) -> list[Problem]:
+    return [] if ref.get("key") else [required(f"{at}.key")]
+
+
+_SOURCE_RULES: dict[str, Callable[[str, Json], list[Problem]]] = {
+    "fieldRef": _field_ref,
+    "resourceFieldRef": _resource_ref,
+    "configMapKeyRef": _key_ref,
+    "secretKeyRef": _key_ref,
+    "fileKeyRef": _file_ref,
+}
+
+
+def _env_from(at: str, source: Json) -> list[Problem]:
+    chosen = [name for name in ("configMapRef", "secretRef") if source.get(name) is not None]
+    if not chosen:
+        return [invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")]
+    if len(chosen) > 1:
+        return [invalid(at, "", "may not have more than one field specified at a time")]
+    return [] if source[chosen[0]].get("name") else [required(f"{at}.{chosen[0]}.name")]
+
+
+def _probe(at: str, probe: Json, *, once: bool) -> list[Problem]:
+    found = _handler(at, probe, ("exec", "httpGet", "tcpSocket", "grpc"))
+    for name in _PROBE_NUMBERS:
+        found += not_negative(f"{at}.{name}", probe.get(name))
+    if once and probe.get("successThreshold") != 1:
+        found.append(invalid(f"{at}.successThreshold", probe.get("successThreshold"), "must be 1"))
+    grace_s = probe.get("terminationGracePeriodSeconds")
+    if grace_s is not None and grace_s <= 0:
+        found.append(invalid(f"{at}.terminationGracePeriodSeconds", grace_s, "must be greater than 0"))
+    return found
+
+
+def _handler(at: str, given: Json, kinds: Sequence[str]) -> list[Problem]:
+    chosen = [kind for kind in kinds if given.get(kind) is not None]
+    if not chosen:
+        return [required(at, "must specify a handler type")]
+    found = _action(f"{at}.{chosen[0]}", chosen[0], given[chosen[0]])
+    return found + [forbidden(f"{at}.{kind}", "may not specify more than 1 handler type") for kind in chosen[1:]]
+
+
+def _action(at: str, kind: str, action: Json) -> list[Problem]:
+    match kind:
+        case "exec":
+            return [] if action.get("command") else [required(f"{at}.command")]
+        case "httpGet":
+            found = [] if action.get("path") else [required(f"{at}.path")]
+            found += port(f"{at}.port", action.get("port"))
+            return found + one_of(f"{at}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
+        case "tcpSocket":
+            return port(f"{at}.port", action.get("port"))
+        case "grpc":
+            return port_number(f"{at}.port", action.get("port") or 0)
+    return []
+
+
+def resources(at: str, given: Json) -> list[Problem]:
+    limits, requests = given.get("limits") or {}, given.get("requests") or {}
+    found: list[Problem] = []
+    for which, amounts in (("limits", limits), ("requests", requests)):
+        for name, value in amounts.items():
+            found += _resource_name(f"{at}.{which}", name)
+            found += quantity(f"{at}.{which}[{name}]", value)
+    return found or _requests_within_limits(at, requests, limits)
+
+
+def _resource_name(at: str, name: str) -> list[Problem]:
+    if "/" in name or name in _STANDARD or name.startswith("hugepages-"):
+        return []
+    return [
+        invalid(at, name, "must be a standard resource type or fully qualified"),
+        invalid(at, name, "must be a standard resource for containers"),
+    ]
+
+
+def _requests_within_limits(at: str, requests: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    for name, value in requests.items():
+        asked, limit = parse(value), parse(limits[name]) if name in limits else None
+        if limit is not None and asked > limit:
+            said = f"must be less than or equal to {name} limit of {limit}"
+            found.append(invalid(f"{at}.requests", str(asked), said))
+    return found
+
+
+def _security(at: str, given: Json) -> list[Problem]:
+    found: list[Problem] = []
+    for name in ("runAsUser", "runAsGroup"):
+        number = given.get(name)
+        if number is not None and not 0 <= number <= LARGEST_INT32:
+            found.append(invalid(f"{at}.{name}", number, f"must be between 0 and {LARGEST_INT32}, inclusive"))
+    if given.get("allowPrivilegeEscalation") is False:
+        capabilities = (given.get("capabilities") or {}).get("add") or ()
+        if given.get("privileged"):
+            found.append(invalid(at, given, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
+        if "CAP_SYS_ADMIN" in capabilities:
+            said = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
+            found.append(invalid(at, given, said))
+    if given.get("procMount"):
+        found += one_of(f"{at}.procMount", given["procMount"], ("Default", "Unmasked"))
+    return found

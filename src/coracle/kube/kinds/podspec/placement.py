@@ -1,0 +1,130 @@
+"""The rules for where a pod may run: node selectors, affinity, tolerations, spreading.
+
+Source: Kubernetes v1 API, Affinity, Toleration, TopologySpreadConstraint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coracle.core.errors import Problem, forbidden, invalid, required
+from coracle.core.names import label_problems, label_value_faults, qualified_faults
+from coracle.core.object import Json
+from coracle.kube.kinds.rules import label_selector, unsupported
+
+_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_UNSATISFIABLE = ("DoNotSchedule", "ScheduleAnyway")
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_ANY_KEY = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+
+
+def problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    found = label_problems(spec.get("nodeSelector"), f"{at}.nodeSelector")
+    found += tolerations(f"{at}.tolerations", spec.get("tolerations") or ())
+    affinity = spec.get("affinity") or {}
+    found += _node_affinity(f"{at}.affinity.nodeAffinity", affinity.get("nodeAffinity") or {})
+    for name in ("podAffinity", "podAntiAffinity"):
+        found += _pod_affinity(f"{at}.affinity.{name}", affinity.get(name) or {})
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        found += _spread(f"{at}.topologySpreadConstraints[{index}]", constraint)
+    return found
+
+
+def tolerations(at: str, given: Sequence[Json]) -> list[Problem]:
+    found: list[Problem] = []
+    for index, toleration in enumerate(given):
+        found += _toleration(f"{at}[{index}]", toleration)
+    return found
+
+
+def _toleration(at: str, given: Json) -> list[Problem]:
+    key, operator, effect = given.get("key") or "", given.get("operator") or "Equal", given.get("effect") or ""
+    found = [invalid(f"{at}.key", key, fault) for fault in qualified_faults(key)] if key else []
+    if not key and operator != "Exists":
+        found.append(invalid(f"{at}.operator", operator, _ANY_KEY))
+    if given.get("tolerationSeconds") is not None and effect != "NoExecute":
+        found.append(invalid(f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+    if operator == "Equal":
+        value = given.get("value") or ""
+        found += [invalid(f"{at}.operator", value, fault) for fault in label_value_faults(value)]
+    elif operator != "Exists":
+        found.append(unsupported(f"{at}.operator", operator, ("Equal", "Exists")))
+    elif given.get("value"):
+        found.append(invalid(f"{at}.operator", given, "value must be empty when `operator` is 'Exists'"))
+    return found + ([unsupported(f"{at}.effect", effect, _EFFECTS)] if effect and effect not in _EFFECTS else [])
+
+
+def _node_affinity(at: str, given: Json) -> list[Problem]:
+    found: list[Problem] = []
+    needed = given.get(_REQUIRED)
+    if needed is not None:
+        terms = needed.get("nodeSelectorTerms") or ()
+        here = f"{at}.{_REQUIRED}.nodeSelectorTerms"
+        found += [] if terms else [required(here, "must have at least one node selector term")]
+        for index, term in enumerate(terms):
+            found += _node_term(f"{here}[{index}]", term)
+    for index, term in enumerate(given.get(_PREFERRED) or ()):
+        here = f"{at}.{_PREFERRED}[{index}]"
+        found += _weight(f"{here}.weight", term.get("weight"))
+        found += _node_term(f"{here}.preference", term.get("preference") or {})
+    return found
+
+
+def _node_term(at: str, term: Json) -> list[Problem]:
+    found: list[Problem] = []
+    for index, need in enumerate(term.get("matchExpressions") or ()):
+        found += _node_expression(f"{at}.matchExpressions[{index}]", need)
+    return found
+
+
+def _node_expression(at: str, need: Json) -> list[Problem]:
+    operator, values = need.get("operator"), need.get("values") or ()
+    found: list[Problem] = []
+    if operator in ("In", "NotIn") and not values:
+        found.append(required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif operator in ("Exists", "DoesNotExist") and values:
+        found.append(forbidden(f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+    elif operator in ("Gt", "Lt") and len(values) != 1:
+        found.append(required(f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
+    elif operator not in ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"):
+        found.append(invalid(f"{at}.operator", operator, "not a valid selector operator"))
+    key = need.get("key") or ""
+    return found + [invalid(f"{at}.key", key, fault) for fault in qualified_faults(key)]
+
+
+def _pod_affinity(at: str, given: Json) -> list[Problem]:
+    found: list[Problem] = []
+    for index, term in enumerate(given.get(_REQUIRED) or ()):
+        found += _pod_term(f"{at}.{_REQUIRED}[{index}]", term)
+    for index, weighted in enumerate(given.get(_PREFERRED) or ()):
+        here = f"{at}.{_PREFERRED}[{index}]"
+        found += _weight(f"{here}.weight", weighted.get("weight"))
+        found += _pod_term(f"{here}.podAffinityTerm", weighted.get("podAffinityTerm") or {})
+    return found
+
+
+def _pod_term(at: str, term: Json) -> list[Problem]:
+    found = label_selector(f"{at}.labelSelector", term.get("labelSelector"))
+    return found + _topology_key(at, term, "can not be empty")
+
+
+def _topology_key(at: str, given: Json, said: str) -> list[Problem]:
+    key = given.get("topologyKey") or ""
+    if not key:
+        return [required(f"{at}.topologyKey", said)]
+    return [invalid(f"{at}.topologyKey", key, fault) for fault in qualified_faults(key)]
+
+
+def _weight(at: str, weight: int | None) -> list[Problem]:
+    return [] if 1 <= (weight or 0) <= 100 else [invalid(at, weight or 0, "must be in the range 1-100")]
+
+
+def _spread(at: str, given: Json) -> list[Problem]:
+    skew, unsatisfiable = given.get("maxSkew") or 0, given.get("whenUnsatisfiable")
+    found = [] if skew > 0 else [invalid(f"{at}.maxSkew", skew, "must be greater than zero")]
+    found += _topology_key(at, given, "can not be empty")
+    if unsatisfiable not in _UNSATISFIABLE:
+        found.append(unsupported(f"{at}.whenUnsatisfiable", unsatisfiable or "", _UNSATISFIABLE))
+    return found + label_selector(f"{at}.labelSelector", given.get("labelSelector"))

@@ -1,0 +1,140 @@
+"""The rules for a whole pod spec, of a pod or of a template.
+
+Source: Kubernetes v1 API, PodSpec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
+from coracle.core.names import label_problems, qualified_faults
+from coracle.core.object import Json
+from coracle.kube.kinds.podspec import containers as container_rules
+from coracle.kube.kinds.podspec import placement, volumes
+from coracle.kube.kinds.rules import (
+    LARGEST_INT32,
+    address,
+    named,
+    not_negative,
+    one_of,
+    optional_name,
+    unique,
+)
+
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+
+
+def problems(spec: Mapping[str, Any], at: str = "spec") -> list[Problem]:
+    """Every rule that `spec`, filled in by `defaults`, breaks.  `at` is its path in the object."""
+    found = volumes.problems(f"{at}.volumes", spec.get("volumes") or ())
+    found += _containers(spec, at)
+    found += one_of(f"{at}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
+    found += one_of(f"{at}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
+    found += _durations(spec, at) + _names(spec, at) + _security(spec, at) + _network(spec, at)
+    return found + placement.problems(at, spec)
+
+
+def template_problems(template: Mapping[str, Any], at: str) -> list[Problem]:
+    """A PodTemplateSpec."""
+    meta = template.get("metadata") or {}
+    found = label_problems(meta.get("labels"), f"{at}.labels")
+    for key in meta.get("annotations") or {}:
+        found += [invalid(f"{at}.annotations", key, fault) for fault in qualified_faults(key.lower())]
+    if (template.get("spec") or {}).get("ephemeralContainers"):
+        found.append(forbidden(f"{at}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
+    return found + problems(template.get("spec") or {}, f"{at}.spec")
+
+
+def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    ordinary, initial = spec.get("containers") or (), spec.get("initContainers") or ()
+    known = [volume.get("name") for volume in spec.get("volumes") or ()]
+    found = [] if ordinary else [required(f"{at}.containers")]
+    for path, container in _with_paths(at, ordinary, initial):
+        found += container_rules.problems(path, container, known)
+        if ".containers[" in path or container.get("restartPolicy") == "Always":
+            found += container_rules.health(path, container)
+        else:
+            found += _nothing_that_waits(path, container)
+    names = [(path, container.get("name")) for path, container in _with_paths(at, ordinary, initial)]
+    found += unique(lambda index: f"{names[index][0]}.name", (name for _, name in names))
+    return found + _host_ports(at, spec)
+
+
+def _with_paths(at: str, ordinary: Sequence[Json], initial: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+    for name, group in (("containers", ordinary), ("initContainers", initial)):
+        for index, container in enumerate(group):
+            yield f"{at}.{name}[{index}]", container
+
+
+def _nothing_that_waits(at: str, container: Json) -> list[Problem]:
+    names = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
+    said = "may not be set for init containers without restartPolicy=Always"
+    return [forbidden(f"{at}.{name}", said) for name in names if container.get(name) is not None]
+
+
+def _host_ports(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    seen: set[str] = set()
+    found = []
+    for path, container in _with_paths(at, spec.get("containers") or (), ()):
+        for index, port in enumerate(container.get("ports") or ()):
+            here, host = f"{path}.ports[{index}]", port.get("hostPort") or 0
+            if spec.get("hostNetwork") and host != (port.get("containerPort") or 0):
+                said = "must match 'hostPort' when 'hostNetwork' is true"
+                found.append(invalid(f"{here}.containerPort", port.get("containerPort"), said))
+            claim = f"{port.get('protocol')}/{port.get('hostIP') or ''}/{host}"
+            if host and claim in seen:
+                found.append(duplicate(f"{here}.hostPort", claim))
+            seen.add(claim)
+    return found
+
+
+def _durations(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    found = not_negative(f"{at}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"))
+    deadline_s = spec.get("activeDeadlineSeconds")
+    if deadline_s is not None and not 1 <= deadline_s <= LARGEST_INT32:
+        said = f"must be between 1 and {LARGEST_INT32}, inclusive"
+        found.append(invalid(f"{at}.activeDeadlineSeconds", deadline_s, said))
+    return found
+
+
+def _names(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    found: list[Problem] = []
+    for name in ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"):
+        found += optional_name("subdomain", f"{at}.{name}", spec.get(name))
+    for name in ("hostname", "subdomain"):
+        found += optional_name("label", f"{at}.{name}", spec.get(name))
+    for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
+        found += [] if secret.get("name") else [required(f"{at}.imagePullSecrets[{index}].name")]
+    for index, gate in enumerate(spec.get("readinessGates") or ()):
+        here, kind = f"{at}.readinessGates[{index}].conditionType", gate.get("conditionType") or ""
+        found += [invalid(here, kind, fault) for fault in qualified_faults(kind)]
+    return found
+
+
+def _security(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    context = spec.get("securityContext") or {}
+    found: list[Problem] = []
+    for name in ("runAsUser", "runAsGroup", "fsGroup"):
+        number = context.get(name)
+        if number is not None and not 0 <= number <= LARGEST_INT32:
+            said = f"must be between 0 and {LARGEST_INT32}, inclusive"
+            found.append(invalid(f"{at}.securityContext.{name}", number, said))
+    return found
+
+
+def _network(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    found: list[Problem] = []
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        here = f"{at}.hostAliases[{index}]"
+        found += address(f"{here}.ip", alias.get("ip") or "")
+        for number, name in enumerate(alias.get("hostnames") or ()):
+            found += named("subdomain", f"{here}.hostnames[{number}]", name)
+    if spec.get("dnsPolicy") == "None" and not (spec.get("dnsConfig") or {}).get("nameservers"):
+        said = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+        found.append(required(f"{at}.dnsConfig.nameservers", said))
+    for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
+        found += address(f"{at}.dnsConfig.nameservers[{index}]", server)
+    return found
