@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from coracle.core import claims
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import Exhausted, NotFound
+from coracle.core.errors import NotFound
 from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.core.store import Store
@@ -29,6 +28,7 @@ from coracle.engine.kinds import sandbox as sandboxes
 from coracle.engine.kinds.sandbox import DnsConfig, SandboxSpec
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.names import render_hostname, render_hosts, render_resolv_conf
+from coracle.net.addresses import Addresses, mac_of
 from coracle.net.api import NetDriver, Network, Port
 
 __all__ = ["DnsConfig", "SandboxSpec", "Sandboxes"]
@@ -47,7 +47,7 @@ class Sandboxes:
         self._files_path, self._pins_path = f"{root_path}/sandboxes", f"{run_path}/netns"
         self._records = Collection(replace(sandboxes.KIND, assign=self._assign), store, clock)
         self._locks = KeyedLocks()
-        self._last: dict[str, IPv4Address] = {}  # the address given last, by network: none is given again at once
+        self._addresses = {network.name: Addresses(network.name, network.subnet) for network in networks}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -144,27 +144,12 @@ class Sandboxes:
         network = self._networks.get(sandbox.spec["network"])
         if network is None:
             raise NotFound(kind="Network", name=sandbox.spec["network"])
-        address = self._last[network.name] = self._choose(network, reader)
-        return sandbox.with_status(address=str(address))
-
-    def _choose(self, network: Network, reader: Reader) -> IPv4Address:
-        subnet = network.subnet
-        size, last = subnet.num_addresses, self._last.get(network.name, network.gateway)
-        for step in range(1, size + 1):
-            number = (int(last) - int(subnet.network_address) + step) % size
-            address = subnet[number]
-            if number in (0, size - 1) or address == network.gateway:
-                continue
-            if not claims.holder(reader, sandboxes.address_claim(network.name, str(address))):
-                return address
-        raise Exhausted(f"no free address in network {network.name} ({subnet})", kind="Network", name=network.name)
+        return sandbox.with_status(address=str(self._addresses[network.name].choose(reader)))
 
 
 def _port(record: Object) -> Port:
     address = IPv4Address(record.status["address"])
-    # Locally administered, of the address: the same after every repair, so that neighbours' caches stay true.
-    mac = "0a:58:" + ":".join(f"{part:02x}" for part in address.packed)
-    return Port(record.meta.name, record.spec["network"], address, record.status["netns_path"], mac)
+    return Port(record.meta.name, record.spec["network"], address, record.status["netns_path"], mac_of(address))
 
 
 def _files(record: Object) -> dict[str, str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 # The fourteen that Docker leaves a container (docker.md 6.1).
 DEFAULT_CAPABILITIES = (
@@ -215,6 +215,7 @@ class Runtime(Protocol):
         ...
 
 
+@runtime_checkable
 class Adjusts(Protocol):
     """A Runtime that can change limits of, pause and resume a running container."""
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
 
 from coracle.core.errors import invalid
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Key, Meta, Object
+from coracle.net.addresses import claim_of
 
 TYPE = "Sandbox.engine"
 API = "engine/v1"
@@ -67,14 +69,9 @@ def key(name: str) -> Key:
     return Key("", name)
 
 
-def address_claim(network: str, address: str) -> str:
-    """The name under which an address is held (core.claims)."""
-    return f"address/{network}/{address}"
-
-
 def claims(sandbox: Object) -> Iterable[str]:
     address = sandbox.status.get("address")
-    return (address_claim(sandbox.spec["network"], address),) if address else ()
+    return (claim_of(sandbox.spec["network"], IPv4Address(address)),) if address else ()
 
 
 def _no_line_breaks(sandbox: Object) -> Problems:

@@ -1,0 +1,340 @@
+"""Containers: the only writer of their records; makes, starts, ends and forgets them through the Runtime.
+
+Called by the kubelet and by Docker's handlers.  Records are the only news: who wants to know watches them.
+
+    create   commit the record, nothing else                                 1 commit
+    start    mount -> runtime create -> runtime start -> commit "running"    1 commit
+    the end  runtime.exits() -> commit "exited" -> let go of what it used    1 commit
+    remove   everything of it goes, the record last                          1 commit
+
+A record exists before anything of its container does and goes after everything of it is gone, so `run` finds at the
+next start whatever the last daemon left, at whatever moment it died: running containers go on, those that have ended
+meanwhile get their true exit code, half started ones are undone.
+
+Operations on one container take turns; waiting for its end holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import shutil
+import signal as signal_numbers
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from coracle.core import claims
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import Broken, CloudError, Conflict, Exhausted, NotFound, Timeout, Unavailable, Unsupported
+from coracle.core.object import Key, Object
+from coracle.core.selectors import EVERYTHING, Selector
+from coracle.core.store import Store
+from coracle.core.tasks import offload
+from coracle.engine import bundles, signals, states
+from coracle.engine.endings import Endings
+from coracle.engine.images import Images
+from coracle.engine.kinds import container as containers
+from coracle.engine.kinds.container import ContainerSpec, Security
+from coracle.engine.kinds.image import combine
+from coracle.engine.locks import KeyedLocks
+from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.users import find_identity
+from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime
+
+__all__ = ["ContainerSpec", "Containers", "Security", "combine"]
+
+log = logging.getLogger(__name__)
+
+KILL_WAIT_S = 30.0  # after SIGKILL; a process that waits for a dead disk does not end
+_RETRY_S = 1.0  # when the store cannot keep an exit
+
+
+class Containers:
+    """`root_path` keeps the containers' logs.  A Part: up once what the last daemon left is adopted."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        runtime: Runtime,
+        images: Images,
+        sandboxes: Sandboxes,
+        *,
+        root_path: str,
+    ) -> None:
+        self._store, self._clock, self._runtime = store, clock, runtime
+        self._images, self._sandboxes = images, sandboxes
+        self._logs_path = f"{root_path}/containers"
+        self._records = Collection(containers.KIND, store, clock)
+        self._locks, self._endings = KeyedLocks(), Endings()
+        self._unsaid: set[str] = set()  # adopted before their record could say that they ran
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def find(self, id: str) -> Object | None:
+        return self._records.find(containers.key(id))
+
+    def get(self, id: str) -> Object:
+        """Raises NotFound."""
+        record = self.find(id)
+        if record is None:
+            raise NotFound(kind="Container", name=id)
+        return record
+
+    def find_named(self, name: str) -> Object | None:
+        """The container whose own name that is."""
+        entry = self._store.find(claims.TYPE, Key("", containers.name_claim(name)))
+        return self.find(str(entry.object().body["holder"]).rpartition(" ")[2]) if entry else None
+
+    def list(self, labels: Selector = EVERYTHING) -> Sequence[Object]:
+        return self._records.list(labels=labels)
+
+    async def wait_exit(self, id: str) -> Object:
+        """Its record once it has ended or failed to start; at once where it has.
+
+        Raises: NotFound, also when it is removed meanwhile.
+        """
+        return await self.ending(id)
+
+    def ending(self, id: str) -> asyncio.Future[Object]:
+        """`wait_exit` as a future, for who waits for other things too; the caller's own, to cancel at will."""
+        record, future = self.get(id), self._endings.next(id)
+        if record.status["state"] in ("exited", "failed"):
+            future.set_result(record)
+        return future
+
+    def log_path(self, id: str) -> str:
+        """Where its log is, or will be."""
+        return f"{self._logs_path}/{id}/log"
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def create(self, spec: ContainerSpec) -> Object:
+        """Journal a container; nothing of it exists until `start`.
+
+        Raises: NotFound (image, sandbox), AlreadyExists (name; `holder` says whose), Invalid, Malformed.
+        """
+        if self._sandboxes.find(spec.sandbox) is None:
+            raise NotFound(kind="Sandbox", name=spec.sandbox)
+        image = self._images.get(spec.image)
+        whole = containers.with_image(spec, image.spec["config"])
+        signals.to_number(whole.stop_signal)
+        bundles.capabilities(whole.security)
+        with self._images.in_use(image):
+            return await self._records.create(containers.to_record(secrets.token_hex(32), whole, image.spec["id"]))
+
+    async def start(self, id: str) -> Object:
+        """Let it run; a container that runs already stays as it is, one that has ended begins anew with its files.
+
+        Raises: NotFound, Conflict (its sandbox is not ready), Invalid and Malformed in the runtime's words.  Then the
+                record is "failed", with reason and message, and nothing else is left.
+        """
+        async with self._locks.of(id):
+            record = self.get(id)
+            if record.status["state"] == "running":
+                return record
+            reason = "CreateContainerError"
+            try:
+                async with contextlib.AsyncExitStack() as undo:
+                    undo.push_async_callback(self._let_go, id)
+                    bundle = await self._prepare(record)
+                    reason = "ContainerCannotRun"
+                    record = await self._go(record, bundle)
+                    undo.pop_all()
+                return record
+            except CloudError as error:
+                at_s, why = self._clock.now_s(), error
+                record = await self._records.change(record.key, lambda now: states.failed(now, why, reason, at_s))
+                self._endings.tell(record)
+                raise
+
+    async def stop(self, id: str, grace_s: float, signal: str | int | None = None) -> Object:
+        """End it: its stop signal (or `signal`), and after `grace_s` seconds SIGKILL for all of it.
+
+        Returns the record once it has ended; at once where it does not run.  grace_s 0: SIGKILL at once.
+        Raises: NotFound, Malformed (signal), Timeout (it does not even obey SIGKILL).
+        """
+        async with self._locks.of(id):  # not while it starts
+            record = self.get(id)
+        if record.status["state"] != "running":
+            return record
+        if grace_s > 0:
+            await self._runtime.kill(id, signals.to_number(signal or record.spec["stop_signal"]))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    return await self.wait_exit(id)
+        await self._runtime.kill(id, signal_numbers.SIGKILL, all=True)
+        try:
+            async with asyncio.timeout(KILL_WAIT_S):
+                return await self.wait_exit(id)
+        except TimeoutError as error:
+            raise Timeout(f"container {id} did not end after SIGKILL", kind="Container", name=id) from error
+
+    async def kill(self, id: str, signal: str | int) -> None:
+        """Send a signal to its first process.  Raises NotFound, Conflict (it does not run), Malformed (signal)."""
+        number = signals.to_number(signal)
+        if self.get(id).status["state"] != "running":
+            raise Conflict(f"container {id} is not running", kind="Container", name=id)
+        await self._runtime.kill(id, number)
+
+    async def remove(self, id: str, force: bool = False) -> None:
+        """Forget it, its files and its log; with `force` also while it runs.  Idempotent.
+
+        Raises: Conflict (it runs), Timeout (as `stop`).
+        """
+        if self.find(id) is None:
+            return
+        if force:
+            await self.stop(id, 0)
+        async with self._locks.of(id):
+            record = self.find(id)
+            if record is None:
+                return
+            if record.status["state"] == "running":
+                raise Conflict(f"container {id} is running: stop it first, or force", kind="Container", name=id)
+            await self._let_go(id)
+            await self._images.discard(id)
+            await offload(_remove_tree, os.path.dirname(self.log_path(id)))
+            await self._records.delete(record.key, missing_ok=True)
+            self._endings.forget(id)
+
+    async def update(self, id: str, resources: Resources) -> Object:
+        """Change its limits, now where it runs.  Raises NotFound, Invalid, Unsupported (the runtime cannot)."""
+        async with self._locks.of(id):
+            record = self.get(id)
+            if record.status["state"] == "running":
+                if not isinstance(self._runtime, Adjusts):
+                    raise Unsupported("this runtime cannot change the limits of a running container", status=501)
+                await self._runtime.update(id, resources)
+            return await self._records.change(record.key, lambda now: now.with_spec(resources=asdict(resources)))
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    async def _prepare(self, record: Object) -> Bundle:
+        """Everything before the runtime: the root file system, the user, the working directory, the log's place."""
+        id, spec = record.meta.name, containers.from_record(record)
+        sandbox = self._sandboxes.find(spec.sandbox)
+        if sandbox is None or sandbox.status["state"] != "ready":
+            raise Conflict(f"sandbox {spec.sandbox} is not ready", kind="Sandbox", name=spec.sandbox)
+        pidns_path = self._pidns_path(spec, sandbox)
+        rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), id)
+
+        def look() -> bundles.Places:
+            os.makedirs(os.path.dirname(self.log_path(id)), mode=0o700, exist_ok=True)
+            return bundles.Places(
+                rootfs_path=rootfs_path,
+                sandbox_path=self._sandboxes.files_path(spec.sandbox),
+                log_path=self.log_path(id),
+                workdir=bundles.find_workdir(rootfs_path, spec.workdir),
+                identity=find_identity(rootfs_path, spec.user, spec.groups),
+                pidns_path=pidns_path,
+            )
+
+        try:
+            return bundles.bundle(record, sandbox, await offload(look))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (Exhausted if full else Broken)(f"cannot prepare container {id}: {error}") from error
+
+    async def _go(self, record: Object, bundle: Bundle) -> Object:
+        pid = await self._runtime.create(bundle)
+        started_s = self._clock.now_s()  # before it begins, so that no exit is older
+        await self._runtime.start(bundle.id)
+        return await self._records.change(
+            record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
+        )
+
+    def _pidns_path(self, spec: ContainerSpec, sandbox: Object) -> str:
+        """Whose processes it sees.  In a sandbox that shares them: those of the container that runs longest there."""
+        if spec.pid_mode in ("", "private"):
+            if not sandbox.spec["share_pid"]:
+                return ""
+            there = [r for r in self.list() if r.spec["sandbox"] == spec.sandbox and r.status["state"] == "running"]
+            first = min(there, key=lambda r: str(r.status["started_at"]), default=None)
+            return f"/proc/{first.status['pid']}/ns/pid" if first else ""
+        if spec.pid_mode == "host":
+            return "host"
+        other = self.get(spec.pid_mode.removeprefix("container:"))
+        if other.status["state"] != "running":
+            raise Conflict(f"container {other.meta.name} is not running", kind="Container", name=other.meta.name)
+        return f"/proc/{other.status['pid']}/ns/pid"
+
+    async def _let_go(self, id: str) -> None:
+        """Take what it has in the kernel away; its files and its log stay."""
+        await self._runtime.delete(id)
+        await self._images.unmount(id)
+
+    # -- the end, and the beginning of the daemon ----------------------------------------------------------------
+
+    async def run(self, up: Callable[[], None]) -> None:
+        os.makedirs(self._logs_path, mode=0o700, exist_ok=True)
+        await self._images.adopt()
+        await self._sandboxes.adopt()
+        await self._adopt()
+        async with asyncio.TaskGroup() as group:
+            up()
+            async for exit in self._runtime.exits():
+                group.create_task(self._end(exit), name=f"end {exit.id[:12]}")
+
+    async def _adopt(self) -> None:
+        present = {state.id: state for state in await self._runtime.states()}
+        for found in states.plan_adoption(self.list(), present):
+            try:
+                await self._adopt_one(found)
+            except CloudError:
+                log.exception("container %s cannot be adopted (%s)", found.id, found.what)
+
+    async def _adopt_one(self, found: states.Adoption) -> None:
+        at_s, key = self._clock.now_s(), containers.key(found.id)
+        match found.what:
+            case "keep":
+                self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
+            case "started":
+                rootfs_path = await self._images.mount(self._images.get(self.get(found.id).spec["image_id"]), found.id)
+                log_path = self.log_path(found.id)
+                await self._records.change(key, lambda now: states.running(now, found.pid, at_s, rootfs_path, log_path))
+            case "lost":
+                await self._records.change(key, lambda now: states.lost(now, at_s))
+                await self._let_go(found.id)
+            case "undo":
+                await self._let_go(found.id)
+            case "orphan":
+                log.info("container %s has no record: removed", found.id)
+                await self._let_go(found.id)
+                await self._images.discard(found.id)
+
+    async def _end(self, exit: Exit) -> None:
+        try:
+            async with self._locks.of(exit.id):
+                await self._end_locked(exit)
+        except CloudError:
+            log.exception("the end of container %s cannot be handled", exit.id)
+
+    async def _end_locked(self, exit: Exit) -> None:
+        record = self.find(exit.id)
+        if record is not None:
+            state = record.status["state"]
+            if state == "running" and states.is_stale(record, exit):
+                return
+            if state == "running" or (state == "created" and exit.id in self._unsaid):
+                self._unsaid.discard(exit.id)
+                self._endings.tell(await self._commit_end(record, exit))
+        await self._let_go(exit.id)
+
+    async def _commit_end(self, record: Object, exit: Exit) -> Object:
+        while True:
+            try:
+                return await self._records.change(record.key, lambda now: states.exited(now, exit))
+            except Unavailable as error:  # the disk is full: what has happened has to be said in the end
+                log.error("the end of container %s cannot be kept: %s", exit.id, error)
+                await self._clock.sleep(_RETRY_S)
+
+
+def _remove_tree(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)
