@@ -91,7 +91,9 @@ class Bundle:
 
     `rootfs_path` is mounted and owned by the caller.  `netns_path`, `ipcns_path`, `utsns_path`, `pidns_path`: "" for a
     new one, "host" for the host's, else a path to join.  `log_path` "" keeps no log; `log_limit_bytes` rotates.
-    `seccomp` "default", "unconfined" or the path of a profile; `masked_paths`, `read_only_paths` None for the default lists.
+    `seccomp` "default", "unconfined" or the path of a profile; `masked_paths`, `read_only_paths` None for the default
+    lists.  `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or
+    closes it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
     """
 
     id: str
@@ -115,6 +117,7 @@ class Bundle:
     log_path: str = ""
     log_limit_bytes: int | None = None
     stdin: bool = False
+    stdin_once: bool = False
     shm_bytes: int = 64 * 1024 * 1024
 
 
@@ -199,7 +202,10 @@ class Runtime(Protocol):
         ...
 
     async def attach(self, id: str) -> Streams:
-        """Join the first process's streams from now on.  Raises NotFound, Conflict (not running)."""
+        """Join the first process's streams from now on, or before `start`, so that nothing is missed.
+
+        Who attaches must read: a program waits when nobody takes what it writes.  Raises NotFound, Conflict (ended).
+        """
         ...
 
     async def states(self) -> Sequence[State]:
