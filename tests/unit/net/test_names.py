@@ -1,0 +1,189 @@
+"""The name server over real sockets on loopback, with another server of ours in the place of the host's."""
+
+import asyncio
+import contextlib
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from coracle.core.clock import SystemClock
+from coracle.core.errors import Unavailable
+from coracle.core.tasks import running
+from coracle.net.names import Names, Scope
+from coracle.net.resolvers import Resolvers, parse_servers
+from coracle.net.zones import Alias
+from coracle.wire import dns
+
+LOOPBACK = IPv4Address("127.0.0.1")
+ONE, OUTSIDE = IPv4Address("10.32.0.5"), IPv4Address("203.0.113.9")
+WEB = "web.default.svc.cluster.local"
+
+
+class _Client(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.answers = asyncio.Queue()
+
+    def datagram_received(self, data, addr):
+        self.answers.put_nowait(data)
+
+
+async def ask(port, name, type=dns.A, message=None):
+    loop = asyncio.get_running_loop()
+    transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=("127.0.0.1", port))
+    with contextlib.closing(transport):
+        transport.sendto(message or dns.query(5, name, type))
+        async with asyncio.timeout(10):
+            return await client.answers.get()
+
+
+async def ask_by_stream(port, *questions):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.closing(writer):
+        for number, (name, type) in enumerate(questions):
+            message = dns.query(number, name, type)
+            writer.write(len(message).to_bytes(2) + message)
+        answers = {}
+        for _ in questions:
+            answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+            answers[int.from_bytes(answer[:2])] = answer
+        return [answers[number] for number in range(len(questions))]
+
+
+def addresses(answer):
+    return dns.addresses(dns.read_answers(answer)[1])
+
+
+def code(answer):
+    return dns.code_of(answer)
+
+
+def with_servers(body, tmp_path):
+    """Run `body(port, names, outside)`: our server, and the one it asks for other names."""
+
+    async def main():
+        outside = Names([LOOPBACK], SystemClock(), port=0, zones=["example.com"])
+        outside.publish("x", {"www.example.com": [OUTSIDE], "many.example.com": [OUTSIDE + i for i in range(90)]})
+        conf = tmp_path / "resolv.conf"
+        conf.write_text("nameserver 127.0.0.1\n")
+        async with running(outside):
+            upstream_port = outside.ports[LOOPBACK]
+            names = Names([LOOPBACK], SystemClock(), port=0, resolv_conf=conf, upstream_port=upstream_port)
+            names.publish("kube", {WEB: [ONE], "out.default.svc.cluster.local": [Alias("www.example.com")]})
+            async with running(names):
+                return await body(names.ports[LOOPBACK], names, outside)
+
+    return asyncio.run(main())
+
+
+def test_published_names_are_answered_by_datagram_and_by_stream(tmp_path):
+    async def body(port, _names, _outside):
+        by_stream = await ask_by_stream(port, (WEB, dns.A), ("no.cluster.local", dns.A))
+        return [addresses(await ask(port, WEB)), addresses(by_stream[0]), code(by_stream[1])]
+
+    assert with_servers(body, tmp_path) == [[ONE], [ONE], dns.NO_SUCH_NAME]
+
+
+def test_other_names_are_asked_of_the_hosts_servers(tmp_path):
+    async def body(port, _names, _outside):
+        by_stream = await ask_by_stream(port, ("www.example.com", dns.A))
+        unknown = await ask(port, "no.example.com")
+        return [addresses(await ask(port, "www.example.com")), addresses(by_stream[0]), code(unknown)]
+
+    assert with_servers(body, tmp_path) == [[OUTSIDE], [OUTSIDE], dns.NO_SUCH_NAME]
+
+
+def test_an_alias_that_leads_outside_is_answered_whole(tmp_path):
+    async def body(port, _names, _outside):
+        return addresses(await ask(port, "out.default.svc.cluster.local"))
+
+    assert with_servers(body, tmp_path) == [OUTSIDE]
+
+
+def test_long_answers_from_outside_come_by_stream(tmp_path):
+    async def body(port, _names, _outside):
+        by_stream = await ask_by_stream(port, ("many.example.com", dns.A))
+        return dns.is_truncated(await ask(port, "many.example.com")), len(addresses(by_stream[0]))
+
+    assert with_servers(body, tmp_path) == (True, 90)
+
+
+def test_what_was_answered_outside_is_remembered_for_a_while(tmp_path):
+    async def body(port, _names, outside):
+        first = addresses(await ask(port, "www.example.com"))
+        outside.publish("x", {"www.example.com": [ONE]})
+        return first, addresses(await ask(port, "www.example.com"))
+
+    assert with_servers(body, tmp_path) == ([OUTSIDE], [OUTSIDE])
+
+
+def test_a_network_may_be_kept_from_asking_outside(tmp_path):
+    async def body(port, names, _outside):
+        names.scope(Scope("inner", IPv4Network("127.0.0.0/8"), outside=False))
+        names.publish("docker", {"db": [ONE]}, network="inner")
+        kept = [code(await ask(port, "www.example.com")), addresses(await ask(port, "db"))]
+        names.unscope("inner")
+        return [*kept, addresses(await ask(port, "www.example.com"))]
+
+    assert with_servers(body, tmp_path) == [dns.NO_SUCH_NAME, [ONE], [OUTSIDE]]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(dns.query(5, WEB, dns.A)[:20], dns.FORMAT_ERROR, id="cut off"),
+        pytest.param(b"\0\5\x10\0" + dns.query(5, WEB, dns.A)[4:], dns.NOT_IMPLEMENTED, id="not a query"),
+        pytest.param(dns.query(5, WEB, dns.A)[:-1] + b"\3", dns.REFUSED, id="another class"),
+    ],
+)
+def test_odd_questions_are_refused(tmp_path, message, expected):
+    async def body(port, _names, _outside):
+        return code(await ask(port, "", message=message))
+
+    assert with_servers(body, tmp_path) == expected
+
+
+def test_without_a_server_outside_the_asker_is_told_at_once(tmp_path):
+    async def body(port, _names, _outside):
+        (tmp_path / "resolv.conf").write_text("# none\n")
+        return code(await ask(port, "www.example.com"))
+
+    assert with_servers(body, tmp_path) == dns.SERVER_FAILURE
+
+
+def test_the_hosts_file_is_read_again_when_it_changes_and_never_leads_to_us(tmp_path):
+    conf = tmp_path / "resolv.conf"
+    resolvers = Resolvers(SystemClock(), conf, ["10.32.0.1"])
+    assert resolvers.servers() == ()
+    conf.write_text("nameserver 192.0.2.53\nnameserver 10.32.0.1\n")
+    assert resolvers.servers() == ("192.0.2.53",)
+    conf.unlink()
+    conf.write_text("nameserver 192.0.2.54\n")
+    assert resolvers.servers() == ("192.0.2.54",)
+    conf.unlink()
+    with pytest.raises(Unavailable, match="no name server"):
+        asyncio.run(resolvers.ask(dns.query(1, "x", dns.A)))
+
+
+def test_servers_are_read_as_the_resolver_library_does():
+    text = "# x\nnameserver 1.1.1.1\nsearch a b\nnameserver nonsense\nnameserver fe80::1%eth0\nnameserver\n"
+    assert parse_servers(text) == ["1.1.1.1", "fe80::1%eth0"]
+    assert len(parse_servers("nameserver 1.1.1.1\n" * 5)) == 3
+
+
+def test_the_first_server_that_knows_is_believed(tmp_path):
+    """Verify that a dead server beside a living one costs nothing, and that a refusal is not the last word."""
+
+    async def main():
+        knows = Names([IPv4Address("127.0.0.3")], SystemClock(), port=0, zones=["example.com"])
+        knows.publish("x", {"www.example.com": [OUTSIDE]})
+        async with running(knows):
+            port = knows.ports[IPv4Address("127.0.0.3")]
+            none = tmp_path / "none"
+            fails = Names([IPv4Address("127.0.0.2")], SystemClock(), port=port, resolv_conf=none)
+            async with running(fails):
+                conf = tmp_path / "resolv.conf"
+                conf.write_text("nameserver 127.0.0.9\nnameserver 127.0.0.2\nnameserver 127.0.0.3\n")
+                resolvers = Resolvers(SystemClock(), conf, port=port)
+                return addresses(await resolvers.ask(dns.query(1, "www.example.com", dns.A)))
+
+    assert asyncio.run(main()) == [OUTSIDE]
