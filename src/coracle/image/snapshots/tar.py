@@ -15,7 +15,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Protocol, cast
 
 from coracle.image.digests import PREFIX
 from coracle.image.snapshots.view import is_opaque, is_whiteout
@@ -32,19 +32,25 @@ _KINDS = {
 }
 
 
+class Writable(Protocol):
+    """Where a layer goes: a file, or a `BlobWriter`."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
 class _Hashed:
     """Passes writes on and hashes them: all that tarfile asks of a stream."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: Writable) -> None:
         self._out = out
         self.hash = hashlib.sha256()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
         self.hash.update(data)
-        return self._out.write(data)
+        self._out.write(data)
 
 
-def pack(root: Path, out: BinaryIO, *, latest_s: int | None = None) -> str:
+def pack(root: Path, out: Writable, *, latest_s: int | None = None) -> str:
     """Write `root`'s content to `out` as an uncompressed layer; its diff id.
 
     Whoever owns the files may be changing them: no link is followed, on the way or at the end.
@@ -77,7 +83,7 @@ def pack(root: Path, out: BinaryIO, *, latest_s: int | None = None) -> str:
     return PREFIX + hashed.hash.hexdigest()
 
 
-def pack_files(files: dict[str, tuple[bytes, int]], links: dict[str, str], out: BinaryIO, at_s: int) -> str:
+def pack_files(files: dict[str, tuple[bytes, int]], links: dict[str, str], out: Writable, at_s: int) -> str:
     """A layer of a few files given in memory: path -> (content, mode), path -> link target; its diff id."""
     hashed = _Hashed(out)
     with tarfile.open(fileobj=cast("IO[bytes]", hashed), mode="w|", format=tarfile.PAX_FORMAT) as archive:
