@@ -134,20 +134,31 @@ def _sandbox_mounts(spec: ContainerSpec, sandbox_path: str) -> list[Mount]:
     return [replace(mount, read_only=spec.security.read_only_root) for mount in mounts if mount.target not in taken]
 
 
+def clean_workdir(workdir: str) -> str:
+    """A directory's path without detours.  Raises Invalid (not absolute, below /proc)."""
+    clean = posixpath.normpath(workdir)
+    if not clean.startswith("/") or "\0" in clean:
+        raise Invalid(message=f"the working directory {workdir[:100]!r} is invalid, it needs to be an absolute path")
+    _refuse_proc(clean, workdir)
+    return clean
+
+
 def find_workdir(rootfs_path: str, workdir: str) -> str:
     """Where the program begins: made if it is missing.  Blocks.
 
     Raises: Invalid (not absolute, below /proc, cannot be made).
     """
-    clean = posixpath.normpath(workdir)
-    if not clean.startswith("/") or "\0" in clean:
-        raise Invalid(message=f"the working directory {workdir[:100]!r} is invalid, it needs to be an absolute path")
+    clean = clean_workdir(workdir)
+    if clean == "/":
+        return clean
     try:
-        found = clean if clean == "/" else make_directories(rootfs_path, clean)
+        _refuse_proc(make_directories(rootfs_path, clean), workdir)
     except OSError as error:
         raise Invalid(message=f"cannot make the working directory {clean}: {error.strerror}") from error
-    for path in (clean, found):
-        # /proc/self/fd/N leads out of the container (CVE-2024-21626).
-        if path == "/proc" or path.startswith(("/proc/", "//")):
-            raise Invalid(message=f"the working directory {workdir[:100]!r} is below /proc")
     return clean
+
+
+def _refuse_proc(path: str, workdir: str) -> None:
+    """/proc/self/fd/N leads out of the container (CVE-2024-21626)."""
+    if path == "/proc" or path.startswith(("/proc/", "//")):
+        raise Invalid(message=f"the working directory {workdir[:100]!r} is below /proc")

@@ -164,11 +164,11 @@ class Containers:
         if record.status["state"] != "running":
             return record
         if grace_s > 0:
-            await self._runtime.kill(id, signals.to_number(signal or record.spec["stop_signal"]))
+            await self._send(id, signals.to_number(signal or record.spec["stop_signal"]))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     return await self.wait_exit(id)
-        await self._runtime.kill(id, signal_numbers.SIGKILL, all=True)
+        await self._send(id, signal_numbers.SIGKILL, all=True)
         try:
             async with asyncio.timeout(KILL_WAIT_S):
                 return await self.wait_exit(id)
@@ -180,7 +180,7 @@ class Containers:
         number = signals.to_number(signal)
         if self.get(id).status["state"] != "running":
             raise Conflict(f"container {id} is not running", kind="Container", name=id)
-        await self._runtime.kill(id, number)
+        await self._send(id, number)
 
     async def remove(self, id: str, force: bool = False) -> None:
         """Forget it, its files and its log; with `force` also while it runs.  Idempotent.
@@ -248,6 +248,10 @@ class Containers:
         return await self._records.change(
             record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
         )
+
+    async def _send(self, id: str, number: int, *, all: bool = False) -> None:
+        with contextlib.suppress(NotFound):  # it has ended meanwhile, and been let go
+            await self._runtime.kill(id, number, all=all)
 
     def _pidns_path(self, spec: ContainerSpec, sandbox: Object) -> str:
         """Whose processes it sees.  In a sandbox that shares them: those of the container that runs longest there."""

@@ -1,0 +1,155 @@
+"""What containers have written, from the files that their monitors keep (engine.lines).
+
+Called by `kubectl logs` and `docker logs`.  The file may be replaced by a new one under the same name (rotation); what
+came before is then in `<name>.1`.  Following sleeps until inotify or the container's end wakes it.  Memory is bounded
+by one block, however slowly somebody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+
+from coracle.core.clock import from_rfc3339
+from coracle.core.tasks import offload
+from coracle.engine.containers import Containers
+from coracle.engine.directories import Directories
+from coracle.engine.lines import LineReader, LogLine, parse_line, tail_offset
+
+__all__ = ["LogLine", "Logs"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Which lines are wanted; seconds since 1970, bytes of what the lines say."""
+
+    since_s: float | None = None
+    until_s: float | None = None
+    limit_bytes: int | None = None
+
+
+class Logs:
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+        self._directories = Directories()
+
+    def read(
+        self,
+        container_id: str,
+        *,
+        follow: bool = False,
+        tail_lines: int | None = None,
+        since_s: float | None = None,
+        until_s: float | None = None,
+        limit_bytes: int | None = None,
+    ) -> AsyncIterator[LogLine]:
+        """What the container has written, oldest first; with `follow`, on until it has ended and all is said.
+
+        Shape:  pieces of lines as they were written: join `partial` ones with the next of their stream.
+        Units:  since_s and until_s in seconds since 1970; limit_bytes counts data and line breaks.
+        Raises: NotFound, at once.
+        Use `contextlib.aclosing` where you may stop early.
+        """
+        self._containers.get(container_id)
+        lines = self._lines(container_id, tail_lines, follow=follow)
+        return _within(lines, _Range(since_s, until_s, limit_bytes))
+
+    async def _lines(self, id: str, tail_lines: int | None, *, follow: bool) -> AsyncGenerator[LogLine, None]:
+        path = self._containers.log_path(id)
+        with contextlib.ExitStack() as stack:
+            changed, ending = asyncio.Event(), None
+            if follow:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                changed = stack.enter_context(self._directories.watch(os.path.dirname(path)))
+                ending = self._containers.ending(id)
+                ending.add_done_callback(lambda _: changed.set())
+                stack.callback(ending.cancel)
+            readers = deque(await offload(_open_all, path, tail_lines))
+            stack.callback(_close_all, readers)
+            while True:
+                changed.clear()
+                has_ended = ending is None or ending.done()
+                if readers:
+                    is_replaced = len(readers) > 1 or not _is_same(path, readers[0].fd)
+                    async for line in _drain(readers[0]):
+                        yield line
+                    if is_replaced:
+                        os.close(readers.popleft().fd)
+                if not readers:
+                    readers.extend(_open(path))
+                    if readers:
+                        continue
+                elif is_replaced:
+                    continue
+                if has_ended:
+                    return
+                await changed.wait()
+
+
+async def _drain(reader: LineReader) -> AsyncIterator[LogLine]:
+    while lines := await offload(reader.read):
+        for raw in lines:
+            line = parse_line(raw)
+            if line is not None:
+                yield line
+
+
+async def _within(lines: AsyncGenerator[LogLine, None], wanted: _Range) -> AsyncIterator[LogLine]:
+    left = wanted.limit_bytes
+    async with contextlib.aclosing(lines):
+        async for line in lines:
+            at_s = from_rfc3339(line.at) if wanted.since_s is not None or wanted.until_s is not None else 0.0
+            if wanted.since_s is not None and at_s < wanted.since_s:
+                continue
+            if wanted.until_s is not None and at_s > wanted.until_s:
+                return
+            if left is not None:
+                size = len(line.data) + (not line.partial)
+                if size >= left:
+                    yield line if size == left else replace(line, data=line.data[:left], partial=True)
+                    return
+                left -= size
+            yield line
+
+
+def _open_all(path: str, tail_lines: int | None) -> list[LineReader]:
+    """The files to read, oldest first, each at its place.  The newer is opened first: if it is replaced just then, it
+    is the one called `.1` and must not be read twice."""
+    readers = [*_open(path), *_open(f"{path}.1")]
+    if len(readers) == 2 and os.path.samestat(*(os.fstat(reader.fd) for reader in readers)):
+        os.close(readers.pop().fd)
+    missing, found = tail_lines, deque[LineReader]()
+    for reader in readers:
+        if missing is not None and missing <= 0 and found:
+            os.close(reader.fd)
+            continue
+        offset = 0
+        if missing is not None:
+            offset, missing = tail_offset(reader.fd, missing)
+        found.appendleft(LineReader(reader.fd, offset))
+    return list(found)
+
+
+def _open(path: str) -> list[LineReader]:
+    """None or one."""
+    try:
+        return [LineReader(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))]
+    except FileNotFoundError:
+        return []
+
+
+def _close_all(readers: Iterable[LineReader]) -> None:
+    for reader in readers:
+        os.close(reader.fd)
+
+
+def _is_same(path: str, fd: int) -> bool:
+    """Whether `path` still names the file that is open as `fd`."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
+    except FileNotFoundError:
+        return True  # being replaced at this moment, or gone: nothing newer to read
