@@ -1,0 +1,116 @@
+"""A Kubernetes control plane in memory, for tests of kinds and loops: a store, collections, caches and the loops given.
+
+stage = Stage(replication.INDEXES)
+stage.run(Replication(stage.caches, stage["ReplicationController"], stage["Pod"], stage.recorder, stage.clock))
+await stage["ReplicationController"].create(an_rc(3))
+await stage.settle(60)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from coracle.core.clock import LoopClock
+from coracle.core.collection import Collection
+from coracle.core.informer import Index, Informer
+from coracle.core.kind import Kind
+from coracle.core.loop import Loop, Reconciler
+from coracle.core.object import Json, Key, Meta, Object
+from coracle.core.store import MemoryStore
+from coracle.core.tasks import Part, run_parts
+from coracle.kube.kinds import guards
+from coracle.kube.kinds.catalogue import kinds
+from coracle.kube.kinds.recorder import EventRecorder
+
+
+class Stage:
+    """`stage["Pod"]` is the collection of pods; `settle` lets virtual time pass with every loop running."""
+
+    def __init__(self, *indexes: Mapping[str, Mapping[str, Index]], store: MemoryStore | None = None) -> None:
+        self.store, self.clock = store or MemoryStore(), LoopClock()
+        self.kinds: tuple[Kind, ...] = kinds()
+        self.collections = {
+            kind.type: Collection(kind, self.store, self.clock, guards.for_kind(kind)) for kind in self.kinds
+        }
+        self._by_name = {kind.name: self.collections[kind.type] for kind in self.kinds}
+        self.caches = {
+            kind.type: Informer(kind.type, self.store, _merged(kind.type, indexes)) for kind in self.kinds
+        }  # fmt: skip
+        self.recorder = EventRecorder(self._by_name["Event"], self.clock, "test")
+        self._parts: list[Part] = [*self.caches.values(), self.recorder]
+
+    def __getitem__(self, name: str) -> Collection:
+        return self._by_name[name]
+
+    def run(self, reconciler: Reconciler, workers: int = 1) -> None:
+        """Have this loop run whenever time passes."""
+        self._parts.append(Loop(reconciler, self.caches, self.store, workers=workers))
+
+    async def rooms(self, *names: str) -> None:
+        """Make namespaces: `default` and these."""
+        for name in ("default", *names):
+            await self["Namespace"].create(Object("Namespace", Meta(name=name)))
+
+    async def settle(self, seconds_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds_s):
+                await run_parts(self._parts, up=lambda: None)
+
+    def said(self, reason: str) -> list[str]:
+        """The messages of the Events with this reason."""
+        return [str(event.body["message"]) for event in self["Event"].list() if event.body["reason"] == reason]
+
+
+def _merged(type: str, many: tuple[Mapping[str, Mapping[str, Index]], ...]) -> dict[str, Index]:
+    return {name: index for indexes in many for name, index in indexes.get(type, {}).items()}
+
+
+def a_pod(name: str, labels: Mapping[str, str] | None = None, namespace: str = "default", **spec: Any) -> Object:
+    """A pod of one container as a user writes it; `spec` replaces fields of its spec."""
+    container = {"name": "www", "image": "nginx"}
+    meta = Meta(name=name, namespace=namespace, labels=dict(labels or {"app": "web"}))
+    return Object("Pod", meta, {"spec": {"containers": [container], **spec}})
+
+
+def an_rc(replicas: int, name: str = "web", labels: Mapping[str, str] | None = None, **spec: Any) -> Object:
+    """A ReplicationController whose template's labels are its selector."""
+    template = {
+        "metadata": {"labels": dict(labels or {"app": "web"})},
+        "spec": {"containers": [{"name": "www", "image": "nginx"}]},
+    }
+    body = {"spec": {"replicas": replicas, "template": template, **spec}}
+    return Object("ReplicationController", Meta(name=name, namespace="default"), body)
+
+
+def a_service(name: str = "web", namespace: str = "default", **spec: Any) -> Object:
+    given: Json = {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec}
+    return Object("Service", Meta(name=name, namespace=namespace), {"spec": given})
+
+
+def a_node(name: str = "n1", labels: Mapping[str, str] | None = None, **spec: Any) -> Object:
+    """A ready node with 4 cpus, 8 GiB and room for 110 pods."""
+    capacity = {"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+    status = {"capacity": capacity, "allocatable": capacity, "conditions": [{"type": "Ready", "status": "True"}]}
+    return Object(
+        "Node",
+        Meta(name=name, labels={"kubernetes.io/hostname": name, **(labels or {})}),
+        {"spec": spec, "status": status},
+    )
+
+
+async def place(stage: Stage, key: Key, node: str = "n1", ip: str = "10.32.0.1", *, ready: bool = True) -> Object:
+    """Do the scheduler's and the kubelet's work for a pod."""
+    if not stage["Pod"].get(key).spec.get("nodeName"):
+        await stage["Pod"].change(key, lambda pod: pod.with_spec(nodeName=node), part="binding")
+    status = {
+        "phase": "Running",
+        "podIP": ip,
+        "podIPs": [{"ip": ip}],
+        "conditions": [
+            {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": "2023-11-14T22:13:20Z"}
+        ],
+    }
+    return await stage["Pod"].change(key, lambda pod: pod.with_status(**status), part="status")
