@@ -115,7 +115,7 @@ def split_path(raw_path: str) -> list[str]:
     segments = raw_path[1:].split("/")
     if "%" in raw_path:
         segments = [_decode(segment) for segment in segments]
-    if "." in raw_path or "%" in raw_path:
+    if "." in raw_path or "%" in raw_path or "\0" in raw_path:
         for segment in segments:
             if not {".", ".."}.isdisjoint(segment.split("/")) or "\0" in segment:
                 raise Malformed("the path has a segment that is not allowed")
