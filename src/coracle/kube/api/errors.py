@@ -1,0 +1,144 @@
+"""Failures in Kubernetes' words: every class of core.errors becomes a Status.
+
+Source: apimachinery/pkg/api/errors; metav1.Status, StatusReason, CauseType.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from coracle.core import errors
+from coracle.core.errors import CloudError, Invalid, Problem, Unsupported
+from coracle.core.kind import Kind
+from coracle.web.messages import Response
+
+Status = dict[str, Any]
+
+# class -> (code, reason, what is said where the error says nothing)
+WORDS: dict[type[CloudError], tuple[int, str, str]] = {
+    errors.Malformed: (400, "BadRequest", "the server rejected our request for an unknown reason"),
+    errors.Unauthenticated: (401, "Unauthorized", "Unauthorized"),
+    errors.Forbidden: (403, "Forbidden", "forbidden"),
+    errors.NotFound: (404, "NotFound", "the server could not find the requested resource"),
+    errors.Unsupported: (405, "MethodNotAllowed", "the server does not allow this method on the requested resource"),
+    errors.AlreadyExists: (409, "AlreadyExists", "the server reported a conflict"),
+    errors.Conflict: (409, "Conflict", "the server reported a conflict"),
+    errors.Expired: (410, "Expired", "The resourceVersion for the provided watch is too old."),
+    errors.TooLarge: (413, "RequestEntityTooLarge", "limit is 3145728"),
+    errors.Invalid: (422, "Invalid", "the server rejected our request due to an error in our request"),
+    errors.Exhausted: (500, "InternalError", "nothing is left to give"),
+    errors.Unavailable: (503, "ServiceUnavailable", "the server is currently unable to handle the request"),
+    errors.Timeout: (504, "Timeout", "the server was unable to return a response in the time allotted"),
+    errors.Broken: (500, "InternalError", "Internal error occurred"),
+}
+_UNSUPPORTED = {405: "MethodNotAllowed", 406: "NotAcceptable", 415: "UnsupportedMediaType", 501: "NotImplemented"}
+_CAUSES = {
+    "required": "FieldValueRequired", "invalid": "FieldValueInvalid", "type": "FieldValueTypeInvalid",
+    "duplicate": "FieldValueDuplicate", "not-found": "FieldValueNotFound", "not-supported": "FieldValueNotSupported",
+    "forbidden": "FieldValueForbidden", "too-long": "FieldValueTooLong", "too-many": "FieldValueTooMany",
+}  # fmt: skip
+_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+_TERMINATING = "because it is being terminated"
+
+
+def speaker(kind_of: Callable[[str], Kind | None]) -> Callable[[CloudError], Response]:
+    """A `say` for web.edge.  `kind_of` finds a kind by its type in the store (`Pod`, `Deployment.apps`)."""
+
+    def say(error: CloudError) -> Response:
+        body = status(error, kind_of(error.kind))
+        headers = {"Retry-After": "1"} if "retryAfterSeconds" in body.get("details", {}) else {}
+        return Response.of(body["code"], body, headers)
+
+    return say
+
+
+def status(error: CloudError, kind: Kind | None = None) -> Status:
+    """The Status that says `error`; `kind` is the kind it is about, where it is one of ours."""
+    code, reason, default = next(WORDS[type] for type in type(error).__mro__ if type in WORDS)
+    if isinstance(error, Unsupported):
+        code, reason = error.status, _UNSUPPORTED[error.status]
+    details = _details(error, kind)
+    if error.retryable:
+        details["retryAfterSeconds"] = 1
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": _message(error, kind) or default,
+        "reason": reason,
+        **({"details": details} if details or not isinstance(error, errors.Malformed) else {}),
+        "code": code,
+    }
+
+
+def success(details: Mapping[str, Any], code: int = 200) -> Response:
+    """`Success`, as the answer to a deletion is."""
+    return Response.of(
+        code,
+        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        if code == 200
+        else {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code},
+    )
+
+
+def _message(error: CloudError, kind: Kind | None) -> str:
+    resource, name = kind.resource if kind else error.kind, error.name
+    match error:
+        case Invalid():
+            return _invalid(error, kind)
+        case errors.NotFound() if not error.message and resource:
+            return f'{resource} "{name}" not found'
+        case errors.AlreadyExists() if not error.message and resource:
+            return f'{resource} "{name}" already exists'
+        case errors.Conflict() if resource and "cannot be fulfilled" not in error.message:
+            return f'Operation cannot be fulfilled on {resource} "{name}": {error.message or _MODIFIED}'
+        case errors.Forbidden() if resource and "forbidden" not in error.message:
+            return f'{resource} "{name}" is forbidden: {error.message}'
+        case errors.Broken():
+            return f"Internal error occurred: {error.message}"
+    return error.message
+
+
+def _invalid(error: Invalid, kind: Kind | None) -> str:
+    """`Pod "x" is invalid: spec.containers[0].image: Required value`; several in brackets, each once."""
+    if not error.problems:
+        return error.message
+    said = list(dict.fromkeys(f"{problem.field}: {problem.text}" for problem in error.problems))
+    shown = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    return f'{_qualified(error, kind)} "{error.name}" is invalid: {shown}'
+
+
+def _qualified(error: CloudError, kind: Kind | None) -> str:
+    if kind is None:
+        return error.kind
+    return f"{kind.name}.{kind.group}" if kind.group else kind.name
+
+
+def _details(error: CloudError, kind: Kind | None) -> Status:
+    details: Status = {"name": error.name} if error.name else {}
+    if kind is not None:
+        if kind.group:
+            details["group"] = kind.group
+        details["kind"] = kind.name if isinstance(error, Invalid) else kind.plural
+    elif error.kind:
+        details["kind"] = error.kind
+    if isinstance(error, Invalid) and error.problems:
+        details["causes"] = [_cause(problem) for problem in error.problems]
+    elif isinstance(error, errors.Forbidden) and _TERMINATING in error.message:
+        said = error.message.rpartition("unable to create new content in ")[2]
+        details["causes"] = [
+            {
+                "reason": "NamespaceTerminating",
+                "message": said.replace(_TERMINATING, "is being terminated"),
+                "field": "metadata.namespace",
+            }
+        ]
+    elif isinstance(error, errors.Broken):
+        details["causes"] = [{"message": error.message}]
+    return details
+
+
+def _cause(problem: Problem) -> Status:
+    return {"reason": _CAUSES[problem.reason], "message": problem.text, "field": problem.field}

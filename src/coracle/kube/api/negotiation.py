@@ -1,0 +1,29 @@
+"""In which form the client wants its answer: the object, a Table of it, or its metadata only.
+
+Source: Kubernetes API concepts, "Alternate representations", "Receiving resources as Tables".
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from coracle.core.errors import Unsupported
+from coracle.web.messages import Request
+
+Form = Literal["object", "table", "metadata"]
+
+_AS: dict[str, Form] = {
+    "": "object", "Table": "table", "PartialObjectMetadata": "metadata", "PartialObjectMetadataList": "metadata",
+}  # fmt: skip
+_ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+def wanted_form(request: Request) -> Form:
+    """The first form that the client accepts and that we speak.  Raises Unsupported (406)."""
+    for media in request.accepted():
+        if not media.covers("application/json"):
+            continue
+        form = _AS.get(media.params.get("as", ""))
+        if form == "object" or (form is not None and media.params.get("g") == "meta.k8s.io"):
+            return form
+    raise Unsupported(f"only the following media types are accepted: {_ACCEPTED}", status=406)

@@ -1,0 +1,175 @@
+"""What lies under an object: status and finalize (parts of it), scale, binding, eviction.
+
+Source: autoscaling/v1 Scale, v1 Binding, policy/v1 Eviction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coracle.core.clock import Clock, rfc3339
+from coracle.core.collection import Deletion
+from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unsupported, invalid, required
+from coracle.core.object import Object
+from coracle.kube.api.codec import read_document
+from coracle.kube.api.deletions import read_dry_run
+from coracle.kube.api.errors import success
+from coracle.kube.api.patching import read_patch
+from coracle.kube.api.resources import Resources
+from coracle.kube.api.served import Target
+from coracle.kube.kinds.definitions import schema
+from coracle.web.messages import Answer, Request, Response
+
+# Subresources that are the whole object with other rules for what may change: Kind.validate_change is told which.
+PARTS = frozenset(("status", "finalize", "approval", "resize", "ephemeralcontainers"))
+Verb = Callable[[Request, Target], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subresources:
+    resources: Resources
+    clock: Clock
+    streams: Mapping[str, Verb]
+
+    async def handle(self, request: Request, target: Target) -> Answer:
+        """Raises Unsupported (405, 501)."""
+        name = target.subresource
+        if name in self.streams:
+            return await self.streams[name](request, target)
+        if name in PARTS:
+            return await self._part(request, target)
+        verbs: dict[tuple[str, str], Verb] = {
+            ("scale", "GET"): self._get_scale,
+            ("scale", "PUT"): self._put_scale,
+            ("scale", "PATCH"): self._patch_scale,
+            ("binding", "POST"): self._bind,
+            ("eviction", "POST"): self._evict,
+        }
+        verb = verbs.get((name, request.method))
+        if verb is None:
+            raise Unsupported("the server does not allow this method on the requested resource")
+        return await verb(request, target)
+
+    async def _part(self, request: Request, target: Target) -> Answer:
+        match request.method:
+            case "GET" | "HEAD":
+                return await self.resources.get(request, target)
+            case "PUT":
+                return await self.resources.update(request, target, target.subresource)
+            case "PATCH" if target.subresource != "finalize":
+                return await self.resources.patch(request, target, target.subresource)
+        raise Unsupported("the server does not allow this method on the requested resource")
+
+    # -- scale ---------------------------------------------------------------------------------------------------
+
+    async def _get_scale(self, request: Request, target: Target) -> Response:
+        return Response.of(200, scale_of(target.collection.get(target.key)))
+
+    async def _put_scale(self, request: Request, target: Target) -> Response:
+        dry_run = read_dry_run(request, "UpdateOptions")
+        doc = read_document(request)
+        return await self._rescale(target, lambda _scale: doc, dry_run)
+
+    async def _patch_scale(self, request: Request, target: Target) -> Response:
+        dry_run = read_dry_run(request, "PatchOptions")
+        patch = read_patch(request, target.kind)
+        return await self._rescale(target, patch.apply, dry_run)
+
+    async def _rescale(self, target: Target, change: Callable[[Any], Any], dry_run: bool) -> Response:
+        def scaled(old: Object) -> Object:
+            return _scaled(old, change(scale_of(old)), target)
+
+        if dry_run:
+            return Response.of(200, scale_of(scaled(target.collection.get(target.key))))
+        return Response.of(200, scale_of(await target.collection.change(target.key, scaled, "scale")))
+
+    # -- pods ----------------------------------------------------------------------------------------------------
+
+    async def _bind(self, request: Request, target: Target) -> Response:
+        doc = _checked(read_document(request), "v1", "Binding")
+        node = (doc.get("target") or {}).get("name") or ""
+        if not node:
+            raise Invalid((required("target.name"),), kind="Binding", name=target.name)
+        now = rfc3339(self.clock.now_s())
+        await target.collection.change(target.key, lambda pod: bound(pod, node, now, target), "binding")
+        return success({}, 201)
+
+    async def _evict(self, request: Request, target: Target) -> Response:
+        doc = _checked(read_document(request), "policy/v1", "Eviction")
+        options = doc.get("deleteOptions") or {}
+        conditions = options.get("preconditions") or {}
+        how = Deletion(grace_s=options.get("gracePeriodSeconds"), uid=conditions.get("uid") or "")
+        if await target.collection.delete(target.key, how, dry_run=bool(options.get("dryRun"))) is None:
+            raise NotFound(kind=target.kind.type, name=target.name)
+        return success({}, 201)
+
+
+def scale_of(obj: Object) -> dict[str, Any]:
+    """The Scale of anything with spec.replicas."""
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    meta = {name: value for name, value in obj.meta.to_json().items() if name in kept}
+    status: dict[str, Any] = {"replicas": obj.status.get("replicas", 0)}
+    selector = _selector_text(obj.spec.get("selector") or {})
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": meta,
+        "spec": {"replicas": obj.spec["replicas"]} if obj.spec.get("replicas") else {},
+        "status": {**status, "selector": selector} if selector else status,
+    }
+
+
+def _selector_text(selector: Mapping[str, Any]) -> str:
+    """A selector of either sort in the form of `-l`."""
+    if "matchLabels" not in selector and "matchExpressions" not in selector:
+        return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    texts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    words = {
+        "In": "{key} in ({values})",
+        "NotIn": "{key} notin ({values})",
+        "Exists": "{key}",
+        "DoesNotExist": "!{key}",
+    }
+    for need in selector.get("matchExpressions") or ():
+        texts.append(words[need["operator"]].format(key=need["key"], values=",".join(need.get("values") or ())))
+    return ",".join(sorted(texts))
+
+
+def _scaled(old: Object, doc: Any, target: Target) -> Object:
+    doc = _checked(doc, "autoscaling/v1", "Scale")
+    meta, replicas = doc.get("metadata") or {}, (doc.get("spec") or {}).get("replicas", 0)
+    if meta.get("name", target.name) != target.name:
+        said = f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+        raise Malformed(said)
+    if meta.get("resourceVersion") not in (None, "", str(old.meta.revision)):
+        raise Conflict(kind=target.kind.type, name=target.name)
+    if replicas < 0:
+        problem = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid((problem,), kind="Scale.autoscaling", name=target.name)
+    return old.with_spec(replicas=replicas)
+
+
+def bound(pod: Object, node: str, now: str, target: Target) -> Object:
+    """`pod` on `node`.  Raises Conflict where it is on another, or is being deleted."""
+    if pod.meta.deleting:
+        raise Conflict(
+            f"pod {pod.meta.name} is being deleted, cannot be assigned to a host",
+            kind=target.kind.type,
+            name=pod.meta.name,
+        )
+    if pod.spec.get("nodeName"):
+        said = f'pod {pod.meta.name} is already assigned to node "{pod.spec["nodeName"]}"'
+        raise Conflict(said, kind=target.kind.type, name=pod.meta.name)
+    others = [c for c in pod.status.get("conditions") or () if c["type"] != "PodScheduled"]
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    return pod.with_spec(nodeName=node).with_status(conditions=[*others, scheduled])
+
+
+def _checked(doc: Any, api: str, kind: str) -> dict[str, Any]:
+    problems = schema(api, kind).check(doc)
+    if problems or not isinstance(doc, dict):
+        said = problems[0].text if problems else "not an object"
+        raise Malformed(f'{kind} in version "{api.rpartition("/")[2]}" cannot be handled as a {kind}: {said}')
+    return doc
