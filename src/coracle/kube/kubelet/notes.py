@@ -1,0 +1,58 @@
+"""What the kubelet knows of a pod that no record says: why a container waits, and what its probes found.
+
+Kept in memory and lost with the daemon: all of it is found out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coracle.core.object import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why something cannot go on, in Kubernetes' words, and when to try again (seconds since 1970)."""
+
+    reason: str
+    message: str = ""
+    until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the probes of one running container last found.  None: not known yet.
+
+    `failed` names what asks for the container's end: "liveness probe", "startup probe", "postStart hook" or "".
+    """
+
+    started: bool | None = None
+    ready: bool | None = None
+    failed: str = ""
+
+
+@dataclass(slots=True)
+class Notes:
+    """Of one pod.
+
+    waiting   by container name
+    health    by container id
+    images    what was pulled for (container, attempt)
+    volumes   where each volume is on the host, once they are set up
+    sandbox   why the pod as a whole cannot begin; `failures` in a row
+    checked   the sandbox was seen to be whole by this daemon
+    said      events that are said once
+    """
+
+    uid: str = ""
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    health: dict[str, Health] = field(default_factory=dict)
+    images: dict[tuple[str, int], Object] = field(default_factory=dict)
+    volumes: dict[str, str] | None = None
+    sandbox: Waiting | None = None
+    failures: int = 0
+    checked: bool = False
+    said: set[str] = field(default_factory=set)
+
+    def health_of(self, id: str) -> Health:
+        return self.health.get(id, Health())

@@ -1,0 +1,77 @@
+"""Joins the kubelet of what it is made of.  Called by `node/assemble.py`, and by tests on fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.informer import Informer
+from coracle.core.store import Store
+from coracle.engine.containers import Containers
+from coracle.engine.execs import Execs
+from coracle.engine.images import Images
+from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.volumes import Volumes
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kubelet.actions import Actions
+from coracle.kube.kubelet.chores import Chores
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
+from coracle.kube.kubelet.probes import Prober
+from coracle.kube.kubelet.pulls import Pulls
+from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
+from coracle.kube.kubelet.starting import ContainerStarter, Node, SandboxStarter
+from coracle.kube.kubelet.stopping import Clearer, Stopper
+from coracle.kube.kubelet.volumes import PodVolumes
+
+
+@dataclass(frozen=True, slots=True)
+class EngineServices:
+    """What the kubelet asks of the engine."""
+
+    sandboxes: Sandboxes
+    containers: Containers
+    images: Images
+    volumes: Volumes
+    execs: Execs
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What the kubelet sees of the cluster.
+
+    caches   by type: "Pod", and "Container.engine", "Sandbox.engine" with `records.INDEXES`
+    pods     writes their status
+    store    is read for ConfigMaps, Secrets and Services when a container asks for them
+    """
+
+    caches: Mapping[str, Informer]
+    pods: Collection
+    store: Store
+    recorder: EventRecorder
+    clock: Clock
+
+
+def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kubelet:
+    """A Part: start it after the caches and the engine are up."""
+    recorder, clock = cluster.recorder, cluster.clock
+    chores = Chores(clock)
+    volumes = PodVolumes(engine.volumes)
+    actions = Actions(engine.execs)
+    hooks = Hooks(actions, chores, recorder, clock)
+    pulls = Pulls(engine.images, chores, recorder, clock)
+    node = Node(config, cluster.store)
+    hands = Hands(
+        sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock),
+        containers=ContainerStarter(engine.containers, pulls, node, hooks, recorder=recorder, clock=clock),
+        pulls=pulls,
+        stopper=Stopper(engine.containers, hooks, chores, recorder),
+        clearer=Clearer(engine.containers, engine.sandboxes, volumes, cluster.pods, chores),
+        prober=Prober(actions, chores, recorder, clock),
+    )
+    records = Records(cluster.caches[SANDBOX], cluster.caches[CONTAINER])
+    sync = PodSync(cluster.caches[POD], records, cluster.pods, hands, config=config, recorder=recorder, clock=clock)
+    return Kubelet(sync, chores, cluster.caches, cluster.store)

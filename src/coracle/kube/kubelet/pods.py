@@ -1,0 +1,191 @@
+"""Make the pods of this node true.
+
+Decide: plan() and status(), pure.  Act: PodSync.reconcile(), a step at a time; what takes long is a chore, and records
+of the engine, notes of the chores and the passing of time bring it back for the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import NotFound
+from coracle.core.informer import Informer
+from coracle.core.loop import Again, Loop, ToKeys, itself
+from coracle.core.object import Key, Meta, Object
+from coracle.core.store import Store
+from coracle.core.tasks import running
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kubelet import plan as plans
+from coracle.kube.kubelet.chores import Chores
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.notes import Notes
+from coracle.kube.kubelet.plan import Plan, plan
+from coracle.kube.kubelet.probes import Prober
+from coracle.kube.kubelet.pulls import Pulls
+from coracle.kube.kubelet.records import (
+    CONTAINER,
+    SANDBOX,
+    Present,
+    Records,
+    containers_of,
+    event_field,
+    sandbox_name,
+    to_pod,
+)
+from coracle.kube.kubelet.starting import ContainerStarter, SandboxStarter, start_all
+from coracle.kube.kubelet.status import View, status
+from coracle.kube.kubelet.stopping import Clearer, Stopper
+
+POD = "Pod"
+WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Those who carry out what was decided."""
+
+    sandboxes: SandboxStarter
+    containers: ContainerStarter
+    pulls: Pulls
+    stopper: Stopper
+    clearer: Clearer
+    prober: Prober
+
+
+class PodSync:
+    """The kubelet's loop.  `pods` writes their status and, at their end, removes them."""
+
+    name = "kubelet"
+    watches: Mapping[str, ToKeys] = {POD: itself, CONTAINER: to_pod, SANDBOX: to_pod}
+
+    def __init__(
+        self,
+        cache: Informer,
+        records: Records,
+        pods: Collection,
+        hands: Hands,
+        *,
+        config: NodeConfig,
+        recorder: EventRecorder,
+        clock: Clock,
+    ) -> None:
+        self._cache, self._records, self._pods = cache, records, pods
+        self._hands, self._config = hands, config
+        self._recorder, self._clock = recorder, clock
+        self._notes: dict[Key, Notes] = {}
+
+    async def sweep(self) -> None:
+        """At start, once the caches are full: remove what no record leads to."""
+        await self._hands.clearer.sweep({sandbox_name(entry.uid) for entry in self._cache.entries()})
+
+    async def reconcile(self, key: Key) -> Again | None:
+        pod = self._cache.find(key)
+        mine = pod if pod is not None and pod.spec.get("nodeName") == self._config.name else None
+        there = self._records.of(key)
+        for uid in there.keys() - {mine.meta.uid if mine is not None else ""}:
+            self._hands.clearer.orphan(key, uid, there[uid])
+        notes = self._notes_of(key, mine)
+        if mine is None:
+            return None
+        return await self._step(mine, there.get(mine.meta.uid, Present()), notes)
+
+    async def _step(self, pod: Object, present: Present, notes: Notes) -> Again | None:
+        """Say how the pod is, then bring it on by one step."""
+        now_s = self._clock.now_s()
+        view = View(pod, present, notes, now_s, self._config.address)
+        todo = plan(pod, present, notes, now_s)
+        if not todo.finish or pod.meta.finalizers:
+            await self._tell(view)
+        self._mention_backoff(pod, present, notes, now_s)
+        self._hands.prober.follow(pod, present, notes)
+        before = _waits(notes)
+        await self._act(pod, present, notes, todo)
+        if _waits(notes) != before or (todo.sandbox and notes.sandbox is None):
+            return Again(0)  # nothing but our notes has changed: nobody else would bring us back
+        return Again(todo.look_again_s) if todo.look_again_s is not None else None
+
+    async def _act(self, pod: Object, present: Present, notes: Notes, todo: Plan) -> None:
+        hands = self._hands
+        for stop in todo.stop:
+            hands.stopper.stop(pod, stop, present.address)
+        if todo.sandbox:
+            await hands.sandboxes.ensure(pod, notes)
+        if todo.start:
+            await start_all(hands.containers, pod, todo.start, notes, present.address)
+        if todo.forget:
+            await hands.clearer.forget(todo.forget)
+        if todo.release:
+            await hands.clearer.release(pod)
+        if todo.finish:
+            await hands.clearer.finish(pod, present)
+
+    async def _tell(self, view: View) -> None:
+        """Write the status where it has changed."""
+        if status(view) == view.pod.status:
+            return
+
+        def told(now: Object) -> Object:
+            if now.meta.uid != view.pod.meta.uid:
+                return now
+            return now.with_body(status=status(replace(view, pod=now)))
+
+        try:
+            await self._pods.change(view.pod.key, told, "status")
+        except NotFound:
+            return  # gone meanwhile; its DELETED event is on its way
+
+    def _notes_of(self, key: Key, pod: Object | None) -> Notes:
+        notes = self._notes.get(key)
+        if notes is not None and (pod is None or notes.uid != pod.meta.uid):
+            self._hands.pulls.forget(notes.uid)
+            self._hands.prober.follow(_nobody(key, notes.uid), Present(), notes)
+            del self._notes[key]
+            notes = None
+        if notes is None:
+            notes = Notes(pod.meta.uid if pod is not None else "")
+            if pod is not None:
+                self._notes[key] = notes
+        return notes
+
+    def _mention_backoff(self, pod: Object, present: Present, notes: Notes, now_s: float) -> None:
+        for container in containers_of(pod):
+            last = present.latest(container["name"])
+            if last is None or not last.ended or pod.meta.deleting or last.id in notes.said:
+                continue
+            if plans.restarts(pod, container, last) and now_s < plans.restart_at_s(last) and not plans.over(pod):
+                notes.said.add(last.id)
+                who = f"{container['name']} in pod {pod.meta.name}_{pod.meta.namespace}({pod.meta.uid})"
+                self._recorder.emit(
+                    pod,
+                    "Warning",
+                    "BackOff",
+                    f"Back-off restarting failed container {who}",
+                    field=event_field(pod, container["name"]),
+                )
+
+
+def _waits(notes: Notes) -> object:
+    return dict(notes.waiting), notes.sandbox
+
+
+def _nobody(key: Key, uid: str) -> Object:
+    """A pod without containers, in place of one that is gone."""
+    return Object(POD, Meta(name=key.name, namespace=key.namespace, uid=uid))
+
+
+class Kubelet:
+    """A Part: the loop over the pods, with its chores."""
+
+    def __init__(self, sync: PodSync, chores: Chores, caches: Mapping[str, Informer], store: Store) -> None:
+        self._sync = sync
+        self._loop = Loop(sync, caches, store, workers=WORKERS)
+        self._chores = chores
+        chores.listen(self._loop.queue.add)
+
+    async def run(self, up: Callable[[], None]) -> None:
+        async with running(self._chores):
+            await self._sync.sweep()
+            await self._loop.run(up)

@@ -1,0 +1,147 @@
+"""Bringing pods up: volumes and sandbox, then each container from its image.
+
+What goes wrong is said in an event and kept as a note that the status shows; the plan tries again when it is due.
+Source: Kubernetes documentation, "Pod Lifecycle"; kubelet's kuberuntime_container.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from coracle.core.clock import Clock
+from coracle.core.errors import CloudError
+from coracle.core.kind import Reader
+from coracle.core.object import Object
+from coracle.engine.containers import Containers
+from coracle.engine.sandboxes import Sandboxes
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kubelet.actions import Where
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.environment import ConfigError, Surroundings, environment
+from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.notes import Notes, Waiting
+from coracle.kube.kubelet.plan import Start
+from coracle.kube.kubelet.pulls import Pulls
+from coracle.kube.kubelet.records import containers_of, event_field, init_containers_of
+from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
+from coracle.kube.kubelet.volumes import MountFailed, PodVolumes, mounts
+
+RETRY_S = 10.0
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 122.0  # of volumes and sandboxes, as the kubelet's volume manager
+
+
+class SandboxStarter:
+    """Sets up what the containers of a pod share."""
+
+    def __init__(
+        self, sandboxes: Sandboxes, volumes: PodVolumes, config: NodeConfig, recorder: EventRecorder, clock: Clock
+    ) -> None:
+        self._sandboxes, self._volumes = sandboxes, volumes
+        self._config, self._recorder, self._clock = config, recorder, clock
+
+    async def ensure(self, pod: Object, notes: Notes) -> None:
+        """Volumes and sandbox are there afterwards, or `notes.sandbox` says why not."""
+        try:
+            notes.volumes = await self._volumes.prepare(pod)
+            await self._sandboxes.ensure(sandbox_spec(pod, self._config))
+        except MountFailed as error:
+            self._failed(pod, notes, "FailedMount", str(error))
+        except CloudError as error:
+            self._failed(pod, notes, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+        else:
+            notes.sandbox, notes.failures, notes.checked = None, 0, True
+
+    def _failed(self, pod: Object, notes: Notes, reason: str, message: str) -> None:
+        delay_s = min(_FIRST_RETRY_S * 2**notes.failures, _LONGEST_RETRY_S)
+        notes.failures += 1
+        notes.sandbox = Waiting("ContainerCreating", message, self._clock.now_s() + delay_s)
+        self._recorder.emit(pod, "Warning", reason, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What containers may ask about where they are: the node, and ConfigMaps, Secrets and Services in `reader`."""
+
+    config: NodeConfig
+    reader: Reader
+
+    def around(self, address: str) -> Surroundings:
+        """As seen by a pod with that address; "" has the node's own."""
+        host = self.config.address
+        return Surroundings(self.reader, self.config.name, host, address or host, self.config.capacity)
+
+
+class ContainerStarter:
+    """Makes and starts containers."""
+
+    def __init__(
+        self, containers: Containers, pulls: Pulls, node: Node, hooks: Hooks, *, recorder: EventRecorder, clock: Clock
+    ) -> None:
+        self._containers, self._pulls, self._node, self._hooks = containers, pulls, node, hooks
+        self._recorder, self._clock = recorder, clock
+
+    async def start(self, pod: Object, container: Mapping[str, Any], start: Start, notes: Notes, address: str) -> None:
+        """Bring up one attempt: it runs afterwards, is on its way (a pull), or a note or a record says why not.
+
+        `address`: the pod's.
+        """
+        id = start.id
+        if not id:
+            image = self._pulls.image(pod, container, start.number, notes)
+            if not isinstance(image, Object):
+                if image is not None:
+                    notes.waiting[start.container] = image
+                return
+            id = await self._create(pod, container, notes, Ingredients(image, start.number, start.backoff_s), address)
+        if id:
+            await self._go(Where(pod, container, id, address), notes)
+
+    async def _create(
+        self, pod: Object, container: Mapping[str, Any], notes: Notes, made_of: Ingredients, address: str
+    ) -> str:
+        """The id of the container; "" where it cannot be made."""
+        name = container["name"]
+        try:
+            known = environment(pod, container, self._node.around(address))
+            made_of = replace(made_of, environment=known, mounts=mounts(container, notes.volumes or {}, known))
+            record = await self._containers.create(container_spec(pod, container, made_of, self._node.config))
+        except ConfigError as error:
+            self._cannot(pod, name, notes, error.reason, str(error))
+        except CloudError as error:
+            self._cannot(pod, name, notes, "CreateContainerError", str(error))
+        else:
+            self._recorder.emit(pod, "Normal", "Created", f"Created container: {name}", field=event_field(pod, name))
+            return record.meta.name
+        return ""
+
+    async def _go(self, where: Where, notes: Notes) -> None:
+        pod, name = where.pod, where.container["name"]
+        try:
+            await self._containers.start(where.id)
+        except CloudError as error:
+            self._recorder.emit(pod, "Warning", "Failed", f"Error: {error}", field=event_field(pod, name))
+            record = self._containers.find(where.id)
+            if record is None or record.status.get("state") != "failed":  # else the record says it, and backs off
+                notes.waiting[name] = Waiting("RunContainerError", str(error), self._clock.now_s() + RETRY_S)
+        else:
+            notes.waiting.pop(name, None)
+            self._recorder.emit(pod, "Normal", "Started", f"Started container {name}", field=event_field(pod, name))
+            self._hooks.after_start(where, notes)
+
+    def _cannot(self, pod: Object, name: str, notes: Notes, reason: str, message: str) -> None:
+        notes.waiting[name] = Waiting(reason, message, self._clock.now_s() + RETRY_S)
+        self._recorder.emit(pod, "Warning", "Failed", f"Error: {message}", field=event_field(pod, name))
+
+
+async def start_all(
+    starter: ContainerStarter, pod: Object, starts: tuple[Start, ...], notes: Notes, address: str
+) -> None:
+    """All of `starts` at once."""
+    containers = {container["name"]: container for container in [*init_containers_of(pod), *containers_of(pod)]}
+    async with asyncio.TaskGroup() as group:
+        for start in starts:
+            work = starter.start(pod, containers[start.container], start, notes, address)
+            group.create_task(work, name=f"start {start.container}")
