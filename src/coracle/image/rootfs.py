@@ -123,12 +123,12 @@ def furnish(recipe: Recipe, home: Path) -> Iterable[Command]:
     """What the recipe wants besides packages, then cleaning up."""
     if recipe.remove:
         yield Command(("rm", "-rf", "--", *recipe.remove))
-    if recipe.files or recipe.links:
+    if recipe.files or recipe.links or recipe.origin == "bootstrap":
         into = 'exec chroot "$1" tar -xp --keep-directory-symlink --no-overwrite-dir -C / < "$2"'
         yield Command(("sh", "-c", into, "sh", f"{home}/merged", f"{home}/files.tar"), outside=True)
     yield from (Command(("sh", "-ec", line)) for line in recipe.run)
     yield Command(("rm", "-rf", "--", *LITTER))
-    yield Command(("find", "/tmp", "/var/tmp", "/run", "-mindepth", "1", "-delete"))  # noqa: S108  # inside
+    yield Command(("find", "/tmp", "/var/tmp", "/run", "-mindepth", "1", "!", "-path", "/run/lock", "-delete"))  # noqa: S108
 
 
 def complete(recipe: Recipe, root: Path) -> None:
