@@ -14,6 +14,7 @@ and when it is gone altogether, the task is cancelled, whatever it does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -353,7 +354,8 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         """Drop what still comes, so that the kernel does not answer it with a reset that overtakes our last words."""
         self._phase, self._raw = _LINGERING, None
         self._arm(None)
-        self._pipe.write_eof()
+        with contextlib.suppress(OSError):  # the peer is gone, and `lost` is about to say so
+            self._pipe.write_eof()
         self._relieve()
         if not self._eof:
             self._waiter = self._loop.create_future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from coracle.web.inbox import Inbox
@@ -37,7 +38,8 @@ class Raw:
         """Say that no more will be written; reading goes on.  Once is enough, more does no harm."""
         if not self._is_closed:
             self._is_closed = True
-            self._pipe.write_eof()
+            with contextlib.suppress(OSError):  # the peer is gone, and the task is about to be cancelled
+                self._pipe.write_eof()
 
     def close(self) -> None:
         """End both directions once what was written is sent.  Returning from `Upgrade.run` does this too, gently."""
