@@ -500,6 +500,7 @@ def test_a_thousand_idle_streams_are_held_and_let_go(app):
         wait_for(lambda: len(app.ended) == 1000 and server.connections == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_garbage_neither_hangs_nor_breaks_the_server(door, seed):
     random_source = random.Random(seed)

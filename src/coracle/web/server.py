@@ -17,7 +17,7 @@ from coracle.web import render
 from coracle.web.connection import Caller, Connection, Site
 from coracle.web.gate import Gate
 from coracle.web.limits import Limits, TermsOf, default_terms
-from coracle.web.listeners import Listener, Tcp, keep_alive, listening, peer_of
+from coracle.web.listeners import BACKLOG, Listener, Tcp, keep_alive, listening, peer_of
 from coracle.web.messages import Handler, Identity, Response
 from coracle.web.plain import READ_BYTES, PlainProtocol
 from coracle.web.tls import RECORD_BYTES, TlsProtocol
@@ -77,7 +77,7 @@ class Server:
                     for listener in self._listeners:
                         sock = stack.enter_context(listening(listener))
                         ports += [sock.getsockname()[1]] if isinstance(listener, Tcp) else []
-                        serving = await loop.create_server(self._factory(listener, group), sock=sock)
+                        serving = await loop.create_server(self._factory(listener, group), sock=sock, backlog=BACKLOG)
                         stack.callback(serving.close)
                     self.ports = tuple(ports)
                     up()
