@@ -46,6 +46,10 @@ def with_engine(main, tmp_path, net=None):
     return run(whole())
 
 
+def texts(directory):
+    return {path.name: path.read_text() for path in Path(directory).iterdir()}
+
+
 def held(engine):
     return [entry.key.name for entry in engine.store.entries(claims.TYPE)]
 
@@ -58,8 +62,7 @@ def test_a_sandbox_has_an_address_a_plug_and_its_files(tmp_path):
         assert record.status["address"] == "10.32.0.2"
         assert str(engine.net.ports["pod-1"].address) == "10.32.0.2"
         assert engine.net.namespaces == {record.status["netns_path"]}
-        directory = Path(engine.sandboxes.files_path("pod-1"))
-        files = {path.name: path.read_text() for path in directory.iterdir()}
+        files = texts(engine.sandboxes.files_path("pod-1"))
         assert "10.32.0.2\tmypod\n10.1.1.1\tdb db.lan\n" in files["hosts"]
         assert files["hosts"].startswith("127.0.0.1\tlocalhost\n")
         assert files["hostname"] == "mypod\n"
