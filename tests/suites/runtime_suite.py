@@ -18,6 +18,10 @@ FOREVER = ("sleep", "infinity")
 PATIENCE_S = 30  # only so that a hanging test ends
 
 
+def program(*argv: str) -> Process:
+    return Process(argv=argv, env=("PATH=/bin",))
+
+
 async def next_exit(runtime: Runtime, id: str) -> Exit:
     """The end of `id`, by a listener of its own."""
     async with asyncio.timeout(PATIENCE_S):
@@ -202,7 +206,7 @@ class RuntimeSuite:
             for call in (
                 runtime.start("a"),
                 runtime.kill("a", signal.SIGKILL),
-                runtime.exec("a", Process(argv=("true",))),
+                runtime.exec("a", program("true")),
                 runtime.attach("a"),
                 runtime.reopen_log("a"),
             ):
@@ -217,7 +221,7 @@ class RuntimeSuite:
             await runtime.create(self.bundle("a", "true"))
             await runtime.start("a")
             await next_exit(runtime, "a")
-            for call in (runtime.start("a"), runtime.exec("a", Process(argv=("true",))), runtime.attach("a")):
+            for call in (runtime.start("a"), runtime.exec("a", program("true")), runtime.attach("a")):
                 with pytest.raises(Conflict):
                     await call
             await runtime.kill("a", signal.SIGKILL)
@@ -239,10 +243,10 @@ class RuntimeSuite:
             runtime = self.make()
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
-            execution = await runtime.exec("a", Process(argv=("echo", "hello", "there")))
+            execution = await runtime.exec("a", program("echo", "hello", "there"))
             assert await everything(execution) == {1: b"hello there\n", 2: b""}
             assert await execution.wait() == 0
-            failing = await runtime.exec("a", Process(argv=self.exiting(7)))
+            failing = await runtime.exec("a", program(*self.exiting(7)))
             assert await failing.wait() == 7
             assert [s.state for s in await runtime.states()] == ["running"]
 
@@ -253,7 +257,7 @@ class RuntimeSuite:
             runtime = self.make()
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
-            execution = await runtime.exec("a", Process(argv=("cat",)), stdin=True)
+            execution = await runtime.exec("a", program("cat"), stdin=True)
             await execution.write(b"one\n")
             assert await until(execution, b"one\n") == b"one\n"
             execution.close_stdin()
@@ -267,7 +271,7 @@ class RuntimeSuite:
             runtime = self.make()
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
-            execution = await runtime.exec("a", Process(argv=("sleep", "1000")))
+            execution = await runtime.exec("a", program("sleep", "1000"))
             execution.signal(signal.SIGKILL)
             assert await execution.wait() == 137
 
@@ -279,7 +283,7 @@ class RuntimeSuite:
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
             with pytest.raises(Invalid, match="not found"):
-                await runtime.exec("a", Process(argv=self.missing))
+                await runtime.exec("a", program(*self.missing))
 
         self.run(main())
 
@@ -288,7 +292,7 @@ class RuntimeSuite:
             runtime = self.make()
             await runtime.create(self.bundle("a", *FOREVER))
             with pytest.raises(Conflict):
-                await runtime.exec("a", Process(argv=("true",)))
+                await runtime.exec("a", program("true"))
 
         self.run(main())
 
@@ -297,7 +301,7 @@ class RuntimeSuite:
             runtime = self.make()
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
-            execution = await runtime.exec("a", Process(argv=FOREVER))
+            execution = await runtime.exec("a", program(*FOREVER))
             await runtime.kill("a", signal.SIGKILL)
             await next_exit(runtime, "a")
             assert await execution.wait() == 137
@@ -311,6 +315,7 @@ class RuntimeSuite:
             streams = await runtime.attach("a")
             await runtime.start("a")
             assert await everything(streams) == {1: b"hello\n", 2: b""}
+            streams.close()
 
         self.run(main())
 
@@ -324,6 +329,7 @@ class RuntimeSuite:
             assert await until(streams, b"ping\n") == b"ping\n"
             streams.close_stdin()
             assert (await next_exit(runtime, "a")).code == 0
+            streams.close()
 
         self.run(main())
 
@@ -336,6 +342,7 @@ class RuntimeSuite:
             again = await runtime.attach("a")
             await again.write(b"still\n")
             assert await until(again, b"still\n") == b"still\n"
+            again.close()
 
         self.run(main())
 
@@ -346,9 +353,9 @@ class RuntimeSuite:
             await runtime.start("a")
             await runtime.pause("a")
             with pytest.raises(Conflict, match="paused"):
-                await runtime.exec("a", Process(argv=("true",)))
+                await runtime.exec("a", program("true"))
             await runtime.resume("a")
-            assert await (await runtime.exec("a", Process(argv=("true",)))).wait() == 0
+            assert await (await runtime.exec("a", program("true"))).wait() == 0
             await runtime.pause("a")
             await runtime.delete("a")
 

@@ -7,9 +7,9 @@ Two reasons for it.  What we mount (overlays, volumes, network namespaces) must 
 programs, nor stay when the cloud is gone; and a daemon restarted after `kill -9` must find its mounts again, which the
 pin does.  Mounts made on the host later still arrive (the home is a slave of it), ours never go there.
 
-On a host with hybrid cgroups the home hides /sys/fs/cgroup/unified under an empty read-only file system: Debian's crun
-1.8.1 refuses a version 2 hierarchy that holds a controller beside version 1 ones, and would make its groups as plain
-directories in a hierarchy that is merely unmounted.  Read-only it says EROFS, and crun passes on.
+On a host with hybrid cgroups the home shows /sys/fs/cgroup without `unified`: Debian's crun 1.8.1 refuses a version 2
+hierarchy that holds a controller beside version 1 ones.  Merely unmounting that one is not enough: the directory under
+it stays, and crun would make its groups there as plain directories, on a file system that the host shares.
 
 Source: mount_namespaces(7), setns(2), pivot_root(2), open_tree(2); crun 1.8.1, cgroup.c `libcrun_cgroup_enter`.
 """
@@ -34,6 +34,7 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _F_EMPTY_PATH, _T_EMPTY_PATH = 4, 0x40
+_QUIET = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -125,15 +126,29 @@ def _make_private_file(pin: Path) -> None:
 
 
 def _furnish(inside: int) -> None:
-    """In the new namespace: let nothing of ours out, make a chroot the root, hide the version 2 cgroups of a hybrid."""
+    """In the new namespace: let nothing of ours out, make a chroot the root, mend hybrid cgroups."""
     with _opened("/", os.O_PATH) as root:
         join(inside)  # leads to the namespace's true root, which a chroot is not: only there can all be made slaves
         mounts.mount("none", Path("/"), flags=mounts.MS_REC | _MS_SLAVE)
         if not os.path.samestat(os.fstat(root), os.stat("/")):
             _pivot_to(root)
     if cgroups.layout() == "hybrid":
-        flags = mounts.MS_RDONLY | mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-        mounts.mount("tmpfs", cgroups.ROOT / cgroups.UNIFIED, source="none", flags=flags, data="size=4k,mode=755")
+        _show_version1_only(cgroups.ROOT)
+
+
+def _show_version1_only(top: Path) -> None:
+    """Cover the directory of the hierarchies by one that has all of them but `unified`."""
+    with contextlib.ExitStack() as stack:
+        links = {entry.name: os.readlink(entry) for entry in os.scandir(top) if entry.is_symlink()}
+        names = sorted(set(os.listdir(top)) - links.keys() - {cgroups.UNIFIED})
+        hierarchies = {name: stack.enter_context(_opened(top / name, os.O_PATH)) for name in names}
+        mounts.mount("tmpfs", top, source="none", flags=_QUIET, data="size=64k,mode=755")
+        for name, hierarchy in hierarchies.items():
+            (top / name).mkdir()
+            mounts.mount("none", top / name, source=f"/proc/self/fd/{hierarchy}", flags=mounts.MS_BIND)
+        for name, target in links.items():
+            (top / name).symlink_to(target)
+        mounts.mount("none", top, flags=mounts.MS_REMOUNT | mounts.MS_RDONLY | _QUIET)
 
 
 def _pivot_to(root: int) -> None:

@@ -228,3 +228,21 @@ class Adjusts(Protocol):
     async def update(self, id: str, resources: Resources) -> None: ...
     async def pause(self, id: str) -> None: ...
     async def resume(self, id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container uses.  `memory_bytes` without cache that can go; `cpu_ns` since its start."""
+
+    memory_bytes: int = 0
+    memory_limit_bytes: int | None = None
+    cpu_ns: int = 0
+    pids: int = 0
+
+
+class Measures(Protocol):
+    """A Runtime that can say what a container uses."""
+
+    def usage(self, id: str) -> Usage:
+        """Raises NotFound."""
+        ...

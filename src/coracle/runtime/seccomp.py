@@ -118,7 +118,7 @@ _FAMILIES = (
 
 def profile(capabilities: Collection[str]) -> Mapping[str, Any]:
     """The filter for a container with these capabilities, as `linux.seccomp` of config.json."""
-    return _profile(frozenset(capabilities) & GATED.keys())
+    return _profile(frozenset(capabilities) & frozenset(GATED))
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,0 +1,319 @@
+"""ConmonRuntime: containers kept by conmon and made by crun (or runc).
+
+Who watches whom.  Each container has a conmon, which lives until the container's first process ends and writes its exit
+code; we hold a pidfd of each conmon.  When one ends, its exit file is the container's end; when there is none, somebody
+has killed the monitor: nobody takes the container's output or will know its code any more, so it is ended too, and told
+as `known=False` with 255.  That is the same after our own death: who starts again looks at what is on disk, takes up
+the conmons that live, and tells the ends that came meanwhile.  Nothing polls.
+
+What is not asked of the runtime's command, because it is a system call of ours: `start` of crun (one byte into a pipe),
+signals (through a pidfd whose process is a child of its conmon, so no reused number is ever hit), and the removal.
+
+Source: reliability.md A3; docker.md 6; crun 1.8.1 status.c, `libcrun_status_write_exec_fifo`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import re
+import signal as signals
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from coracle.core.clock import Clock
+from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFound
+from coracle.linux import inotify, pidfd
+from coracle.linux.cgroups import Cgroup
+from coracle.runtime import spec
+from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
+from coracle.runtime.conmon import streams, waiting
+from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
+from coracle.runtime.conmon.commands import failure
+from coracle.runtime.conmon.executing import execute
+from coracle.runtime.conmon.host import Seen
+from coracle.runtime.conmon.monitor import Binaries, Creation, find_monitor
+from coracle.runtime.conmon.places import Place, places
+from coracle.runtime.conmon.targets import secure_targets
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_PATIENCE_S = 10.0  # for a killed container's monitor to write and go; then it is killed as well
+_LOG_PATIENCE_S = 2.0
+
+
+@dataclass
+class _Container:
+    """What we hold of one container.  `monitor` None: there is no conmon (any more)."""
+
+    place: Place
+    monitor: Watched | None = None
+    made: bool = False
+    exit: Exit | None = None
+
+
+class ConmonRuntime:
+    """A Runtime whose containers outlive it.
+
+    `run_dir` is on a file system that a reboot empties, and private to one cloud; `cgroup` is the path below which its
+    containers' groups are made ("/coracle/web").  Only one process may drive a `run_dir` at a time.
+    """
+
+    def __init__(self, run_dir: Path, cgroup: str, clock: Clock, binaries: Binaries) -> None:
+        self._run_dir, self._cgroup, self._clock, self._binaries = run_dir, cgroup.rstrip("/"), clock, binaries
+        self._host = Seen()
+        self._containers: dict[str, _Container] = {}
+        self._listeners: list[asyncio.Queue[Exit]] = []
+        self._adopted = False
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def create(self, bundle: Bundle) -> int:
+        self._adopt()
+        if bundle.id in self._containers:
+            raise AlreadyExists(kind="Container", name=bundle.id)
+        if not _ID.fullmatch(bundle.id):
+            raise Invalid(message=f"container id {bundle.id!r} has characters that an id may not have")
+        config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}")
+        secure_targets(bundle.rootfs_path, bundle.mounts)
+        container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir))
+        try:
+            return await self._make(container, bundle, config)
+        except OSError as error:
+            raise Broken(f"cannot make container {bundle.id}: {error.strerror}") from error
+        finally:
+            if not container.made:
+                await self._discard(container)
+
+    async def start(self, id: str) -> None:
+        container = self._get(id)
+        state = _state(container)
+        if state != "created":
+            raise Conflict(f"container {id} is {state}", kind="Container", name=id)
+        if self._binaries.is_crun:
+            _let_go(container.place)
+        else:
+            await self._command(id, "start")
+
+    async def kill(self, id: str, signal: int, *, all: bool = False) -> None:
+        container = self._get(id)
+        if container.exit is not None:
+            return
+        if all:
+            self._group(id).signal_all(signal)
+        _signal(container, signal)
+
+    async def delete(self, id: str) -> None:
+        self._adopt()
+        container = self._containers.get(id)
+        if container is not None:
+            await self._discard(container)
+
+    # -- looking in ----------------------------------------------------------------------------------------------
+
+    async def exec(self, id: str, process: Process, *, stdin: bool = False) -> Execution:
+        container = self._get(id)
+        state = _state(container)
+        if state != "running":
+            raise Conflict(f"container {id} is {state}", kind="Container", name=id)
+        return await execute(self._binaries, container.place, self._host.process(process), stdin=stdin)
+
+    async def attach(self, id: str) -> Streams:
+        container = self._get(id)
+        try:
+            if container.exit is None:
+                return streams.connect(str(container.place.bundle))
+        except OSError as error:
+            log.debug("attaching to %s: %s", id, error)  # it has just ended
+        raise Conflict(f"container {id} is not running", kind="Container", name=id)
+
+    async def states(self) -> Sequence[State]:
+        self._adopt()
+        made = [container for id, container in sorted(self._containers.items()) if container.made]
+        return [State(c.place.id, _state(c), 0 if c.exit is not None else c.place.pid()) for c in made]
+
+    async def exits(self) -> AsyncIterator[Exit]:
+        self._adopt()
+        news: asyncio.Queue[Exit] = asyncio.Queue()
+        for container in self._containers.values():
+            if container.exit is not None:
+                news.put_nowait(container.exit)
+        self._listeners.append(news)
+        try:
+            while True:
+                yield await news.get()
+        finally:
+            self._listeners.remove(news)
+
+    def usage(self, id: str) -> Usage:
+        self._get(id)
+        used = self._group(id).usage()
+        return Usage(used.memory_bytes, used.memory_limit_bytes, used.cpu_ns, used.pids)
+
+    # -- adjusting -----------------------------------------------------------------------------------------------
+
+    async def update(self, id: str, resources: Resources) -> None:
+        container = self._get(id)
+        path = container.place.bundle / "resources.json"
+        path.write_bytes(orjson.dumps(spec.resources(resources)))
+        await self._command(id, "update", f"--resources={path}")
+
+    async def pause(self, id: str) -> None:
+        self._get(id)
+        await self._command(id, "pause")
+
+    async def resume(self, id: str) -> None:
+        self._get(id)
+        await self._command(id, "resume")
+
+    async def reopen_log(self, id: str) -> None:
+        """The monitor does it in its own time; a new file at the path says that it has."""
+        container = self._get(id)
+        path = container.place.log_path()
+        if not path or container.exit is not None:
+            return
+        directory, name = os.path.split(path)
+        watch = inotify.Inotify()
+        try:
+            watch.add(directory, inotify.MOVED_TO)
+            streams.control(f"{container.place.bundle}/ctl", streams.REOPEN_LOG, 0, 0)
+            async with asyncio.timeout(_LOG_PATIENCE_S):
+                while not any(event.name == name for event in watch.read()):
+                    await waiting.wait_readable(watch.fileno())
+        except TimeoutError as error:
+            raise Broken(f"the monitor of {id} does not open its log anew") from error
+        finally:
+            watch.close()
+
+    def close(self) -> None:
+        """Stop watching.  The containers go on."""
+        for container in self._containers.values():
+            if container.monitor is not None:
+                container.monitor.forget()
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    async def _make(self, container: _Container, bundle: Bundle, config: Mapping[str, Any]) -> int:
+        if bundle.log_path:
+            os.makedirs(os.path.dirname(bundle.log_path), exist_ok=True)
+        container.place.make(config, bundle.log_path)
+        creation = Creation(self._binaries, container.place, bundle)
+        try:
+            container.monitor = creation.monitor
+            pid = await creation.pid()
+        finally:
+            creation.close()
+        container.made = True
+        container.monitor.when_ended(lambda: self._ended(container))
+        return pid
+
+    async def _discard(self, container: _Container) -> None:
+        """End and remove everything of it, as far as it came."""
+        id, group = container.place.id, self._group(container.place.id)
+        if container.monitor is not None and container.monitor.alive:
+            group.thaw()
+            if not (container.made and _signal(container, signals.SIGKILL)):
+                container.monitor.signal(signals.SIGKILL)  # of a creation that failed or was given up
+            await _wait_ended(container.monitor)
+        group.signal_all(signals.SIGKILL)
+        if not group.remove():
+            # Its last processes are still being reaped: the runtime knows how to wait for that.
+            await self._run(id, "delete", "--force")
+        container.place.remove()
+        if self._containers.get(id) is container:
+            del self._containers[id]
+
+    def _adopt(self) -> None:
+        """Take up what there is on disk, once."""
+        if self._adopted:
+            return
+        self._adopted = True
+        for place in places(self._run_dir):
+            container = self._containers[place.id] = _Container(place, find_monitor(place), made=True)
+            if container.monitor is not None:
+                container.monitor.when_ended(functools.partial(self._ended, container))
+            else:
+                self._ended(container)
+
+    def _ended(self, container: _Container) -> None:
+        """Its monitor is no more: with the exit code written, or killed."""
+        id, found = container.place.id, container.place.exit()
+        group = self._group(id)
+        if found is not None:
+            oom_killed = group.oom_kills() > 0 or container.place.was_oom_killed()
+            container.exit = Exit(id, found[0], found[1], oom_killed=oom_killed)
+        else:
+            log.warning("container %s has lost its monitor and is ended", id)
+            group.thaw()
+            group.signal_all(signals.SIGKILL)
+            container.exit = Exit(id, UNKNOWN_CODE, self._clock.now_s(), known=False)
+        if self._containers.get(id) is container:
+            for news in self._listeners:
+                news.put_nowait(container.exit)
+
+    def _get(self, id: str) -> _Container:
+        self._adopt()
+        container = self._containers.get(id)
+        if container is None or not container.made:
+            raise NotFound(kind="Container", name=id)
+        return container
+
+    def _group(self, id: str) -> Cgroup:
+        return Cgroup(f"{self._cgroup}/{id}")
+
+    async def _command(self, id: str, verb: str, *options: str) -> None:
+        done = await self._run(id, verb, *options)
+        if done.code != 0:
+            raise failure(id, (done.error or done.output).decode(errors="replace"))
+
+    async def _run(self, id: str, verb: str, *options: str) -> Finished:
+        return await run([*self._binaries.runtime_argv(self._run_dir / "runtime"), verb, *options, id])
+
+
+def _state(container: _Container) -> Literal["created", "running", "stopped"]:
+    if container.exit is not None:
+        return "stopped"
+    waits = container.place.start_pipe.exists() or container.place.pid() == 0
+    return "created" if waits else "running"
+
+
+def _let_go(place: Place) -> None:
+    """What `crun start` does: one byte into the pipe at which the first process waits."""
+    try:
+        pipe = os.open(place.start_pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:  # ENXIO: nobody waits there any more; ENOENT: somebody was quicker
+        raise Conflict(f"container {place.id} is not waiting to be started", kind="Container", name=place.id) from error
+    try:
+        os.unlink(place.start_pipe)
+        os.write(pipe, b"\0")
+    finally:
+        os.close(pipe)
+
+
+def _signal(container: _Container, number: int) -> bool:
+    """Signal the first process if it lives: a number may be a stranger's by now, unless the monitor is its parent."""
+    pid, monitor = container.place.pid(), container.monitor
+    fd = pidfd.find(pid) if pid > 0 else None
+    if fd is None:
+        return False
+    try:
+        return monitor is not None and pidfd.parent(pid) == monitor.pid and pidfd.send(fd, number)
+    finally:
+        os.close(fd)
+
+
+async def _wait_ended(monitor: Watched) -> None:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await monitor.wait()
+    except TimeoutError:
+        log.warning("conmon %d does not end after its container: killing it", monitor.pid)
+        monitor.signal(signals.SIGKILL)
+        await monitor.wait()
