@@ -42,6 +42,7 @@ from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security
 from coracle.engine.kinds.image import combine
 from coracle.engine.locks import KeyedLocks
+from coracle.engine.rotation import Rotation
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.users import find_identity
 from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime
@@ -72,6 +73,7 @@ class Containers:
         self._logs_path = f"{root_path}/containers"
         self._records = Collection(containers.KIND, store, clock)
         self._locks, self._endings = KeyedLocks(), Endings()
+        self._rotation = Rotation()
         self._unsaid: set[str] = set()  # adopted before their record could say that they ran
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -243,6 +245,7 @@ class Containers:
 
     async def _go(self, record: Object, bundle: Bundle) -> Object:
         pid = await self._runtime.create(bundle)
+        self._keep_log(bundle.id)
         started_s = self._clock.now_s()  # before it begins, so that no exit is older
         await self._runtime.start(bundle.id)
         return await self._records.change(
@@ -271,7 +274,14 @@ class Containers:
     async def _let_go(self, id: str) -> None:
         """Take what it has in the kernel away; its files and its log stay."""
         await self._runtime.delete(id)
+        self._rotation.drop(self.log_path(id))
         await self._images.unmount(id)
+
+    def _keep_log(self, id: str) -> None:
+        try:
+            self._rotation.keep(self.log_path(id))
+        except OSError as error:  # no more inotify watches: it runs all the same, with a shorter memory
+            log.warning("the log of container %s keeps no older file: %s", id, error)
 
     # -- the end, and the beginning of the daemon ----------------------------------------------------------------
 
@@ -280,10 +290,13 @@ class Containers:
         await self._images.adopt()
         await self._sandboxes.adopt()
         await self._adopt()
-        async with asyncio.TaskGroup() as group:
-            up()
-            async for exit in self._runtime.exits():
-                group.create_task(self._end(exit), name=f"end {exit.id[:12]}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                up()
+                async for exit in self._runtime.exits():
+                    group.create_task(self._end(exit), name=f"end {exit.id[:12]}")
+        finally:
+            self._rotation.close()
 
     async def _adopt(self) -> None:
         present = {state.id: state for state in await self._runtime.states()}
@@ -298,9 +311,11 @@ class Containers:
         match found.what:
             case "keep":
                 self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
+                self._keep_log(found.id)
             case "started":
                 rootfs_path = await self._images.mount(self._images.get(self.get(found.id).spec["image_id"]), found.id)
                 log_path = self.log_path(found.id)
+                self._keep_log(found.id)
                 await self._records.change(key, lambda now: states.running(now, found.pid, at_s, rootfs_path, log_path))
             case "lost":
                 await self._records.change(key, lambda now: states.lost(now, at_s))

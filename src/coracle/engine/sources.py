@@ -1,0 +1,47 @@
+"""Where images come from, as engine.images asks: the catalogue of images made of packages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from coracle.core.tasks import offload
+from coracle.engine.works import Progress
+from coracle.image.blobs import BlobStore
+from coracle.image.catalogue import Recipe, package_recipe
+from coracle.image.debian import PackageImages
+from coracle.image.references import Reference
+
+
+class CatalogueSource:
+    """A Source and a Builder: images built on this machine, on first use, from its distribution's packages.
+
+    Builds take turns here, before they take a thread: in the cache's directory they would anyway, holding one.
+    """
+
+    name = "catalogue"
+    remote = False
+
+    def __init__(self, packages: PackageImages, blobs: BlobStore) -> None:
+        self._packages, self._blobs = packages, blobs
+        self._turn = asyncio.Lock()
+
+    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+        """As Source.fetch.  Raises Unsupported: this machine's distribution is not known."""
+        recipe = await offload(self._find, reference)
+        return await self._make(recipe, progress) if recipe is not None else None
+
+    async def build(self, reference: Reference, packages: Sequence[str], progress: Progress) -> str:
+        """As Builder.build."""
+        return await self._make(package_recipe(str(reference), packages), progress)
+
+    def _find(self, reference: Reference) -> Recipe | None:
+        if all(recipe.name != reference.familiar_name for recipe in self._packages.catalogue.list()):
+            return None  # without asking what distribution this is
+        return self._packages.catalogue.find(reference, self._packages.distribution.names)
+
+    async def _make(self, recipe: Recipe, progress: Progress) -> str:
+        if await offload(self._packages.find, recipe) is not None:
+            return (await offload(self._packages.build, recipe, self._blobs, progress)).digest
+        async with self._turn:
+            return (await offload(self._packages.build, recipe, self._blobs, progress)).digest
