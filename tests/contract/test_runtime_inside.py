@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from coracle.core.errors import Invalid
+from coracle.linux import pidfd
 from coracle.linux.cgroups import Cgroup
 from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Mount, Process, Resources
+from coracle.runtime.conmon import waiting
 from coracle.runtime.spec import MASKED_PATHS, READ_ONLY_PATHS
 from suites.real_runtime import Machine
 from suites.runtime_suite import everything, next_exit, until
@@ -529,6 +531,28 @@ def test_every_process_can_be_signalled_at_once(machine):
         await runtime.kill("c", signal.SIGTERM, all=True)
         assert b"first" in (await everything(streams))[1]
         assert (await next_exit(runtime, "c")).code == 0
+        streams.close()
+        await runtime.delete("c")
+
+    asyncio.run(main())
+
+
+def test_a_container_among_the_hosts_processes_ends_as_a_whole(machine):
+    async def main():
+        runtime = machine.runtime()
+        process = Process(argv=("sh", "-c", "sleep 1000 & echo $!; cat; exit 3"), env=ENV)
+        bundle = Bundle(
+            id="c", rootfs_path=str(machine.rootfs), process=process, pidns_path="host", stdin=True, stdin_once=True
+        )
+        await runtime.create(bundle)
+        streams = await runtime.attach("c")
+        await runtime.start("c")
+        left = pidfd.find(int(await until(streams, b"\n")))
+        streams.close_stdin()
+        assert (await next_exit(runtime, "c")).code == 3
+        async with asyncio.timeout(10):
+            await waiting.wait_readable(left)  # ended
+        os.close(left)
         streams.close()
         await runtime.delete("c")
 

@@ -252,8 +252,9 @@ class ConmonRuntime:
         else:
             log.warning("container %s has lost its monitor and is ended", id)
             group.thaw()
-            group.signal_all(signals.SIGKILL)
             container.exit = Exit(id, UNKNOWN_CODE, self._clock.now_s(), known=False)
+        if group.pids():  # of a shared process namespace, or without a monitor: a container ends as a whole
+            group.signal_all(signals.SIGKILL)
         if self._containers.get(id) is container:
             for news in self._listeners:
                 news.put_nowait(container.exit)
