@@ -23,6 +23,7 @@ from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
 from coracle.image.snapshots.fake import FakeSnapshotter
 from coracle.kube.kinds import event, pod
+from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
@@ -30,8 +31,8 @@ from coracle.kube.kubelet.records import CONTAINER, INDEXES, SANDBOX
 from coracle.net.api import Network
 from coracle.net.fake import FakeNet
 from coracle.runtime.fake import FakeRuntime
-from coracle.testing.autojump import run
 
+KINDS = {kind.name: kind for kind in kinds()}
 PODS = Network("pods", "cort0", IPv4Network("10.32.0.0/16"), IPv4Address("10.32.0.1"))
 NODE = NodeConfig(name="node", address="192.0.2.2", cluster_dns="100.64.0.10", memory_bytes=8 << 30)
 
@@ -91,6 +92,9 @@ class Machine:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
+    def collection(self, kind):
+        return Collection(KINDS[kind], self.store, self.clock)
+
     async def create(self, name="web", *containers, labels=None, **spec):
         asked = containers or ({"name": "web", "image": "nginx:1"},)
         body = {"nodeName": NODE.name, "containers": list(asked), **spec}
@@ -122,8 +126,3 @@ class Machine:
 def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "_threads", Inline())
     return Machine(tmp_path)
-
-
-@pytest.fixture
-def on_virtual_time():
-    return run
