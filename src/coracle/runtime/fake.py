@@ -13,6 +13,8 @@
 One FakeRuntime outlives the engine under test, as conmon does: a second engine on it finds states and exits again.
 """
 
+# long: one stand-in, better read in one piece
+
 from __future__ import annotations
 
 import asyncio

@@ -31,9 +31,6 @@ MASKED_PATHS = (
 )  # fmt: skip
 READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
-# Where nothing may be mounted: what the kernel shows there is what the masks rely on.
-_FORBIDDEN_BELOW = ("/proc",)
-
 
 @dataclass(frozen=True, slots=True)
 class HostDevice:
@@ -275,9 +272,8 @@ def _mount_problems(field: str, mount: Mount) -> list[Problem]:
     target = _normal(mount.target)
     if not mount.target.startswith("/") or ".." in mount.target.split("/") or "\0" in mount.target:
         return [invalid_value(f"{field}.target", mount.target, "must be an absolute path without '..'")]
-    if target == "/" or any(target != top and _is_below(target, top) for top in _FORBIDDEN_BELOW):
-        return [invalid_value(f"{field}.target", mount.target, "nothing can be mounted there")]
-    if target == "/proc" and mount.type == "bind":
+    # The masks rely on what the kernel shows in /proc.
+    if target == "/" or target.startswith("/proc/") or (target == "/proc" and mount.type == "bind"):
         return [invalid_value(f"{field}.target", mount.target, "nothing can be mounted there")]
     if mount.type == "bind" and not mount.source.startswith("/"):
         return [invalid_value(f"{field}.source", mount.source, "must be an absolute path")]

@@ -9,7 +9,7 @@ the conmons that live, and tells the ends that came meanwhile.  Nothing polls.
 What is not asked of the runtime's command, because it is a system call of ours: `start` of crun (one byte into a pipe),
 signals (through a pidfd whose process is a child of its conmon, so no reused number is ever hit), and the removal.
 
-Source: reliability.md A3; docker.md 6; crun 1.8.1 status.c, `libcrun_status_write_exec_fifo`.
+Source: reliability.md A3; docker.md 6.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import orjson
 
 from coracle.core.clock import Clock
 from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFound
-from coracle.linux import inotify, pidfd
+from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.runtime import spec
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
@@ -37,6 +37,7 @@ from coracle.runtime.conmon import streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
+from coracle.runtime.conmon.first import let_go, signal_first
 from coracle.runtime.conmon.host import Seen
 from coracle.runtime.conmon.monitor import Binaries, Creation, find_monitor
 from coracle.runtime.conmon.places import Place, places
@@ -98,7 +99,7 @@ class ConmonRuntime:
         if state != "created":
             raise Conflict(f"container {id} is {state}", kind="Container", name=id)
         if self._binaries.is_crun:
-            _let_go(container.place)
+            let_go(container.place)
         else:
             await self._command(id, "start")
 
@@ -108,7 +109,7 @@ class ConmonRuntime:
             return
         if all:
             self._group(id).signal_all(signal)
-        _signal(container, signal)
+        signal_first(container.place, container.monitor, signal)
 
     async def delete(self, id: str) -> None:
         self._adopt()
@@ -219,7 +220,7 @@ class ConmonRuntime:
         id, group = container.place.id, self._group(container.place.id)
         if container.monitor is not None and container.monitor.alive:
             group.thaw()
-            if not (container.made and _signal(container, signals.SIGKILL)):
+            if not (container.made and signal_first(container.place, container.monitor, signals.SIGKILL)):
                 container.monitor.signal(signals.SIGKILL)  # of a creation that failed or was given up
             await _wait_ended(container.monitor)
         group.signal_all(signals.SIGKILL)
@@ -283,31 +284,6 @@ def _state(container: _Container) -> Literal["created", "running", "stopped"]:
         return "stopped"
     waits = container.place.start_pipe.exists() or container.place.pid() == 0
     return "created" if waits else "running"
-
-
-def _let_go(place: Place) -> None:
-    """What `crun start` does: one byte into the pipe at which the first process waits."""
-    try:
-        pipe = os.open(place.start_pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:  # ENXIO: nobody waits there any more; ENOENT: somebody was quicker
-        raise Conflict(f"container {place.id} is not waiting to be started", kind="Container", name=place.id) from error
-    try:
-        os.unlink(place.start_pipe)
-        os.write(pipe, b"\0")
-    finally:
-        os.close(pipe)
-
-
-def _signal(container: _Container, number: int) -> bool:
-    """Signal the first process if it lives: a number may be a stranger's by now, unless the monitor is its parent."""
-    pid, monitor = container.place.pid(), container.monitor
-    fd = pidfd.find(pid) if pid > 0 else None
-    if fd is None:
-        return False
-    try:
-        return monitor is not None and pidfd.parent(pid) == monitor.pid and pidfd.send(fd, number)
-    finally:
-        os.close(fd)
 
 
 async def _wait_ended(monitor: Watched) -> None:
