@@ -1,0 +1,135 @@
+"""Keep Endpoints and EndpointSlices equal to the pods behind each Service.
+
+Decide: addresses.py, pure.  Act: EndpointsSync.reconcile().  A Service without a selector is its owner's business, and
+so is `default/kubernetes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from coracle.core.collection import Collection
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import itself
+from coracle.core.object import Json, Key, Meta, Object
+from coracle.core.selectors import matches
+from coracle.core.store import Entry, Event
+from coracle.kube.controllers import addresses
+from coracle.kube.kinds import endpoints, endpointslice, service
+from coracle.kube.kinds import pod as pods
+
+SERVICE, POD = service.KIND.type, pods.KIND.type
+ENDPOINTS, SLICE = endpoints.KIND.type, endpointslice.KIND.type
+OURS = "endpointslice-controller.k8s.io"
+_ENDPOINTS_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+
+
+def _of_service(slice: Object) -> Iterable[str]:
+    name = slice.meta.labels.get(endpointslice.SERVICE_LABEL)
+    ours = slice.meta.labels.get(endpointslice.MANAGED_BY) == OURS
+    return (f"{slice.meta.namespace}/{name}",) if name and ours else ()
+
+
+def _selecting(service: Object) -> Iterable[str]:
+    return (service.meta.namespace,) if service.spec.get("selector") else ()
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    SERVICE: {"selecting": _selecting},
+    SLICE: {"managed": _of_service},
+    POD: {"label": lambda pod: [f"{pod.meta.namespace}/{key}={value}" for key, value in pod.meta.labels.items()]},
+}
+
+
+class EndpointsSync:
+    name = "endpoints"
+
+    def __init__(self, caches: Mapping[str, Informer], endpoints_writer: Collection, slice_writer: Collection) -> None:
+        self._services, self._pods = caches[SERVICE], caches[POD]
+        self._endpoints, self._slices = caches[ENDPOINTS], caches[SLICE]
+        self._endpoints_writer, self._slice_writer = endpoints_writer, slice_writer
+        self.watches = {SERVICE: itself, POD: self._concerned, ENDPOINTS: itself, SLICE: _named_service}
+
+    async def reconcile(self, key: Key) -> None:
+        found = self._services.find(key)
+        if found is None:
+            await self._drop(key)
+        elif found.spec.get("selector") and found.spec.get("type") != "ExternalName":
+            behind = addresses.groups(found, self._behind(found))
+            await self._write_endpoints(found, addresses.subsets(found, behind))
+            await self._write_slices(found, addresses.contents(behind))
+
+    def _behind(self, service: Object) -> list[Object]:
+        """The pods that the selector means, found by its rarest label."""
+        selector, namespace = service.spec["selector"], service.meta.namespace
+        keys = min((self._pods.keys_by("label", f"{namespace}/{k}={v}") for k, v in selector.items()), key=len)
+        entries = [entry for key in keys if (entry := self._pods.entry(key)) is not None]
+        return [entry.object() for entry in entries if matches(selector, entry.labels)]
+
+    def _concerned(self, event: Event) -> Iterable[Key]:
+        """The services that select the pod, or selected it before."""
+        states: list[Entry] = [entry for entry in (event.entry, event.before) if entry is not None]
+        services = self._services.by("selecting", event.entry.key.namespace)
+        return [one.key for one in services if any(matches(one.spec["selector"], state.labels) for state in states)]
+
+    # -- Endpoints -----------------------------------------------------------------------------------------------
+
+    async def _write_endpoints(self, service: Object, subsets: list[Json]) -> None:
+        labels = {**addresses.labels(service), **_ENDPOINTS_BY}
+        wanted = {"subsets": subsets} if subsets else {}
+        present = self._endpoints.find(service.key)
+        if present is None:
+            meta = Meta(name=service.meta.name, namespace=service.meta.namespace, labels=labels)
+            await self._endpoints_writer.create(Object("Endpoints", meta, wanted))
+        elif present.body != wanted or present.meta.labels != labels:
+            await self._endpoints_writer.change(service.key, lambda old: _with(old.with_meta(labels=labels), wanted))
+
+    async def _drop(self, key: Key) -> None:
+        """The service has gone: so do the objects that were made for it."""
+        present = self._endpoints.find(key)
+        if present is not None and matches(_ENDPOINTS_BY, present.meta.labels):
+            await self._endpoints_writer.delete(key, missing_ok=True)
+        for slice in self._slices.by("managed", str(key)):
+            await self._slice_writer.delete(slice.key, missing_ok=True)
+
+    # -- EndpointSlices ------------------------------------------------------------------------------------------
+
+    async def _write_slices(self, service: Object, wanted: list[Json]) -> None:
+        present = [slice for slice in self._slices.by("managed", str(service.key)) if not slice.meta.deleting]
+        todo = addresses.match(wanted, present)
+        labels = {
+            **addresses.labels(service),
+            endpointslice.SERVICE_LABEL: service.meta.name,
+            endpointslice.MANAGED_BY: OURS,
+        }
+        for slice, content in todo.change:
+            body = {"addressType": "IPv4", **content}
+            if dict(slice.body) != body or slice.meta.labels != labels:
+                await self._change_slice(slice.key, labels, body)
+        for content in todo.make:
+            await self._make_slice(service, labels, content)
+        for slice in todo.remove:
+            await self._slice_writer.delete(slice.key, missing_ok=True)
+
+    async def _change_slice(self, key: Key, labels: Mapping[str, str], body: Json) -> None:
+        await self._slice_writer.change(key, lambda old: _with(old.with_meta(labels=labels), body))
+
+    async def _make_slice(self, service: Object, labels: Mapping[str, str], content: Json) -> None:
+        meta = Meta(
+            generate_name=f"{service.meta.name}-",
+            namespace=service.meta.namespace,
+            labels=labels,
+            owners=(service.as_owner(),),
+        )
+        body = {"addressType": "IPv4", **content}
+        await self._slice_writer.create(Object("EndpointSlice", meta, body, endpointslice.API))
+
+
+def _with(obj: Object, body: Json) -> Object:
+    return Object(obj.kind, obj.meta, body, obj.api)
+
+
+def _named_service(event: Event) -> Iterable[Key]:
+    label = endpointslice.SERVICE_LABEL
+    entries = [entry for entry in (event.entry, event.before) if entry is not None]
+    return {Key(entry.key.namespace, entry.labels[label]) for entry in entries if label in entry.labels}

@@ -1,0 +1,183 @@
+"""Remove what belongs to something that is gone.
+
+    owner gone, another owner there    the reference to the gone one is dropped
+    every owner gone                   the dependent is deleted
+    owner waits (foregroundDeletion)   its dependents are deleted; it goes when those that block it have
+    owner lets them stay (orphan)      the references to it are dropped; then it goes
+
+An owner is known by its uid: another object of the same name is another owner.
+
+Source: Kubernetes documentation, "Garbage Collection", "Use Cascading Deletion in a Cluster".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from coracle.core.collection import Collection, Deletion
+from coracle.core.errors import Conflict, NotFound
+from coracle.core.informer import Informer
+from coracle.core.loop import ToKeys
+from coracle.core.object import Key, Object, Owner, type_of
+from coracle.core.store import Entry, Event
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_HELD = (f'"{FOREGROUND}"'.encode(), f'"{ORPHAN}"'.encode())
+
+Verdict = Literal["solid", "waiting", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a dependent: nothing, fewer owners, or deletion (in the foreground where `waits`)."""
+
+    delete: bool = False
+    waits: bool = False
+    drop: tuple[str, ...] = ()
+
+
+def decide(obj: Object, verdicts: Mapping[str, Verdict], has_dependents: bool) -> Fate:
+    """`verdicts`: the uid of each owner -> how it is.  An object that is going already is left alone."""
+    if obj.meta.deleting or not verdicts:
+        return Fate()
+    lost = tuple(uid for uid, verdict in verdicts.items() if verdict != "solid")
+    if len(lost) < len(verdicts):
+        return Fate(drop=lost)
+    return Fate(delete=True, waits="waiting" in verdicts.values() and has_dependents)
+
+
+class Garbage:
+    """Keys are (type in the store, "namespace/name"): this loop looks after objects of every kind."""
+
+    name = "garbage"
+
+    def __init__(self, caches: Mapping[str, Informer], collections: Mapping[str, Collection]) -> None:
+        """`collections` by type in the store, one for each kind that may own or be owned; `caches` has all of them."""
+        self._caches = {type: caches[type] for type in collections}
+        self._collections = collections
+        self.watches: Mapping[str, ToKeys] = dict.fromkeys(collections, self._concerned)
+
+    async def reconcile(self, key: Key) -> None:
+        type, at = key.namespace, _place(key.name)
+        obj = self._caches[type].find(at)
+        if obj is None:
+            return
+        if obj.meta.deleting and FOREGROUND in obj.meta.finalizers:
+            await self._remove_dependents(obj)
+        elif obj.meta.deleting and ORPHAN in obj.meta.finalizers:
+            await self._free_dependents(obj)
+        elif obj.meta.owners:
+            await self._judge(obj)
+
+    # -- who is concerned ----------------------------------------------------------------------------------------
+
+    def _concerned(self, event: Event) -> Iterable[Key]:
+        """The object itself, if its owners are new or it waits; what it owned, once it is gone; who waited for it."""
+        entry = event.entry
+        if event.type == "DELETED":
+            dependents = [_key(obj.type, obj.key) for obj in self._dependents(entry.uid)]
+            return dependents + (self._waiting_owners(entry) if entry.owner_uids else [])
+        keys = []
+        moved = event.before is None or event.before.owner_uids != entry.owner_uids
+        if (entry.owner_uids and moved) or any(held in entry.raw for held in _HELD):
+            keys.append(_key(entry.type, entry.key))
+        if moved and event.before is not None and event.before.owner_uids:
+            keys += self._waiting_owners(event.before)
+        return keys
+
+    def _waiting_owners(self, entry: Entry) -> list[Key]:
+        found = []
+        for ref in entry.object().meta.owners:
+            owner = self._find(ref, entry.key.namespace)
+            if owner is not None and FOREGROUND in owner.meta.finalizers:
+                found.append(_key(owner.type, owner.key))
+        return found
+
+    def _dependents(self, uid: str) -> list[Object]:
+        return [obj for cache in self._caches.values() for obj in cache.owned_by(uid)]
+
+    def _find(self, ref: Owner, namespace: str) -> Object | None:
+        cache = self._caches.get(type_of(ref.api, ref.kind))
+        if cache is None:
+            return None
+        room = namespace if self._collections[cache.type].kind.namespaced else ""
+        found = cache.find(Key(room, ref.name))
+        return found if found is not None and found.meta.uid == ref.uid else None
+
+    # -- dependents ----------------------------------------------------------------------------------------------
+
+    async def _judge(self, obj: Object) -> None:
+        known = all(type_of(ref.api, ref.kind) in self._caches for ref in obj.meta.owners)
+        if not known:
+            return  # an owner of a kind that is not served here: nobody can say that it is gone
+        verdicts = {ref.uid: self._verdict(ref, obj.meta.namespace) for ref in obj.meta.owners}
+        fate = decide(obj, verdicts, bool(self._dependents(obj.meta.uid)))
+        if fate.delete:
+            await self._delete(obj, waits=fate.waits)
+        elif fate.drop:
+            await self._drop_owners(obj, fate.drop)
+
+    def _verdict(self, ref: Owner, namespace: str) -> Verdict:
+        owner = self._find(ref, namespace)
+        if owner is None:
+            return "gone"
+        return "waiting" if owner.meta.deleting and FOREGROUND in owner.meta.finalizers else "solid"
+
+    async def _delete(self, obj: Object, *, waits: bool) -> None:
+        how = Deletion(uid=obj.meta.uid, propagation="Foreground" if waits else "Background")
+        try:
+            await self._collections[obj.type].delete(obj.key, how, missing_ok=True)
+        except Conflict:
+            return  # another object by now
+
+    async def _drop_owners(self, obj: Object, uids: tuple[str, ...]) -> None:
+        def freed(present: Object) -> Object:
+            return present.with_meta(owners=tuple(ref for ref in present.meta.owners if ref.uid not in uids))
+
+        await self._change(obj, freed)
+
+    # -- owners that wait ----------------------------------------------------------------------------------------
+
+    async def _remove_dependents(self, owner: Object) -> None:
+        dependents = self._dependents(owner.meta.uid)
+        for obj in dependents:
+            if not obj.meta.deleting:
+                await self._judge(obj)
+        if not any(_blocks(obj, owner.meta.uid) for obj in self._dependents(owner.meta.uid)):
+            await self._finish(owner, FOREGROUND)
+
+    async def _free_dependents(self, owner: Object) -> None:
+        for obj in self._dependents(owner.meta.uid):
+            await self._drop_owners(obj, (owner.meta.uid,))
+        await self._finish(owner, ORPHAN)
+
+    async def _finish(self, owner: Object, finalizer: str) -> None:
+        def freed(present: Object) -> Object:
+            kept = tuple(name for name in present.meta.finalizers if name != finalizer)
+            return present.with_meta(finalizers=kept)
+
+        await self._change(owner, freed)
+
+    async def _change(self, obj: Object, how: Callable[[Object], Object]) -> None:
+        def same(present: Object) -> Object:
+            return how(present) if present.meta.uid == obj.meta.uid else present
+
+        try:
+            await self._collections[obj.type].change(obj.key, same)
+        except NotFound:
+            return
+
+
+def _blocks(obj: Object, uid: str) -> bool:
+    return any(ref.uid == uid and ref.block_deletion for ref in obj.meta.owners)
+
+
+def _key(type: str, key: Key) -> Key:
+    return Key(type, f"{key.namespace}/{key.name}")
+
+
+def _place(name: str) -> Key:
+    namespace, _, rest = name.partition("/")
+    return Key(namespace, rest)

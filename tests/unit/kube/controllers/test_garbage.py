@@ -1,0 +1,153 @@
+"""What belongs to something that is gone goes too, in the way that was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from coracle.core.collection import Deletion
+from coracle.core.object import Key, Meta, Object, Owner
+from coracle.kube.controllers.garbage import Fate, Garbage, decide
+from coracle.testing.autojump import run
+from coracle.testing.kube import Stage, an_rc
+
+POD = Object("Pod", Meta(name="p"))
+GOING = Object("Pod", Meta(name="p", deleting="2023-11-14T20:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("obj", "verdicts", "dependents", "fate"),
+    [
+        pytest.param(POD, {}, False, Fate(), id="no owner, no garbage"),
+        pytest.param(POD, {"a": "solid"}, False, Fate(), id="its owner is there"),
+        pytest.param(POD, {"a": "gone"}, False, Fate(delete=True), id="its owner is gone"),
+        pytest.param(POD, {"a": "gone", "b": "solid"}, False, Fate(drop=("a",)), id="one owner of two is gone"),
+        pytest.param(POD, {"a": "waiting"}, False, Fate(delete=True), id="its owner waits for it"),
+        pytest.param(POD, {"a": "waiting"}, True, Fate(delete=True, waits=True), id="and it has dependents of its own"),
+        pytest.param(POD, {"a": "gone"}, True, Fate(delete=True), id="nobody waits"),
+        pytest.param(GOING, {"a": "gone"}, False, Fate(), id="it is going already"),
+    ],
+)
+def test_decide(obj, verdicts, dependents, fate):
+    assert decide(obj, verdicts, dependents) == fate
+
+
+class Cluster(Stage):
+    def __init__(self):
+        super().__init__()
+        self.run(Garbage(self.caches, self.collections))
+
+    async def owned(self, name, *owners, finalizers=()):
+        """A ConfigMap with these owners."""
+        meta = Meta(name=name, namespace="default", owners=owners, finalizers=finalizers)
+        return await self["ConfigMap"].create(Object("ConfigMap", meta))
+
+    def names(self):
+        return sorted(config.meta.name for config in self["ConfigMap"].list())
+
+
+WEB = Key("default", "web")
+
+
+def test_dependents_go_after_their_owner():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        rc = await cluster["ReplicationController"].create(an_rc(0))
+        child = await cluster.owned("child", rc.as_owner())
+        await cluster.owned("grandchild", child.as_owner())
+        await cluster.owned("stranger")
+        await cluster.settle(1)
+        assert cluster.names() == ["child", "grandchild", "stranger"]
+        await cluster["ReplicationController"].delete(WEB)
+        await cluster.settle(1)
+        assert cluster.names() == ["stranger"]
+
+    run(main())
+
+
+def test_orphans_stay():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        rc = await cluster["ReplicationController"].create(an_rc(0))
+        await cluster.owned("child", rc.as_owner())
+        await cluster["ReplicationController"].delete(WEB, Deletion(propagation="Orphan"))
+        await cluster.settle(1)
+        assert cluster["ReplicationController"].find(WEB) is None
+        assert cluster["ConfigMap"].get(Key("default", "child")).meta.owners == ()
+
+    run(main())
+
+
+def test_in_the_foreground_the_owner_goes_last():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        rc = await cluster["ReplicationController"].create(an_rc(0))
+        await cluster.owned("child", rc.as_owner(), finalizers=("example.com/hold",))
+        await cluster["ReplicationController"].delete(WEB, Deletion(propagation="Foreground"))
+        await cluster.settle(1)
+        assert cluster["ReplicationController"].get(WEB).meta.finalizers == ("foregroundDeletion",)
+        child = Key("default", "child")
+        assert cluster["ConfigMap"].get(child).meta.deleting
+        await cluster["ConfigMap"].change(child, lambda config: config.with_meta(finalizers=()))
+        await cluster.settle(1)
+        assert cluster["ReplicationController"].find(WEB) is None
+        assert cluster.names() == []
+
+    run(main())
+
+
+def test_an_owner_does_not_wait_for_those_that_do_not_block_it():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        rc = await cluster["ReplicationController"].create(an_rc(0))
+        ref = Owner(rc.api, rc.kind, rc.meta.name, rc.meta.uid, block_deletion=False)
+        await cluster.owned("child", ref, finalizers=("example.com/hold",))
+        await cluster["ReplicationController"].delete(WEB, Deletion(propagation="Foreground"))
+        await cluster.settle(1)
+        assert cluster["ReplicationController"].find(WEB) is None
+
+    run(main())
+
+
+def test_an_owner_that_never_was_or_has_another_uid_is_gone():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        rc = await cluster["ReplicationController"].create(an_rc(0))
+        await cluster.owned("of-nobody", Owner("v1", "ReplicationController", "never", "u0"))
+        await cluster.owned("of-another", Owner("v1", "ReplicationController", "web", "u0"))
+        await cluster.owned("of-two", Owner("v1", "ReplicationController", "gone", "u0", False), rc.as_owner())
+        await cluster.settle(1)
+        assert cluster.names() == ["of-two"]
+        assert [ref.name for ref in cluster["ConfigMap"].list()[0].meta.owners] == ["web"]
+
+    run(main())
+
+
+def test_owners_of_kinds_that_are_not_served_are_left_alone():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster.owned("foreign", Owner("example.com/v1", "Thing", "x", "u9"))
+        await cluster.settle(1)
+        assert cluster.names() == ["foreign"]
+
+    run(main())
+
+
+def test_owners_without_namespace():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        node = await cluster["Node"].create(Object("Node", Meta(name="n1")))
+        await cluster.owned("of-node", node.as_owner())
+        await cluster.settle(1)
+        assert cluster.names() == ["of-node"]
+        await cluster["Node"].delete(Key("", "n1"))
+        await cluster.settle(1)
+        assert cluster.names() == []
+
+    run(main())
