@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coracle.core.clock import SystemClock
-from coracle.core.errors import NotFound
+from coracle.core.errors import Invalid
 from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import package_recipe, read_catalogue
 from coracle.image.debian import PackageImages
@@ -191,7 +191,7 @@ def test_what_was_built_is_handed_out_without_building(machine, tmp_path):
 
 def test_a_package_that_does_not_exist_is_named_and_leaves_nothing(machine):
     mounts = Path("/proc/self/mounts").read_text()
-    with pytest.raises(NotFound, match="Unable to locate package no-such-package"):
+    with pytest.raises(Invalid, match="Unable to locate package no-such-package"):
         machine.build(package_recipe("broken", ["no-such-package"]))
     assert os.listdir(CACHE / "work") == []
     assert Path("/proc/self/mounts").read_text() == mounts

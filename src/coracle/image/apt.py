@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from coracle.core.errors import Broken, CloudError, Exhausted, NotFound, Unavailable, Unsupported
+from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, Unavailable, Unsupported
 
 Sources = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """By address: the suites and the components taken from there."""
@@ -227,7 +227,7 @@ def to_error(lines: Iterable[str], what: str) -> CloudError:
     text = f"{what}: {line}"
     everything = "\n".join(said)
     if "Unable to locate package" in everything or "has no installation candidate" in everything:
-        return NotFound(text, kind="Package")
+        return Invalid(message=text, kind="Package")
     if "No space left" in everything or "enough free space" in everything:
         return Exhausted(text)
     if any(

@@ -164,7 +164,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _check_paths(settings: Settings) -> None:
-    workdir = posixpath.normpath("/" + settings.workdir)
+    workdir = posixpath.normpath("/" + settings.workdir.lstrip("/"))  # normpath keeps two leading slashes
     if workdir == "/proc" or workdir.startswith("/proc/"):  # /proc/self/fd/N led to the host (CVE-2024-21626)
         raise Invalid(message=f"image configuration: WorkingDir may not be {settings.workdir}")
     for path in settings.volumes:

@@ -77,8 +77,8 @@ class PackageImages:
         """Put the recipe's image, all its blobs, into `blobs`; the manifest's descriptor.
 
         Built only where the cache does not have it, or `again`.
-        Raises: NotFound (a package), Unavailable (the network), Exhausted (disk), Unsupported (this machine),
-                Invalid, Broken.  Then nothing is left behind.
+        Raises: Invalid (a package that does not exist, in apt's words), Unavailable (the network), Exhausted (disk),
+                Unsupported (this machine), NotFound (the base), Broken.  Then nothing is left behind.
         """
         layout = self._layout()
         image = None if again else layout.find(self._key(recipe))
@@ -208,7 +208,9 @@ class _Build:
             if status:
                 self.progress(f"{name}: {status[0]}", status[1], 100)
             elif line.startswith("I: "):
-                self.progress(f"{name}: {line[3:].rstrip('.')}", 0, 1)
+                step = rootfs.BOOTSTRAP_STEPS.get(line)
+                if step:
+                    self.progress(f"{name}: {step}", 0, 1)
             elif "status:" not in line[:10]:
                 last.append(line)
 

@@ -227,7 +227,9 @@ def _descriptors(doc: Mapping[str, Any], name: str, limit: int) -> tuple[Descrip
 
 
 def _texts(doc: Mapping[str, Any]) -> dict[str, str]:
-    found = doc.get("annotations") or {}
+    found = doc.get("annotations")
+    if found is None:
+        return {}
     if not isinstance(found, dict):
         raise Malformed("invalid manifest: annotations must be an object")
     return {name: text for name, text in found.items() if isinstance(text, str)}

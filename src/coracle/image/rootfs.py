@@ -48,6 +48,14 @@ LITTER = (
     "/etc/apt/sources.list.d/0000sources.sources",
     "/usr/sbin/policy-rc.d",
 )
+# What mmdebstrap says, in our words.
+BOOTSTRAP_STEPS = {
+    "I: running apt-get update...": "fetching package lists",
+    "I: downloading packages with apt...": "downloading",
+    "I: extracting archives...": "extracting",
+    "I: installing essential packages...": "installing",
+    "I: installing remaining packages inside the chroot...": "configuring",
+}
 # Releases whose own packages still leave merging /bin into /usr/bin to a package that needs all of perl.
 _UNMERGED = ("bullseye", "bookworm", "focal", "jammy")
 
