@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -130,3 +131,9 @@ def _parse(text: str, go: str = "") -> Schema:
     if text == "any":
         return ANY
     return Schema(text, _GO.get(text, text))
+
+
+@cache
+def fingerprint() -> str:
+    """Differs where the types differ."""
+    return hashlib.sha256(b"\n".join(_lines().values())).hexdigest()

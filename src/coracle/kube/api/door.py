@@ -1,0 +1,139 @@
+"""The Kubernetes door: joins the parts of the edge into one handler.
+
+from coracle.kube.api.door import door
+handler = door(collections, store, clock, streams)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import CloudError, Unavailable
+from coracle.core.store import Store
+from coracle.kube.api import auth, reviews
+from coracle.kube.api.discovery import VERSION, Discovery, Resource
+from coracle.kube.api.errors import speaker
+from coracle.kube.api.openapi import OpenApi
+from coracle.kube.api.podstreams import PodVerbs
+from coracle.kube.api.resources import Resources
+from coracle.kube.api.served import Served, read_path
+from coracle.kube.api.streams import PodStreams
+from coracle.kube.api.subresources import Subresources
+from coracle.web.edge import edge
+from coracle.web.messages import Answer, Handler, Request, Response
+from coracle.web.router import Router
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_HEALTH = ("/healthz", "/livez", "/readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a server needs of us: the handler, and how we word what the server itself refuses."""
+
+    handler: Handler
+    say: Callable[[CloudError], Response]
+    router: Router
+
+
+def door(
+    collections: Iterable[Collection],
+    store: Store,
+    clock: Clock,
+    streams: PodStreams,
+    *,
+    ready: Callable[[], bool] = lambda: True,
+) -> Door:
+    """The door over these collections.  `ready` says whether /readyz should."""
+    served = Served(collections)
+    resources = Resources(store, clock)
+    subresources = Subresources(resources, clock, PodVerbs(streams, clock).verbs)
+    rooms = _Rooms(served, resources, subresources, ready)
+    router = Router()
+    _route(router, rooms)
+    say = speaker(served.kind)
+    return Door(edge(rooms.guarded(router.dispatch), say), say, router)
+
+
+class _Rooms:
+    """The handlers behind the door, and the check in front of them."""
+
+    def __init__(
+        self, served: Served, resources: Resources, subresources: Subresources, ready: Callable[[], bool]
+    ) -> None:
+        self._served, self._resources, self._subresources, self._ready = served, resources, subresources, ready
+        apis: dict[str, list[Resource]] = {}
+        for api, kinds in served.apis.items():
+            apis[api] = [Resource(kind) for kind in kinds]
+        for kind in reviews.KINDS:
+            apis.setdefault(kind.api, []).append(Resource(kind, ("create",)))
+        self.discovery = Discovery(apis)
+        self.openapi = OpenApi({api: [resource.kind for resource in found] for api, found in apis.items()})
+
+    def guarded(self, handler: Handler) -> Handler:
+        """Nobody unknown gets further than health and version."""
+
+        async def checked(request: Request) -> Answer:
+            if not auth.is_public(request.path):
+                auth.identify(request)
+            return await handler(request)
+
+        return checked
+
+    async def resource(self, request: Request) -> Answer:
+        """Everything below /api/v1 and /apis/{group}/{version}."""
+        identity, place = auth.identify(request), read_path(request.raw_path)
+        attempt = auth.Attempt(
+            verb=auth.verb_of(request, place.name),
+            group=place.group,
+            resource=place.resource,
+            subresource=place.subresource,
+            namespace=place.namespace or "",
+            name=place.name,
+        )
+        auth.require(identity, attempt)
+        review = reviews.find(place)
+        if review is not None:
+            return reviews.answer(request, identity, review, place)
+        target = self._served.target(request)
+        if target.subresource:
+            return await self._subresources.handle(request, target)
+        return await self._resources.handle(request, target)
+
+    async def health(self, request: Request) -> Answer:
+        if request.path.startswith("/readyz") and not self._ready():
+            raise Unavailable("not ready yet")
+        return Response(200, b"ok", content_type="text/plain; charset=utf-8")
+
+
+def _route(router: Router, rooms: _Rooms) -> None:
+    discovery, openapi = rooms.discovery, rooms.openapi
+    pages: dict[str, Callable[[Request], Response]] = {
+        "/version": lambda _request: Response.of(200, VERSION),
+        "/api": discovery.api,
+        "/apis": discovery.apis,
+        "/api/{version}": lambda request: discovery.resources(request.params["version"]),
+        "/apis/{group}": lambda request: discovery.group(request.params["group"]),
+        "/apis/{group}/{version}": lambda request: discovery.resources("{group}/{version}".format(**request.params)),
+        "/openapi/v3": openapi.index,
+        "/openapi/v3/{rest:path}": lambda request: openapi.v3(request, request.params["rest"]),
+        "/openapi/v2": openapi.v2,
+    }
+    for pattern, page in pages.items():
+        router.add("GET", pattern, _at_once(page))
+    for path in _HEALTH:
+        router.add("GET", path, rooms.health)
+        router.add("GET", path + "/{rest:path}", rooms.health)
+    for method in _METHODS:
+        router.add(method, "/api/{version}/{rest:path}", rooms.resource)
+        router.add(method, "/apis/{group}/{version}/{rest:path}", rooms.resource)
+
+
+def _at_once(page: Callable[[Request], Response]) -> Handler:
+    async def handler(request: Request) -> Answer:
+        return page(request)
+
+    return handler

@@ -1,0 +1,183 @@
+"""/openapi/v3 and /openapi/v2: the types, for `kubectl explain` and apply; the paths, for what kubectl may leave to us.
+
+A document is made when it is first asked for, from schemas that are JSON already, and kept compressed.
+Source: Kubernetes documentation, "OpenAPI V3"; what kubectl reads: its query parameter verifier and explain templates.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from coracle.core.errors import NotFound, Unsupported
+from coracle.core.kind import Kind
+from coracle.kube.kinds import definitions
+from coracle.web.messages import Request, Response
+
+Doc = dict[str, Any]
+_INFO = {"title": "Kubernetes", "version": "v1.36.0+coracle"}
+_META_TYPES = ("DeleteOptions", "Status", "APIResourceList", "WatchEvent")
+_WRITE = ("dryRun", "fieldManager", "fieldValidation")
+_LIST = (
+    "allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion",
+    "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch",
+)  # fmt: skip
+_TYPES = {
+    **dict.fromkeys(("allowWatchBookmarks", "sendInitialEvents", "watch", "force", "orphanDependents"), "boolean"),
+    **dict.fromkeys(("limit", "timeoutSeconds", "gracePeriodSeconds"), "integer"),
+}
+_PATCHES = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json")
+
+
+class OpenApi:
+    """The documents of the kinds being served, by group and version (`api/v1`, `apis/apps/v1`)."""
+
+    def __init__(self, apis: Mapping[str, Sequence[Kind]]) -> None:
+        self._apis = {("apis/" if "/" in api else "api/") + api: tuple(kinds) for api, kinds in apis.items()}
+        self._packed: dict[str, bytes] = {}
+
+    def index(self, _request: Request) -> Response:
+        """GET /openapi/v3"""
+        urls = {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hash(path)}"} for path in self._apis}
+        return Response.of(200, {"paths": urls})
+
+    def v3(self, request: Request, path: str) -> Response:
+        """GET /openapi/v3/{path}.  Raises NotFound."""
+        if path not in self._apis:
+            raise NotFound
+        if path not in self._packed:
+            self._packed[path] = gzip.compress(_v3(self._apis[path]), 5)
+        return self._answer(request, path)
+
+    def v2(self, request: Request) -> Response:
+        """GET /openapi/v2.  Raises Unsupported (406): protobuf is not spoken."""
+        if request.accepts("application/json") is None:
+            raise Unsupported("only the following media types are accepted: application/json", status=406)
+        if "v2" not in self._packed:
+            self._packed["v2"] = gzip.compress(_v2([kind for kinds in self._apis.values() for kind in kinds]), 5)
+        return self._answer(request, "v2")
+
+    def _answer(self, request: Request, name: str) -> Response:
+        headers = {"Vary": "Accept-Encoding"}
+        if request.query.get("hash"):
+            headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        packed = self._packed[name]
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(200, packed, {**headers, "Content-Encoding": "gzip"})
+        return Response(200, gzip.decompress(packed), headers)
+
+    def _hash(self, path: str) -> str:
+        """Of what the document is made from: making it only to name it would take too long."""
+        text = " ".join([path, definitions.fingerprint(), *(_signature(kind) for kind in self._apis[path])])
+        return hashlib.sha256(text.encode()).hexdigest().upper()
+
+
+def _signature(kind: Kind) -> str:
+    return f"{kind.plural} {kind.namespaced} {sorted(kind.subresources)}"
+
+
+def _v3(kinds: Sequence[Kind]) -> bytes:
+    head = {"openapi": "3.0.0", "info": _INFO, "paths": dict(_paths(kinds, _operation_v3))}
+    schemas = b",".join(b'"%s":%s' % (name.encode(), raw) for name, raw in definitions.published(_names(kinds)))
+    return orjson.dumps(head)[:-1] + b',"components":{"schemas":{' + schemas + b"}}}"
+
+
+_ALL_OF = re.compile(rb'"allOf":\[\{"\$ref":"#/components/schemas/([^"]*)"\}\]')
+_ONE_OF = re.compile(rb'"oneOf":\[\{"type":"[a-z]*"\},\{"type":"[a-z]*"\}\]')
+
+
+def _v2(kinds: Sequence[Kind]) -> bytes:
+    """The same in Swagger's words: references may stand beside descriptions, and there is no oneOf."""
+    head = {"swagger": "2.0", "info": _INFO, "paths": dict(_paths(kinds, _operation_v2))}
+    schemas = b",".join(b'"%s":%s' % (name.encode(), raw) for name, raw in definitions.published(_names(kinds)))
+    schemas = _ALL_OF.sub(rb'"$ref":"#/definitions/\1"', schemas)
+    schemas = _ONE_OF.sub(rb'"type":"string"', schemas).replace(b"#/components/schemas/", b"#/definitions/")
+    return orjson.dumps(head)[:-1] + b',"definitions":{' + schemas + b"}}"
+
+
+def _names(kinds: Iterable[Kind]) -> list[str]:
+    own = [definitions.name_of(kind.api, name) for kind in kinds for name in (kind.name, kind.name + "List")]
+    return own + [definitions.META + name for name in _META_TYPES]
+
+
+def _paths(kinds: Iterable[Kind], operation: Any) -> Iterable[tuple[str, Doc]]:
+    for kind in kinds:
+        root = f"/apis/{kind.api}" if "/" in kind.api else f"/api/{kind.api}"
+        base = f"{root}/namespaces/{{namespace}}/{kind.plural}" if kind.namespaced else f"{root}/{kind.plural}"
+        yield (
+            base,
+            {
+                "get": operation(kind, "list", _LIST),
+                "post": operation(kind, "post", _WRITE),
+                "delete": operation(
+                    kind, "deletecollection", (*_LIST, "dryRun", "gracePeriodSeconds", "propagationPolicy")
+                ),
+                "parameters": _in_path(kind, "namespace"),
+            },
+        )
+        item = {
+            "get": operation(kind, "get", ()),
+            "put": operation(kind, "put", _WRITE),
+            "patch": operation(kind, "patch", (*_WRITE, "force")),
+            "delete": operation(
+                kind, "delete", ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
+            ),
+            "parameters": _in_path(kind, "namespace", "name"),
+        }
+        yield f"{base}/{{name}}", item
+        if "status" in kind.subresources:
+            yield f"{base}/{{name}}/status", {name: item[name] for name in ("get", "put", "patch", "parameters")}
+        if kind.namespaced:
+            yield f"{root}/{kind.plural}", {"get": operation(kind, "list", _LIST)}
+
+
+def _in_path(kind: Kind, *names: str) -> list[Doc]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in names
+        if name != "namespace" or kind.namespaced
+    ]
+
+
+def _operation(kind: Kind, action: str) -> Doc:
+    verb = {"post": "create", "put": "replace", "get": "read"}.get(action, action)
+    group = "".join(part.title() for part in re.split(r"[./]", kind.api))
+    return {
+        "operationId": f"{verb}{group}{'Namespaced' if kind.namespaced else ''}{kind.name}",
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.name},
+    }
+
+
+def _operation_v3(kind: Kind, action: str, parameters: Sequence[str]) -> Doc:
+    ref = {"$ref": "#/components/schemas/" + definitions.name_of(kind.api, kind.name)}
+    doc = _operation(kind, action)
+    doc["parameters"] = [
+        {"name": name, "in": "query", "schema": {"type": _TYPES.get(name, "string"), "uniqueItems": True}}
+        for name in parameters
+    ]
+    if action in ("post", "put"):
+        doc["requestBody"] = {"content": {"*/*": {"schema": ref}}, "required": True}
+    elif action == "patch":
+        content = {f"application/{name}": {"schema": {"type": "object"}} for name in _PATCHES}
+        doc["requestBody"] = {"content": content, "required": True}
+    doc["responses"] = {"200": {"description": "OK", "content": {"application/json": {"schema": ref}}}}
+    return doc
+
+
+def _operation_v2(kind: Kind, action: str, parameters: Sequence[str]) -> Doc:
+    ref = {"$ref": "#/definitions/" + definitions.name_of(kind.api, kind.name)}
+    doc = _operation(kind, action)
+    doc["parameters"] = [
+        {"name": name, "in": "query", "type": _TYPES.get(name, "string"), "uniqueItems": True} for name in parameters
+    ]
+    if action in ("post", "put", "patch"):
+        schema = {"type": "object"} if action == "patch" else ref
+        doc["parameters"].append({"name": "body", "in": "body", "required": True, "schema": schema})
+    doc["responses"] = {"200": {"description": "OK", "schema": ref}}
+    return doc

@@ -1,0 +1,226 @@
+"""pods/log, pods/exec, pods/attach: the query into words, the streams over HTTP or a WebSocket.
+
+Source: PodLogOptions, PodExecOptions; the pod registry's LogLocation and streamLocation for what is refused how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from coracle.core.clock import Clock, from_rfc3339
+from coracle.core.errors import CloudError, Invalid, Malformed, Problem, Unsupported, forbidden, invalid
+from coracle.core.object import Object
+from coracle.kube.api.served import Target
+from coracle.kube.api.streams import LogOptions, PodStreams
+from coracle.kube.api.subresources import Verb
+from coracle.runtime.api import Streams
+from coracle.web.messages import Answer, Request, Response, Stream
+from coracle.web.websocket import WebSocket, accept
+from coracle.wire import channels
+
+_FINISHED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class PodVerbs:
+    """Handlers of the streams of pods."""
+
+    streams: PodStreams
+    clock: Clock
+
+    @property
+    def verbs(self) -> Mapping[str, Verb]:
+        """By subresource."""
+        return {"log": self.log, "exec": self.exec, "attach": self.attach, "portforward": self.port_forward}
+
+    async def log(self, request: Request, target: Target) -> Answer:
+        """GET .../pods/{name}/log?container=&follow=&tailLines=&sinceSeconds=... -> 200 text/plain"""
+        if request.method not in ("GET", "HEAD"):
+            raise Unsupported("the server does not allow this method on the requested resource")
+        pod = target.collection.get(target.key)
+        options = read_log_options(request, self.clock.now_s())
+        container = pick_container(pod, request.query.get("container"))
+        if not pod.spec.get("nodeName"):
+            return Response(200, content_type="text/plain")
+        return Stream(200, await self.streams.logs(pod, container, options), content_type="text/plain")
+
+    async def exec(self, request: Request, target: Target) -> Answer:
+        """GET .../pods/{name}/exec?command=&command=&container=&stdin=&stdout=&stderr=&tty= -> 101"""
+        wish = _Wish(request)
+        pod = target.collection.get(target.key)
+        container = pick_container(pod, request.query.get("container"))
+        argv = request.query.all("command")
+        if not argv:
+            raise Malformed("you must specify at least 1 command for the container")
+        wish.check()
+        _check_phase(pod)
+
+        async def run(socket: WebSocket) -> None:
+            try:
+                process = await self.streams.exec(pod, container, argv, stdin=wish.stdin, tty=wish.tty)
+            except CloudError as error:
+                said = f"Internal error occurred: error executing command in container: {error}"
+                await socket.send(channels.failed(said))
+                return
+            await _join(socket, process, wish)
+
+        return accept(_websocket(request), channels.PROTOCOLS, run)
+
+    async def attach(self, request: Request, target: Target) -> Answer:
+        """GET .../pods/{name}/attach?container=&stdin=&stdout=&stderr=&tty= -> 101"""
+        wish = _Wish(request)
+        pod = target.collection.get(target.key)
+        container = pick_container(pod, request.query.get("container"))
+        wish.check()
+        _check_phase(pod)
+
+        async def run(socket: WebSocket) -> None:
+            try:
+                streams = await self.streams.attach(pod, container)
+            except CloudError as error:
+                await socket.send(channels.failed(f"Internal error occurred: error attaching to container: {error}"))
+                return
+            await _join(socket, streams, wish)
+
+        return accept(_websocket(request), channels.PROTOCOLS, run)
+
+    async def port_forward(self, request: Request, target: Target) -> Answer:
+        target.collection.get(target.key)
+        raise Unsupported("port forwarding is not supported yet", status=501)
+
+
+def read_log_options(request: Request, now_s: float) -> LogOptions:
+    """Raises Invalid (several at once, or out of range), Malformed (no number, no time)."""
+    query, problems = request.query, list[Problem]()
+    tail = _number(request, "tailLines", least=0, problems=problems)
+    since_s = _number(request, "sinceSeconds", least=1, problems=problems)
+    limit = _number(request, "limitBytes", least=1, problems=problems)
+    since_at_s = now_s - since_s if since_s is not None else None
+    if query.get("sinceTime"):
+        if since_s is not None:
+            problems.append(forbidden("sinceSeconds", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        try:
+            since_at_s = from_rfc3339(query.get("sinceTime"))
+        except ValueError as error:
+            raise Malformed(f'parsing time "{query.get("sinceTime")}" as "2006-01-02T15:04:05Z07:00"') from error
+    if problems:
+        raise Invalid(problems, kind="PodLogOptions")
+    return LogOptions(
+        follow=_true(query.get("follow")),
+        previous=_true(query.get("previous")),
+        timestamps=_true(query.get("timestamps")),
+        tail_lines=tail,
+        since_at_s=since_at_s,
+        limit_bytes=limit,
+    )
+
+
+def pick_container(pod: Object, asked: str) -> str:
+    """The container that is meant.  Raises Malformed, in the API server's words."""
+    plain = [one["name"] for one in pod.spec.get("containers") or ()]
+    first = [one["name"] for one in pod.spec.get("initContainers") or ()]
+    late = [one["name"] for one in pod.spec.get("ephemeralContainers") or ()]
+    if asked:
+        if asked not in (*plain, *first, *late):
+            raise Malformed(f"container {asked} is not valid for pod {pod.meta.name}")
+        return asked
+    if len(plain) == 1:
+        return str(plain[0])
+    said = f"a container name must be specified for pod {pod.meta.name}, choose one of: [{' '.join(plain)}]"
+    if first:
+        said += f" or one of the init containers: [{' '.join(first)}]"
+    if late:
+        said += f" or one of the ephemeral containers: [{' '.join(late)}]"
+    raise Malformed(said)
+
+
+@runtime_checkable
+class _Ends(Protocol):
+    """What knows how it ended: an Execution, not an attachment."""
+
+    async def wait(self) -> int: ...
+
+
+class _Wish:
+    """Which streams a client wants to be joined to."""
+
+    def __init__(self, request: Request) -> None:
+        query = request.query
+        self.stdin, self.tty = _true(query.get("stdin")), _true(query.get("tty"))
+        self.outputs = {channel for channel, name in ((1, "stdout"), (2, "stderr")) if _true(query.get(name))}
+
+    def check(self) -> None:
+        if not self.stdin and not self.outputs:
+            raise Malformed("you must specify at least one of stdin, stdout, stderr")
+        if self.tty and 2 in self.outputs:
+            raise Malformed("tty and stderr cannot both be true")
+
+
+async def _join(socket: WebSocket, program: Streams, wish: _Wish) -> None:
+    """Carry bytes both ways until the program has said all, or the client is gone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            inward = group.create_task(_inward(socket, program, wish), name="exec-in")
+            group.create_task(_outward(socket, program, wish, inward), name="exec-out")
+    except* ConnectionError:
+        pass  # the client is gone; what it started goes on without it
+    finally:
+        program.close()
+
+
+async def _outward(socket: WebSocket, program: Streams, wish: _Wish, inward: asyncio.Task[None]) -> None:
+    async for channel, data in program:
+        if channel in wish.outputs:
+            await socket.send(channels.output(channel, data))
+    code = await program.wait() if isinstance(program, _Ends) else 0
+    await socket.send(channels.ended(code))
+    inward.cancel()
+
+
+async def _inward(socket: WebSocket, program: Streams, wish: _Wish) -> None:
+    """What the client sends; a program that no longer reads is no failure."""
+    while (message := await socket.receive()) is not None:
+        event = channels.read(message)
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
+            if isinstance(event, channels.Input) and wish.stdin:
+                await program.write(event.data)
+            elif isinstance(event, channels.InputEnds) and wish.stdin:
+                program.close_stdin()
+            elif isinstance(event, channels.Size) and wish.tty:
+                program.resize(event.columns, event.rows)
+    raise ConnectionResetError("the client has closed the WebSocket")
+
+
+def _websocket(request: Request) -> Request:
+    """Raises Unsupported where the client wants another protocol (older clients: SPDY)."""
+    if request.upgrade != "websocket":
+        raise Unsupported("unable to upgrade: only WebSocket is spoken here, not SPDY", status=501)
+    return request
+
+
+def _check_phase(pod: Object) -> None:
+    phase = pod.status.get("phase")
+    if phase in _FINISHED:
+        raise Malformed(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    if not pod.spec.get("nodeName"):
+        raise Malformed(f"pod {pod.meta.name} does not have a host assigned")
+
+
+def _number(request: Request, name: str, *, least: int, problems: list[Problem]) -> int | None:
+    text = request.query.get(name)
+    if not text:
+        return None
+    if not text.lstrip("-").isdigit() or len(text) > 19:
+        raise Malformed(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if int(text) < least:
+        said = "must be greater than 0" if least else "must be greater than or equal to 0"
+        problems.append(invalid(name, int(text), said))
+    return int(text)
+
+
+def _true(text: str) -> bool:
+    return text.lower() in ("true", "1")
