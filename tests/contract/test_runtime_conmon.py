@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -63,8 +62,5 @@ class TestCrun(RealSuite):
     runtime_name = "crun"
 
 
-@pytest.mark.skipif(
-    not shutil.which("runc"), reason="runc is not installed; it is only needed where crun cannot be used"
-)
 class TestRunc(RealSuite):
     runtime_name = "runc"
