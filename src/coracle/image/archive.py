@@ -63,10 +63,10 @@ def load(file: BinaryIO, blobs: BlobStore, platform: Platform | None = None) -> 
     try:
         with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
             members = _Members(archive)
+            if "index.json" in members:  # first: it keeps the image's own manifest, and with it its digest
+                return _load_layout(members, blobs, platform or host_platform())
             if "manifest.json" in members:
                 return _load_docker(members, blobs)
-            if "index.json" in members:
-                return _load_layout(members, blobs, platform or host_platform())
     except (tarfile.TarError, EOFError, OverflowError) as error:
         raise Invalid(message=f"not an image archive: {error}") from None
     raise Invalid(message="not an image archive: it has neither index.json nor manifest.json")
