@@ -1,0 +1,131 @@
+"""Give every pod without a node the best one, or say why there is none.
+
+Decide: choice.choose(), pure.  Act: Binding.reconcile().  A pod that fits nowhere is looked at again when a node or the
+room on one changes.
+
+Source: Kubernetes v1 API, Binding; condition PodScheduled; Events Scheduled and FailedScheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from coracle.core.clock import Clock, rfc3339
+from coracle.core.collection import Collection
+from coracle.core.errors import Invalid, NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.object import Json, Key, Object
+from coracle.core.store import Event
+from coracle.kube.kinds import node as nodes
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.scheduler.choice import choose
+from coracle.kube.scheduler.state import State, facts
+
+POD, NODE = pods.KIND.type, nodes.KIND.type
+OURS = "default-scheduler"
+WAITING = "waiting"
+
+
+def _waiting(pod: Object) -> Iterable[str]:
+    return (WAITING,) if wants_node(pod) else ()
+
+
+def wants_node(pod: Object) -> bool:
+    """No node yet, ours to find one, and still worth it."""
+    asked = pod.spec.get("schedulerName", OURS) == OURS
+    return asked and not pod.spec.get("nodeName") and pods.active(pod)
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {POD: {"unscheduled": _waiting}}
+
+
+class Binding:
+    name = "scheduler"
+
+    def __init__(
+        self, caches: Mapping[str, Informer], writer: Collection, recorder: EventRecorder, clock: Clock
+    ) -> None:
+        self._pods, self._writer = caches[POD], writer
+        self._recorder, self._clock = recorder, clock
+        self._state = State()
+        caches[NODE].listen(self._state.see_node)
+        caches[POD].listen(self._state.see_pod)
+        self.watches = {POD: self._to_place, NODE: self._all_waiting}
+
+    async def reconcile(self, key: Key) -> None:
+        pod = self._pods.find(key)
+        if pod is None or not wants_node(pod):
+            return
+        if pod.spec.get("schedulingGates"):
+            await self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+            return
+        wanted = facts(pod)
+        choice = choose(wanted, tuple(self._state.nodes.values()))
+        if choice.node:
+            self._state.assume(wanted, choice.node)  # others are choosing while this is being written
+            await self._bind(pod, choice.node)
+        else:
+            self._recorder.emit(pod, "Warning", "FailedScheduling", choice.refusal)
+            await self._refuse(pod, "Unschedulable", choice.refusal)
+
+    # -- who is concerned ----------------------------------------------------------------------------------------
+
+    def _to_place(self, event: Event) -> Iterable[Key]:
+        """A pod without a node; and when one goes or ends, all that wait for room."""
+        if event.type == "DELETED":
+            return self._all_waiting(event)
+        if event.before is None or b'"nodeName"' not in event.entry.raw:
+            return (event.entry.key,) if _is_news(event) else ()
+        return self._all_waiting(event) if pods.ended(event.entry.object()) else ()
+
+    def _all_waiting(self, _event: Event) -> Iterable[Key]:
+        return self._pods.keys_by("unscheduled", WAITING)
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    async def _bind(self, pod: Object, node: str) -> None:
+        condition = {"type": "PodScheduled", "status": "True"}
+        bound = False
+        try:
+            await self._writer.change(
+                pod.key, lambda present: self._placed(pod, present, node, condition), part="binding"
+            )
+            bound = True
+        except (NotFound, Invalid):
+            return  # gone, or placed by somebody else
+        finally:
+            if not bound:
+                self._state.forget(pod.key)
+        said = f"Successfully assigned {pod.meta.namespace}/{pod.meta.name} to {node}"
+        self._recorder.emit(pod, "Normal", "Scheduled", said)
+
+    def _placed(self, pod: Object, present: Object, node: str, condition: Json) -> Object:
+        if present.meta.uid != pod.meta.uid or not wants_node(present):
+            raise NotFound(kind=POD, name=pod.meta.name)
+        now = rfc3339(self._clock.now_s())
+        conditions = pods.with_condition(present.status.get("conditions"), condition, now)
+        return present.with_spec(nodeName=node).with_status(conditions=conditions)
+
+    async def _refuse(self, pod: Object, reason: str, message: str) -> None:
+        now = rfc3339(self._clock.now_s())
+        condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+
+        def refused(present: Object) -> Object:
+            if present.meta.uid != pod.meta.uid or not wants_node(present):
+                return present
+            conditions = pods.with_condition(present.status.get("conditions"), condition, now)
+            return present.with_status(conditions=conditions)
+
+        try:
+            await self._writer.change(pod.key, refused, part="status")
+        except NotFound:
+            return
+
+
+def _is_news(event: Event) -> bool:
+    """Whether something else than what the scheduler itself said of the pod has changed."""
+    if event.before is None:
+        return True
+    new, old = event.entry.object(), event.before.object()
+    return new.spec != old.spec or new.meta.labels != old.meta.labels or new.meta.deleting != old.meta.deleting

@@ -1,0 +1,52 @@
+"""Choose a node for a pod, or say why there is none.  Pure.
+
+Source: the words of Kubernetes' FailedScheduling events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from coracle.kube.scheduler.affinity import neighbours
+from coracle.kube.scheduler.filters import freeable, reasons
+from coracle.kube.scheduler.scores import totals
+from coracle.kube.scheduler.state import NodeState, PodFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A node, or why not."""
+
+    node: str = ""
+    refusal: str = ""
+
+
+def choose(pod: PodFacts, nodes: Sequence[NodeState]) -> Choice:
+    """The best node; the first by name of several that are equally good."""
+    if not nodes:
+        return Choice(refusal="no nodes available to schedule pods")
+    around = neighbours(pod, nodes)
+    refused = {node.name: reasons(pod, node, around) for node in nodes}
+    possible = sorted((node for node in nodes if not refused[node.name]), key=lambda node: node.name)
+    if not possible:
+        return Choice(refusal=explain(refused))
+    if len(possible) == 1:
+        return Choice(node=possible[0].name)
+    points = totals(pod, possible)
+    return Choice(node=possible[points.index(max(points))].name)
+
+
+def explain(refused: Mapping[str, Sequence[str]]) -> str:
+    """`0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: ...`."""
+    counted = Counter(reason for said in refused.values() for reason in said)
+    listed = ", ".join(sorted(f"{number} {reason}" for reason, number in counted.items()))
+    helped = sum(1 for said in refused.values() if freeable(said))
+    parts = {
+        "No preemption victims found for incoming pod.": helped,
+        "Preemption is not helpful for scheduling.": len(refused) - helped,
+    }
+    preemption = ", ".join(sorted(f"{number} {said}".removesuffix(".") for said, number in parts.items() if number))
+    none = f"0/{len(refused)} nodes are available"
+    return f"{none}: {listed}. preemption: {none}: {preemption}."

@@ -1,0 +1,153 @@
+"""What the scheduler knows of nodes and of the pods on them, kept current by the caches' events.
+
+Decoding every pod of a node for every decision would make a decision cost what the cluster holds; so each pod is
+reduced to a few facts when it changes, and each node carries the sum of its pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from coracle.core.object import Json, Key, Object
+from coracle.core.quantity import parse
+from coracle.core.store import Event
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.podspec.amounts import requests
+
+HostPort = tuple[str, str, int]  # protocol, address ("" or 0.0.0.0: every one), port
+ANYWHERE = ("", "0.0.0.0")  # noqa: S104 - how specs write it
+# What a pod counts for in scores when it says nothing: or else all of them would go to one node.
+SUPPOSED = {"cpu": 100_000_000, "memory": 200 * 2**20 * 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """A pod as the scheduler sees it.  `wants`: resource -> billionths, as core.quantity counts."""
+
+    key: Key
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any] = field(repr=False)
+    wants: Mapping[str, int]
+    ports: frozenset[HostPort]
+    controller: str = ""
+    going: bool = False
+
+    def terms(self, affinity: str) -> Sequence[Json]:
+        """The required terms of `podAffinity` or `podAntiAffinity`."""
+        given = (self.spec.get("affinity") or {}).get(affinity) or {}
+        return given.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+
+    def supposed(self, resource: str) -> int:
+        return self.wants.get(resource) or SUPPOSED[resource]
+
+
+def facts(pod: Object) -> PodFacts:
+    owner = pod.meta.controller
+    return PodFacts(
+        key=pod.key,
+        labels=pod.meta.labels,
+        spec=pod.spec,
+        wants={name: amount.nano for name, amount in requests(pod.spec).items() if amount},
+        ports=frozenset(_host_ports(pod.spec)),
+        controller=owner.uid if owner is not None else "",
+        going=bool(pod.meta.deleting),
+    )
+
+
+def _host_ports(spec: Mapping[str, Any]) -> Iterable[HostPort]:
+    for container in spec.get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                yield port.get("protocol") or "TCP", port.get("hostIP") or "", port["hostPort"]
+
+
+@dataclass(slots=True)
+class NodeState:
+    """A node, what it gives and what its pods take.  Changed only by State."""
+
+    name: str
+    labels: Mapping[str, str]
+    taints: Sequence[Json] = ()
+    unschedulable: bool = False
+    gives: Mapping[str, int] = field(default_factory=dict)
+    most_pods: int = 110
+    pods: dict[Key, PodFacts] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+    supposed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUPPOSED, 0))
+
+    def add(self, pod: PodFacts) -> None:
+        self.remove(pod.key)
+        self.pods[pod.key] = pod
+        self._count(pod, 1)
+
+    def remove(self, key: Key) -> None:
+        pod = self.pods.pop(key, None)
+        if pod is not None:
+            self._count(pod, -1)
+
+    def _count(self, pod: PodFacts, sign: int) -> None:
+        for name, amount in pod.wants.items():
+            self.taken[name] = self.taken.get(name, 0) + sign * amount
+        for name in SUPPOSED:
+            self.supposed[name] += sign * pod.supposed(name)
+
+
+class State:
+    """All nodes by name.  A pod may be known to be on a node that is not (yet) known."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeState] = {}
+        self._placed: dict[Key, str] = {}
+        self._homeless: dict[str, dict[Key, PodFacts]] = {}
+
+    def see_node(self, event: Event) -> None:
+        name = event.entry.key.name
+        before = self.nodes.pop(name, None)
+        there = dict(before.pods) if before is not None else self._homeless.pop(name, {})
+        if event.type == "DELETED":
+            self._homeless[name] = there
+            return
+        node = _node(event.entry.object())
+        for pod in there.values():
+            node.add(pod)
+        self.nodes[name] = node
+
+    def see_pod(self, event: Event) -> None:
+        key = event.entry.key
+        self.forget(key)
+        if event.type == "DELETED":
+            return
+        pod = event.entry.object()
+        if pod.spec.get("nodeName") and not pods.ended(pod):
+            self.assume(facts(pod), pod.spec["nodeName"])
+
+    def assume(self, pod: PodFacts, name: str) -> None:
+        """Count `pod` on that node, before or after the store says so."""
+        self.forget(pod.key)
+        self._placed[pod.key] = name
+        if name in self.nodes:
+            self.nodes[name].add(pod)
+        else:
+            self._homeless.setdefault(name, {})[pod.key] = pod
+
+    def forget(self, key: Key) -> None:
+        name = self._placed.pop(key, None)
+        if name in self.nodes:
+            self.nodes[name].remove(key)
+        elif name is not None:
+            self._homeless.get(name, {}).pop(key, None)
+
+
+def _node(node: Object) -> NodeState:
+    gives = {name: parse(value) for name, value in (node.status.get("allocatable") or {}).items()}
+    most = gives.pop("pods", None)
+    return NodeState(
+        name=node.meta.name,
+        labels=node.meta.labels,
+        taints=node.spec.get("taints") or (),
+        unschedulable=bool(node.spec.get("unschedulable")),
+        gives={name: amount.nano for name, amount in gives.items()},
+        most_pods=most.whole if most is not None else 0,
+    )
