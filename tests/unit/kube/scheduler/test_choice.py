@@ -118,7 +118,7 @@ def test_spreading_over_zones():
     assert choose(pod, a_state(*zones, pods_on=there)).node == "n1"
     said = "node(s) didn't match pod topology spread constraints"
     cordoned = a_node("n1", {"zone": "z1"}, unschedulable=True)
-    assert f"1 {said}." in choose(pod, a_state(zones[0], cordoned, pods_on=there)).refusal
+    assert f"1 {said}, 1" in choose(pod, a_state(zones[0], cordoned, pods_on=there)).refusal
     assert f"1 {said} (missing required label)." in choose(pod, a_state(a_node("n2"))).refusal
 
 
