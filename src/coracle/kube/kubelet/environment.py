@@ -57,7 +57,7 @@ def environment(pod: Object, container: Mapping[str, Any], around: Surroundings)
     return known
 
 
-# -- references --------------------------------------------------------------------------------------------------------
+# -- references -----------------------------------------------------------------------------------------------------
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
@@ -77,7 +77,7 @@ def expand_all(texts: Iterable[str], known: Mapping[str, str]) -> tuple[str, ...
     return tuple(expand(text, known) for text in texts)
 
 
-# -- values ------------------------------------------------------------------------------------------------------------
+# -- values ---------------------------------------------------------------------------------------------------------
 
 
 def _value(
@@ -172,7 +172,7 @@ def _data(pod: Object, kind: str, ref: Mapping[str, Any], around: Surroundings) 
     return {name: base64.b64decode(value).decode("utf-8", "surrogateescape") for name, value in data.items()}
 
 
-# -- services ----------------------------------------------------------------------------------------------------------
+# -- services -------------------------------------------------------------------------------------------------------
 
 
 def _services(pod: Object, around: Surroundings) -> list[Object]:

@@ -56,7 +56,9 @@ class Machine:
     architecture: str = "amd64"
     runtime: str = "coracle://0.1.0"
 
+    @property
     def capacity(self) -> dict[str, str]:
+        """As in Node.status.capacity."""
         return {
             "cpu": str(self.cpus),
             "ephemeral-storage": f"{self.disk_bytes // 1024}Ki",
@@ -115,7 +117,7 @@ def _line(path: str) -> str:
         return ""
 
 
-# -- pure --------------------------------------------------------------------------------------------------------------
+# -- pure -----------------------------------------------------------------------------------------------------------
 
 
 def node_object(config: NodeConfig, machine: Machine) -> Object:
@@ -136,8 +138,8 @@ def node_status(node: Object, config: NodeConfig, machine: Machine, vitals: Vita
     """The whole status, what others have put there kept; `now` RFC 3339."""
     return {
         **node.status,
-        "capacity": {**(node.status.get("capacity") or {}), **machine.capacity()},
-        "allocatable": {**(node.status.get("allocatable") or {}), **machine.capacity()},
+        "capacity": {**(node.status.get("capacity") or {}), **machine.capacity},
+        "allocatable": {**(node.status.get("allocatable") or {}), **machine.capacity},
         "conditions": _conditions(node, vitals, now),
         "addresses": [
             {"type": "InternalIP", "address": config.address},
@@ -207,7 +209,7 @@ def _timeless(status: Mapping[str, Any]) -> Json:
     return {**status, "conditions": conditions}
 
 
-# -- acting ------------------------------------------------------------------------------------------------------------
+# -- acting ---------------------------------------------------------------------------------------------------------
 
 
 class NodeSync:

@@ -67,7 +67,7 @@ def _addresses(view: View) -> Json:
     return {**host, "podIP": ip, "podIPs": [{"ip": ip}]}
 
 
-# -- phase -----------------------------------------------------------------------------------------------------------
+# -- phase ----------------------------------------------------------------------------------------------------------
 
 
 def _phase(view: View, init: Sequence[Json], main: Sequence[Json]) -> tuple[str, str, str]:
@@ -106,7 +106,7 @@ def _settled(status: Json) -> str:
     return "ended well" if ended["exitCode"] == 0 else "ended badly"
 
 
-# -- containers --------------------------------------------------------------------------------------------------------
+# -- containers -----------------------------------------------------------------------------------------------------
 
 
 def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Json:

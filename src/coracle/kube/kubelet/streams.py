@@ -6,8 +6,9 @@ Source: Kubernetes documentation, "Logging Architecture"; kubelet's validateCont
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Protocol, cast
 
 from coracle.core.errors import Conflict, Malformed, NotFound
 from coracle.core.object import Object
@@ -51,7 +52,6 @@ class PodStreams:
             follow=options.follow,
             tail_lines=options.tail_lines,
             since_s=options.since_at_s,
-            limit_bytes=None if options.timestamps else options.limit_bytes,
         )
         return printed(lines, options)
 
@@ -92,8 +92,8 @@ def chosen(pod: Object, container: str, present: Present, *, previous: bool) -> 
         if before is not None:
             return before
         reason = waits.get("reason") or "ContainerCreating"
-        why = "trying and failing to pull image" if reason in _PULLING else f"waiting to start: {reason}"
-        said = f'container "{container}" in pod "{pod.meta.name}" is {why}'
+        why = "trying and failing to pull image" if reason in _PULLING else reason
+        said = f'container "{container}" in pod "{pod.meta.name}" is waiting to start: {why}'
         raise Malformed(said, kind="Pod", name=pod.meta.name)
     return last
 
@@ -110,14 +110,17 @@ def _waiting(pod: Object, container: str) -> dict[str, Any]:
 async def printed(lines: AsyncIterator[LogLine], options: LogWish) -> AsyncIterator[bytes]:
     """Lines as bytes, each ending in a newline unless the limit cuts it; with their times where asked."""
     left = options.limit_bytes
-    async for line in lines:
-        data = line.data if line.partial or line.data.endswith(b"\n") else line.data + b"\n"
-        if options.timestamps:
-            data = line.at.encode() + b" " + data
-        if left is not None:
-            data = data[:left]
-            left -= len(data)
-        if data:
-            yield data
-        if left == 0:
-            return
+    inside: set[str] = set()  # streams that are in the middle of a line
+    async with contextlib.aclosing(cast(AsyncGenerator[LogLine, None], lines)):
+        async for line in lines:
+            data = line.data if line.partial else line.data + b"\n"
+            if options.timestamps and line.stream not in inside:
+                data = line.at.encode() + b" " + data
+            (inside.add if line.partial else inside.discard)(line.stream)
+            data = data if left is None else data[:left]
+            if data:
+                yield data
+            if left is not None:
+                left -= len(data)
+                if not left:
+                    return

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -18,6 +19,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.kinds import image as images
+from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
@@ -27,7 +29,7 @@ from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
-from coracle.kube.kubelet.records import CONTAINER, INDEXES, SANDBOX
+from coracle.kube.kubelet.records import CONTAINER, INDEXES, SANDBOX, Records
 from coracle.net.api import Network
 from coracle.net.fake import FakeNet
 from coracle.runtime.fake import FakeRuntime
@@ -47,6 +49,11 @@ class Inline(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+@dataclass(frozen=True, slots=True)
+class Services(EngineServices):
+    logs: Logs
 
 
 class Machine:
@@ -76,10 +83,10 @@ class Machine:
         sandboxes = Sandboxes(store, clock, self.net, [PODS], root_path=root, run_path=f"{root}/run")
         sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *self.net.namespaces}
         containers = Containers(store, clock, self.runtime, found, sandboxes, root_path=root)
-        engine = EngineServices(
-            sandboxes, containers, found, Volumes(root_path=root), Execs(self.runtime, containers, sandboxes)
-        )
+        execs, logs = Execs(self.runtime, containers, sandboxes), Logs(containers)
+        engine = Services(sandboxes, containers, found, Volumes(root_path=root), execs, logs)
         caches = {type: Informer(type, store, INDEXES.get(type)) for type in ("Pod", CONTAINER, SANDBOX)}
+        self.kubelet_records = Records(caches[SANDBOX], caches[CONTAINER])
         recorder = EventRecorder(self.events, clock, "kubelet", NODE.name)
         part = kubelet(engine, Cluster(caches, self.pods, store, recorder, clock), NODE)
         async with asyncio.TaskGroup() as group:

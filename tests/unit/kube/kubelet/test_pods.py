@@ -88,7 +88,7 @@ def test_pods_have_their_own_addresses_and_their_containers_share_one(machine):
     assert (addresses, len(namespaces), containers) == ({"10.32.0.2", "10.32.0.3"}, 2, 3)
 
 
-# -- ending and restarting -----------------------------------------------------------------------------------------------
+# -- ending and restarting --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_pod_past_its_deadline_fails(machine):
     assert run(main()) == ("Failed", "DeadlineExceeded", "exited")
 
 
-# -- images --------------------------------------------------------------------------------------------------------------
+# -- images -----------------------------------------------------------------------------------------------------------
 
 
 class Registry:
@@ -315,7 +315,7 @@ def test_a_pull_holds_up_nobody(machine):
     run(main())
 
 
-# -- deleting ------------------------------------------------------------------------------------------------------------
+# -- deleting ---------------------------------------------------------------------------------------------------------
 
 
 def leftovers(machine):
@@ -425,7 +425,7 @@ def test_deletion_waits_for_the_pre_stop_hook(machine):
     assert run(main()) == (True, None)
 
 
-# -- the daemon's death --------------------------------------------------------------------------------------------------
+# -- the daemon's death -----------------------------------------------------------------------------------------------
 
 
 def test_a_new_daemon_adopts_what_runs(machine):
@@ -509,7 +509,7 @@ def test_after_a_reboot_the_pods_run_again(machine):
     run(main())
 
 
-# -- configuration -------------------------------------------------------------------------------------------------------
+# -- configuration ----------------------------------------------------------------------------------------------------
 
 
 def test_missing_configuration_is_waited_for(machine):
@@ -560,7 +560,7 @@ def test_volumes_are_shared_by_the_containers_of_a_pod(machine):
     assert len(run(main())) == 1
 
 
-# -- probes --------------------------------------------------------------------------------------------------------------
+# -- probes -----------------------------------------------------------------------------------------------------------
 
 
 def probe(*argv, **more):

@@ -1,0 +1,149 @@
+import pytest
+
+from coracle.core.object import Meta, Object
+from coracle.engine.kinds.container import Security
+from coracle.engine.kinds.sandbox import DnsConfig
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.environment import ConfigError
+from coracle.kube.kubelet.resources import limits, oom_score_adj, quality
+from coracle.kube.kubelet.security import groups, security, user
+from coracle.kube.kubelet.specs import Ingredients, container_spec, dns, sandbox_spec
+from coracle.runtime.api import Resources
+from suites.attempts import a_pod
+
+HOST = DnsConfig(servers=("192.0.2.53",), searches=("example.com",), options=("edns0",))
+NODE = NodeConfig(name="node", address="192.0.2.2", cluster_dns="10.32.0.1", host_dns=HOST, memory_bytes=1 << 30)
+DNS = ("10.32.0.1",)
+SEARCHES = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local", "example.com")
+CLUSTER = DnsConfig(servers=DNS, searches=SEARCHES, options=("ndots:5",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({}, CLUSTER, id="the cluster first"),
+        pytest.param({"dnsPolicy": "Default"}, HOST, id="as the host"),
+        pytest.param({"hostNetwork": True}, HOST, id="in the host's network as the host"),
+        pytest.param(
+            {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"},
+            CLUSTER,
+            id="in the host's network, the cluster first",
+        ),
+        pytest.param(
+            {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.1"], "searches": ["a.b"]}},
+            DnsConfig(servers=("192.0.2.1",), searches=("a.b",)),
+            id="its own only",
+        ),
+        pytest.param(
+            {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}, {"name": "rotate"}], "searches": ["x.y"]}},
+            DnsConfig(servers=DNS, searches=(*SEARCHES, "x.y"), options=("ndots:2", "rotate")),
+            id="its own on top",
+        ),
+    ],
+)
+def test_dns(spec, expected):
+    assert dns(a_pod(**spec), NODE) == expected
+
+
+def test_sandbox():
+    pod = a_pod(hostAliases=[{"ip": "192.0.2.9", "hostnames": ["a", "b"]}], shareProcessNamespace=True)
+    pod.spec["securityContext"] = {"sysctls": [{"name": "net.core.somaxconn", "value": "1024"}]}
+    made = sandbox_spec(pod, NODE)
+    assert (made.name, made.hostname, made.owner, made.share_pid) == ("pod-u", "p", "Pod default/p", True)
+    assert (made.hosts, made.sysctls) == ((("192.0.2.9", "a", "b"),), {"net.core.somaxconn": "1024"})
+    assert sandbox_spec(a_pod(hostname="db-0"), NODE).hostname == "db-0"
+
+
+def test_container():
+    config = {"entrypoint": ["/entry"], "cmd": ["serve"]}
+    image = Object("Image", Meta(name="i"), {"spec": {"config": config}})
+    pod = a_pod(terminationGracePeriodSeconds=5)
+    container = {**pod.spec["containers"][0], "args": ["--name=$(NAME)"], "workingDir": "/srv", "tty": True}
+    made = container_spec(pod, container, Ingredients(image, 2, 20.0, {"NAME": "x"}), NODE)
+    assert (made.name, made.argv) == ("k8s_web_p_default_u_2", ("/entry", "--name=x"))
+    assert (made.env, made.workdir, made.tty, made.oom_score_adj) == (("NAME=x",), "/srv", True, 1000)
+    assert made.labels == {
+        "io.kubernetes.pod.name": "p",
+        "io.kubernetes.pod.namespace": "default",
+        "io.kubernetes.pod.uid": "u",
+        "io.kubernetes.container.name": "web",
+        "io.kubernetes.container.restartCount": "2",
+        "io.coracle.container.backoffSeconds": "20",
+        "io.kubernetes.pod.terminationGracePeriod": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected", "sort", "score"),
+    [
+        ({}, Resources(cpu_shares=2), "BestEffort", 1000),
+        (
+            {"limits": {"cpu": "500m", "memory": "64Mi"}},
+            Resources(memory_bytes=64 << 20, memory_swap_bytes=64 << 20, cpu_quota_us=50_000, cpu_shares=512),
+            "Guaranteed",
+            -997,
+        ),
+        ({"requests": {"cpu": "1500m", "memory": "256Mi"}}, Resources(cpu_shares=1536), "Burstable", 750),
+        ({"limits": {"cpu": "1m"}}, Resources(cpu_quota_us=1000, cpu_shares=2), "Burstable", 999),
+    ],
+)
+def test_resources(resources, expected, sort, score):
+    pod = a_pod()
+    container = pod.spec["containers"][0]
+    container["resources"] = resources
+    assert (limits(container), quality(pod), oom_score_adj(pod, container, 1 << 30)) == (expected, sort, score)
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({}, Security()),
+        ({"privileged": True}, Security(privileged=True)),
+        ({"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}, Security(add=("NET_ADMIN",), drop=("ALL",))),
+        ({"allowPrivilegeEscalation": False}, Security(no_new_privileges=True)),
+        ({"readOnlyRootFilesystem": True}, Security(read_only_root=True)),
+        ({"seccompProfile": {"type": "Unconfined"}}, Security(seccomp="unconfined")),
+        ({"procMount": "Unmasked"}, Security(masked_paths=(), read_only_paths=())),
+    ],
+)
+def test_security(context, expected):
+    assert security(a_pod(), {"name": "web", "securityContext": context}) == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "pod_context", "image_user", "expected"),
+    [
+        ({}, {}, "www", ""),
+        ({"runAsUser": 1000}, {}, "", "1000"),
+        ({"runAsUser": 0}, {"runAsUser": 1000}, "", "0"),
+        ({}, {"runAsUser": 1000, "runAsGroup": 50}, "", "1000:50"),
+        ({"runAsGroup": 50}, {}, "www:7", "www:50"),
+        ({"runAsNonRoot": True}, {}, "1000", ""),
+    ],
+)
+def test_user(context, pod_context, image_user, expected):
+    pod = a_pod(securityContext=pod_context)
+    assert user(pod, {"name": "web", "securityContext": context}, {"user": image_user}) == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "image_user", "said"),
+    [
+        ({"runAsNonRoot": True}, "", "container has runAsNonRoot and image will run as root"),
+        ({"runAsNonRoot": True}, "www", "container has runAsNonRoot and image has non-numeric user"),
+        ({"runAsNonRoot": True, "runAsUser": 0}, "www", "container's runAsUser breaks non-root policy"),
+    ],
+)
+def test_root_is_refused(context, image_user, said):
+    with pytest.raises(ConfigError, match=said):
+        user(a_pod(), {"name": "web", "securityContext": context}, {"user": image_user})
+
+
+def test_a_seccomp_profile_may_not_be_anywhere():
+    profile = {"seccompProfile": {"type": "Localhost", "localhostProfile": "../../etc/shadow"}}
+    with pytest.raises(ConfigError):
+        security(a_pod(), {"name": "web", "securityContext": profile})
+
+
+def test_groups():
+    assert groups(a_pod(securityContext={"fsGroup": 7, "supplementalGroups": [5, 7]})) == ("5", "7")
