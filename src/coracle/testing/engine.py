@@ -8,6 +8,7 @@ Several engines may stand on one FakeRuntime, FakeNet, store and directory, one 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import tarfile
@@ -82,6 +83,7 @@ class FakeSource:
     async def fetch(self, reference: Reference, progress: Progress) -> str | None:
         self.fetched.append(reference.familiar)
         progress("fetching", 0, 1)
+        await asyncio.sleep(0)  # nothing comes from elsewhere at once
         if self.failures:
             raise self.failures.pop(0)
         found = self.images.get(reference.familiar)

@@ -1,0 +1,245 @@
+import asyncio
+
+import pytest
+
+from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
+from coracle.engine.images import Images
+from coracle.engine.works import Step
+from coracle.image.config import Settings
+from coracle.testing.autojump import run
+from coracle.testing.engine import FILES, FakeEngine, FakeSource, put_image
+
+
+def with_engine(main, tmp_path):
+    async def whole():
+        return await main(FakeEngine(tmp_path))
+
+    return run(whole())
+
+
+def names(engine):
+    return {tuple(image.spec["references"]) for image in engine.images.list()}
+
+
+def test_an_image_is_brought_in_once_and_found_by_every_name_it_has(tmp_path):
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        assert await engine.images.ensure("docker.io/library/nginx:latest") == await engine.images.ensure("nginx")
+        assert engine.source.fetched == ["nginx:latest"]
+        for text in ("nginx", "nginx:latest", image.spec["id"], image.meta.name, image.meta.name[:12], image.spec["digests"][0]):  # fmt: skip # noqa: E501
+            assert engine.images.get(text).meta == image.meta, text
+        assert image.spec["references"] == ["nginx:latest"]
+        assert image.spec["config"]["cmd"] == ("-g", "daemon off;")
+        assert engine.images.find("nginx:other") is None
+
+    with_engine(main, tmp_path)
+
+
+def test_its_files_are_what_containers_see(tmp_path):
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        rootfs = await engine.images.mount(image, "c1")
+        with open(f"{rootfs}/etc/passwd") as file:  # noqa: ASYNC230
+            assert file.read() == FILES["etc/passwd"]
+        await engine.images.unmount("c1")
+        await engine.images.discard("c1")
+        assert engine.snapshotter.list() == ()
+
+    with_engine(main, tmp_path)
+
+
+def test_who_asks_at_once_shares_one_attempt_and_its_progress(tmp_path):
+    async def main(engine):
+        said = []
+        first, *others = await asyncio.gather(
+            *(engine.images.ensure("nginx", progress=lambda *step: said.append(step)) for _ in range(5))
+        )
+        assert engine.source.fetched == ["nginx:latest"]
+        assert {image.meta.name for image in others} == {first.meta.name}
+        assert said.count(("fetching", 1, 1)) == 5
+        assert engine.images.progress("nginx") == ()
+
+    with_engine(main, tmp_path)
+
+
+def test_progress_can_be_asked_for_while_it_lasts(tmp_path):
+    class Slow(FakeSource):
+        async def fetch(self, reference, progress):
+            progress("downloading", 3, 7)
+            await asyncio.sleep(5)
+            return await super().fetch(reference, progress)
+
+    async def main(engine):
+        source = Slow(engine.blobs)
+        source.images = engine.source.images
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [source])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(images.ensure("nginx"))
+            await asyncio.sleep(1)
+            assert images.progress("nginx") == (Step("downloading", 3, 7),)
+        assert images.progress("nginx") == ()
+
+    with_engine(main, tmp_path)
+
+
+def test_a_failure_is_shared_by_the_waiting_and_remembered_by_nobody(tmp_path):
+    async def main(engine):
+        engine.source.failures = [Unavailable("no network")]
+        outcomes = await asyncio.gather(*(engine.images.ensure("nginx") for _ in range(3)), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+        assert (await engine.images.ensure("nginx")).spec["references"] == ["nginx:latest"]
+
+    with_engine(main, tmp_path)
+
+
+def test_if_the_one_who_works_gives_up_another_takes_over(tmp_path):
+    class Slow(FakeSource):
+        async def fetch(self, reference, progress):
+            await asyncio.sleep(5)
+            return await super().fetch(reference, progress)
+
+    async def main(engine):
+        source = Slow(engine.blobs)
+        source.images = engine.source.images
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [source])
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(images.ensure("nginx"))
+            waiting = group.create_task(images.ensure("nginx"))
+            await asyncio.sleep(1)
+            working.cancel()
+        assert waiting.result().spec["references"] == ["nginx:latest"]
+
+    with_engine(main, tmp_path)
+
+
+def test_nobody_knows_it(tmp_path):
+    async def main(engine):
+        with pytest.raises(NotFound, match="no registry and no catalogue entry provides nothing:latest"):
+            await engine.images.ensure("nothing")
+        with pytest.raises(NotFound, match="Never"):
+            await engine.images.ensure("nginx", "Never")
+        with pytest.raises(Malformed):
+            await engine.images.ensure("No Name")
+        with pytest.raises(Unsupported):
+            await engine.images.build_from_packages("tools", ["curl"])
+        assert engine.images.list() == []
+
+    with_engine(main, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("policy", "local", "remote", "asked", "cmd"),
+    [
+        pytest.param("IfNotPresent", True, True, [], "old", id="what is here is taken"),
+        pytest.param("Always", True, True, ["web:1"], "new", id="always asks the registry"),
+        pytest.param("Always", True, False, ["web:1"], "old", id="what no registry knows is here after all"),
+        pytest.param("IfNotPresent", False, True, ["web:1"], "new", id="the registry before the catalogue"),
+        pytest.param("IfNotPresent", False, False, ["web:1"], "catalogue", id="the catalogue in the end"),
+    ],
+)
+def test_the_order_of_places(tmp_path, policy, local, remote, asked, cmd):
+    async def main(engine):
+        registry = FakeSource(engine.blobs, "registry", remote=True)
+        engine.source.add("web:1", Settings(cmd=("catalogue",)))
+        if remote:
+            registry.add("web:1", Settings(cmd=("new",)))
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [engine.source, registry])
+        if local:
+            await images.admit(put_image(engine.blobs, Settings(cmd=("old",))), "web:1")
+        image = await images.ensure("web:1", policy)
+        assert (registry.fetched, list(image.spec["config"]["cmd"])) == (asked, [cmd])
+
+    with_engine(main, tmp_path)
+
+
+def test_an_unreachable_registry_is_said_and_nothing_else_is_taken(tmp_path):
+    async def main(engine):
+        registry = FakeSource(engine.blobs, "registry", remote=True)
+        registry.failures = [Unavailable("no route")]
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [registry, engine.source])
+        with pytest.raises(Unavailable):
+            await images.ensure("nginx")
+        assert engine.source.fetched == []
+
+    with_engine(main, tmp_path)
+
+
+def test_a_name_moves_to_the_newer_image(tmp_path):
+    async def main(engine):
+        await engine.images.admit(put_image(engine.blobs, Settings(cmd=("old",))), "web")
+        new = await engine.images.admit(put_image(engine.blobs, Settings(cmd=("new",))), "web")
+        assert engine.images.get("web").meta.name == new.meta.name
+        assert names(engine) == {("web:latest",), ()}
+
+    with_engine(main, tmp_path)
+
+
+def test_tagging_and_taking_names_away(tmp_path):
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        await engine.images.tag("nginx", "mine:v1")
+        assert names(engine) == {("nginx:latest", "mine:v1")}
+        removed = await engine.images.remove("nginx")
+        assert (removed.untagged, removed.deleted) == (("nginx:latest",), ())
+        removed = await engine.images.remove("mine:v1")
+        assert (removed.untagged, removed.deleted) == (("mine:v1",), (image.spec["id"],))
+        with pytest.raises(NotFound):
+            await engine.images.remove("mine:v1")
+
+    with_engine(main, tmp_path)
+
+
+def test_removing_by_id_what_has_several_names_needs_force(tmp_path):
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        await engine.images.tag("nginx", "mine:v1")
+        with pytest.raises(Conflict, match="several names"):
+            await engine.images.remove(image.spec["id"])
+        await engine.images.remove(image.spec["id"], force=True)
+        assert engine.images.list() == []
+
+    with_engine(main, tmp_path)
+
+
+def test_an_image_in_use_stays_and_the_user_is_named(tmp_path):
+    async def main(engine):
+        async with engine.running():
+            record = await engine.run_container("sleep", "5", name="web")
+            with pytest.raises(Conflict, match="running container web"):
+                await engine.images.remove("busybox", force=True)
+            await engine.containers.wait_exit(record.meta.name)
+            with pytest.raises(Conflict, match="exited container web"):
+                await engine.images.remove("busybox")
+            await engine.images.remove("busybox", force=True)
+
+    with_engine(main, tmp_path)
+
+
+def test_removal_gives_the_disk_space_back_but_not_what_others_share(tmp_path):
+    async def main(engine):
+        shared = {"shared": "x"}
+        one = put_image(engine.blobs, Settings(cmd=("1",)), shared, {"one": "1"})
+        two = put_image(engine.blobs, Settings(cmd=("2",)), shared, {"two": "2"})
+        await engine.images.admit(one, "one")
+        kept = await engine.images.admit(two, "two")
+        await engine.images.remove("one")
+        assert {blob.digest for blob in engine.blobs.list()} == set(kept.spec["blobs"])
+        assert all(engine.snapshotter.has_layer(layer) for layer in kept.spec["chain_ids"])
+        assert len(list((tmp_path / "snapshots/layers").iterdir())) == 2
+
+    with_engine(main, tmp_path)
+
+
+def test_a_manifest_that_does_not_agree_with_its_configuration_is_refused(tmp_path):
+    async def main(engine):
+        digest = put_image(engine.blobs, Settings(), {"a": "1"}, {"b": "2"})
+        raw = engine.blobs.read(digest)
+        from coracle.image.manifest import Manifest, parse_manifest
+
+        whole = parse_manifest(raw)
+        less = engine.blobs.put(Manifest(whole.config, whole.layers[:1]).encode())
+        with pytest.raises(Invalid):
+            await engine.images.admit(less.digest, "bad")
+        assert engine.images.list() == []
+
+    with_engine(main, tmp_path)

@@ -1,0 +1,114 @@
+import asyncio
+import os
+import socket
+import stat
+
+import pytest
+
+from coracle.core.errors import Invalid, NotFound
+from coracle.engine.volumes import Volumes
+
+
+def run(main):
+    return asyncio.run(main)
+
+
+def test_a_scratch_volume_is_empty_everybodys_and_the_same_again(tmp_path):
+    async def main():
+        volumes = Volumes(root_path=str(tmp_path))
+        path = await volumes.scratch("pod-1", "cache")
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o777
+        assert os.listdir(path) == []
+        with open(f"{path}/x", "w"):  # noqa: ASYNC230
+            pass
+        assert await volumes.scratch("pod-1", "cache") == path
+        assert os.listdir(path) == ["x"]
+        assert await volumes.owners() == ["pod-1"]
+        await volumes.drop_scratch("pod-1")
+        await volumes.drop_scratch("pod-1")
+        assert await volumes.owners() == []
+
+    run(main())
+
+
+def test_one_in_memory_is_a_tmpfs_of_its_size_and_goes_whole(tmp_path):
+    async def main():
+        volumes = Volumes(root_path=str(tmp_path))
+        path = await volumes.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
+        await volumes.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
+        try:
+            found = os.statvfs(path)
+            assert found.f_blocks * found.f_frsize == 1 << 20
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o777
+        finally:
+            await volumes.drop_scratch("pod-1")
+        with open("/proc/self/mountinfo") as file:  # noqa: ASYNC230
+            assert path not in file.read()
+        assert await volumes.owners() == []
+
+    run(main())
+
+
+def test_dropping_follows_no_link_out(tmp_path):
+    async def main():
+        volumes = Volumes(root_path=str(tmp_path / "root"))
+        (tmp_path / "precious").mkdir()
+        path = await volumes.scratch("pod-1", "a")
+        os.symlink(tmp_path / "precious", f"{path}/link")
+        await volumes.drop_scratch("pod-1")
+        assert (tmp_path / "precious").is_dir()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("owner", "volume", "medium"), [("..", "a", ""), ("a", "b/c", ""), ("a", "b", "HugePages")])
+def test_bad_names_and_mediums_are_refused(tmp_path, owner, volume, medium):
+    with pytest.raises(Invalid):
+        run(Volumes(root_path=str(tmp_path)).scratch(owner, volume, medium=medium))
+
+
+@pytest.mark.parametrize(
+    ("type", "what", "error"),
+    [
+        pytest.param("", None, None, id="no type, no check"),
+        pytest.param("Directory", "directory", None, id="a directory"),
+        pytest.param("Directory", "file", Invalid, id="a file for a directory"),
+        pytest.param("Directory", None, NotFound, id="no directory"),
+        pytest.param("DirectoryOrCreate", None, None, id="a directory is made"),
+        pytest.param("DirectoryOrCreate", "file", Invalid, id="a file in the way"),
+        pytest.param("File", "file", None, id="a file"),
+        pytest.param("File", None, NotFound, id="no file"),
+        pytest.param("FileOrCreate", None, None, id="a file is made"),
+        pytest.param("FileOrCreate", "directory", Invalid, id="a directory in the way"),
+        pytest.param("Socket", "socket", None, id="a socket"),
+        pytest.param("Socket", "file", Invalid, id="a file for a socket"),
+        pytest.param("CharDevice", "device", None, id="a character device"),
+        pytest.param("BlockDevice", "device", Invalid, id="a character device for a block device"),
+        pytest.param("Pipe", "file", Invalid, id="no such type"),
+    ],
+)
+def test_host_paths_are_what_their_type_says(tmp_path, type, what, error):
+    path = tmp_path / "it"
+    if what == "directory":
+        path.mkdir()
+    elif what == "file":
+        path.write_text("")
+    elif what == "device":
+        path = "/dev/null"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if what == "socket":
+            listener.bind(str(path))
+        wanted = Volumes(root_path=str(tmp_path)).host_path(str(path), type)
+        if error is None:
+            assert run(wanted) == str(path)
+        else:
+            with pytest.raises(error, match="hostPath type check failed"):
+                run(wanted)
+    if error is None and type.endswith("OrCreate"):
+        assert path.is_dir() if type.startswith("Dir") else path.is_file()
+
+
+@pytest.mark.parametrize("path", ["relative", "/a/../b", "/a\0"])
+def test_host_paths_are_absolute_and_straight(tmp_path, path):
+    with pytest.raises(Invalid):
+        run(Volumes(root_path=str(tmp_path)).host_path(path))
