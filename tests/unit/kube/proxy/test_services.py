@@ -1,0 +1,293 @@
+import asyncio
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from coracle.core.clock import LoopClock
+from coracle.core.collection import Collection
+from coracle.core.informer import Informer
+from coracle.core.loop import Loop
+from coracle.core.object import Key, Meta, Object
+from coracle.core.store import Delete, MemoryStore, Put
+from coracle.core.tasks import run_parts
+from coracle.kube.kinds.catalogue import kinds
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.proxy import bootstrap
+from coracle.kube.proxy.endpoints import ENDPOINTS, INDEXES, SERVICE, SLICE, Backends, Endpoint, endpoints
+from coracle.kube.proxy.hostports import HostPorts, host_ports
+from coracle.kube.proxy.names import PodNames, ServiceNames
+from coracle.kube.proxy.services import ServiceProxy, forwards
+from coracle.net.api import Forward, Target
+from coracle.net.fake import FakeNet
+from coracle.net.forwards import Forwards
+from coracle.testing.autojump import run
+
+IP, ONE, TWO = IPv4Address("100.64.0.9"), IPv4Address("10.32.0.5"), IPv4Address("10.32.0.6")
+BEHIND = (
+    Endpoint(str(TWO), {"": 8080}),
+    Endpoint(str(ONE), {"": 8080}),
+    Endpoint("10.32.0.7", {"": 8080}, ready=False),
+)
+TARGETS = (Target(ONE, 8080), Target(TWO, 8080))
+
+
+def a_service(name="web", ports=({"port": 80, "protocol": "TCP"},), **spec):
+    body = {"spec": {"type": "ClusterIP", "clusterIP": str(IP), "ports": list(ports), **spec}}
+    return Object("Service", Meta(name=name, namespace="default"), body)
+
+
+def a_forward(address=IP, port=80, targets=TARGETS, transport="TCP", affinity_s=None):
+    id = f"default/web/{transport}/{address or 'node'}:{port}"
+    return Forward(id, transport, address, port, targets, affinity_s, "Service default/web")
+
+
+NODE_PORT = {"port": 80, "protocol": "TCP", "nodePort": 30080}
+
+
+@pytest.mark.parametrize(
+    ("service", "behind", "expected"),
+    [
+        pytest.param(a_service(), BEHIND, [a_forward()], id="only to ready addresses"),
+        pytest.param(a_service(), (), [a_forward(targets=())], id="refused where there are none"),
+        pytest.param(a_service(clusterIP="None"), BEHIND, [], id="nothing for a headless one"),
+        pytest.param(a_service(type="ExternalName", externalName="a.b"), BEHIND, [], id="nothing for a name"),
+        pytest.param(
+            a_service(type="NodePort", ports=[NODE_PORT]),
+            BEHIND,
+            [a_forward(), a_forward(None, 30080)],
+            id="a node port too",
+        ),
+        pytest.param(a_service(ports=[NODE_PORT]), BEHIND, [a_forward()], id="a node port left over is none"),
+        pytest.param(
+            a_service(externalIPs=["192.0.2.80", str(IP)]),
+            BEHIND,
+            [a_forward(), a_forward(IPv4Address("192.0.2.80"))],
+            id="external addresses, each once",
+        ),
+        pytest.param(
+            a_service(ports=[{"port": 53, "protocol": "UDP"}]), BEHIND, [a_forward(port=53, transport="UDP")], id="UDP"
+        ),
+        pytest.param(
+            a_service(sessionAffinity="ClientIP"), BEHIND, [a_forward(affinity_s=10800)], id="sticky for three hours"
+        ),
+        pytest.param(
+            a_service(sessionAffinity="ClientIP", sessionAffinityConfig={"clientIP": {"timeoutSeconds": 60}}),
+            BEHIND,
+            [a_forward(affinity_s=60)],
+            id="sticky as long as asked",
+        ),
+        pytest.param(
+            a_service(ports=[{"name": "a", "port": 80}, {"name": "b", "port": 81}]),
+            (Endpoint(str(ONE), {"a": 1, "b": 2}), Endpoint(str(TWO), {"b": 3})),
+            [a_forward(targets=(Target(ONE, 1),)), a_forward(port=81, targets=(Target(ONE, 2), Target(TWO, 3)))],
+            id="each port to who has it, by name",
+        ),
+    ],
+)
+def test_forwards(service, behind, expected):
+    assert forwards(service, behind) == expected
+
+
+def a_slice(*addresses, service="web", ready=True, name="web-1", ports=({"name": "", "port": 8080},)):
+    body = {
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [str(one)], "conditions": {"ready": ready}} for one in addresses],
+        "ports": [{"protocol": "TCP", **port} for port in ports],
+    }
+    labels = {"kubernetes.io/service-name": service}
+    return Object("EndpointSlice", Meta(name=name, namespace="default", labels=labels), body, "discovery.k8s.io/v1")
+
+
+OLD = Object(
+    "Endpoints",
+    Meta(name="web", namespace="default"),
+    {"subsets": [{"addresses": [{"ip": str(ONE)}], "notReadyAddresses": [{"ip": str(TWO)}], "ports": [{"port": 80}]}]},
+)
+
+
+@pytest.mark.parametrize(
+    ("slices", "old", "expected"),
+    [
+        pytest.param([a_slice(ONE, TWO)], OLD, [(ONE, 8080, True), (TWO, 8080, True)], id="slices count"),
+        pytest.param(
+            [a_slice(ONE), a_slice(TWO, ready=False)], None, [(ONE, 8080, True), (TWO, 8080, False)], id="all"
+        ),
+        pytest.param([], OLD, [(ONE, 80, True), (TWO, 80, False)], id="Endpoints where there are no slices"),
+        pytest.param([], None, [], id="nothing"),
+        pytest.param([a_slice(ONE, ready=False), a_slice(ONE)], None, [(ONE, 8080, True)], id="each once, ready wins"),
+        pytest.param([a_slice(ONE, ready=None)], None, [(ONE, 8080, True)], id="unknown counts as ready"),
+    ],
+)
+def test_endpoints(slices, old, expected):
+    found = endpoints(slices, old)
+    assert [(IPv4Address(one.address), one.ports[""], one.ready) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("port", "status", "expected"),
+    [
+        ({"containerPort": 80, "hostPort": 8080}, {"podIP": str(ONE)}, [(None, 8080, False)]),
+        ({"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.1"}, {"podIP": str(ONE)}, [(None, 8080, True)]),
+        ({"containerPort": 80, "hostPort": 1, "hostIP": str(IP)}, {"podIP": str(ONE)}, [(IP, 1, False)]),
+        ({"containerPort": 80}, {"podIP": str(ONE)}, []),
+        ({"containerPort": 80, "hostPort": 8080}, {}, []),
+        ({"containerPort": 80, "hostPort": 8080}, {"podIP": str(ONE), "phase": "Succeeded"}, []),
+    ],
+)
+def test_host_ports(port, status, expected):
+    found = host_ports(a_pod(port, **status))
+    assert [(one.address, one.port, one.loopback_only) for one in found] == expected
+    assert all(one.targets == (Target(ONE, 80),) for one in found)
+
+
+def a_pod(port, name="p", **status):
+    spec = {"containers": [{"name": "web", "image": "x", "ports": [port]}]}
+    return Object("Pod", Meta(name=name, namespace="default"), {"spec": spec, "status": status})
+
+
+# -- the loops -------------------------------------------------------------------------------------------------------
+
+
+class RememberingNet(FakeNet):
+    """Keeps every set of Forwards that it was told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    async def steer(self, forwards):
+        await super().steer(forwards)
+        self.told.append({forward.id for forward in forwards})
+
+
+class FakeNames:
+    """Keeps what was published, by source."""
+
+    def __init__(self):
+        self.records = {}
+
+    def publish(self, source, records):
+        self.records[source] = records
+        if not records:
+            del self.records[source]
+
+
+class Node:
+    """The proxy's loops over a store that tests write into."""
+
+    def __init__(self, store=None):
+        self.store, self.clock = store or MemoryStore(), LoopClock()
+        self.net, self.names = RememberingNet(), FakeNames()
+        self.forwards = Forwards(self.net, self.clock)
+        self.collections = {kind.type: Collection(kind, self.store, self.clock) for kind in kinds()}
+        recorder = EventRecorder(self.collections["Event"], self.clock, "proxy")
+        caches = {type: Informer(type, self.store, INDEXES.get(type)) for type in (SERVICE, SLICE, ENDPOINTS, "Pod")}
+        backends = Backends(caches[SLICE], caches[ENDPOINTS])
+        loops = (
+            ServiceProxy(caches[SERVICE], backends, self.forwards, recorder),
+            HostPorts(caches["Pod"], self.forwards, recorder),
+            ServiceNames(caches[SERVICE], backends, self.names, "cluster.local"),
+            PodNames(caches["Pod"], self.names, "cluster.local"),
+        )
+        self.parts = [*caches.values(), recorder, *(Loop(loop, caches, self.store) for loop in loops)]
+
+    async def settle(self, *objects, seconds=1):
+        await self.put(*objects)
+        try:
+            async with asyncio.timeout(seconds):
+                await run_parts(self.parts, lambda: None)
+        except TimeoutError:
+            return self
+
+    async def put(self, *objects):
+        for obj in objects:
+            await self.store.commit(Put(obj))
+
+
+def test_services_reach_the_kernel_and_leave_it():
+    async def main():
+        node = Node()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.settle(a_service(), a_slice(ONE, TWO), seconds=30))
+            await asyncio.sleep(5)
+            both = node.net.forwards
+            await node.put(a_slice(TWO))
+            await asyncio.sleep(5)
+            one = node.net.forwards
+            await node.store.commit(Delete(SERVICE, Key("default", "web")))
+            await asyncio.sleep(5)
+            return both, one, node.net.forwards, node.names.records
+
+    both, one, none, names = run(main())
+    assert both == [a_forward()]
+    assert one == [a_forward(targets=(Target(TWO, 8080),))]
+    assert (none, names) == ([], {})
+
+
+def test_the_first_telling_is_whole():
+    async def main():
+        services = [a_service(f"web-{number}", clusterIP=f"100.64.1.{number}") for number in range(50)]
+        return await Node().settle(*services)
+
+    node = run(main())
+    assert len(node.net.told[0]) == 50
+
+
+def test_a_taken_port_is_said_and_the_rest_applies():
+    async def main():
+        node = Node()
+        theirs = Forward("docker/x", "TCP", None, 30080, TARGETS, owner="Container db")
+        await node.forwards.replace("docker/x", [theirs])
+        others = a_service("other", type="NodePort", ports=[{**NODE_PORT, "nodePort": 30081}], clusterIP="100.64.0.10")
+        service = a_service(type="NodePort", ports=[NODE_PORT])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.settle(service, others, a_slice(ONE), seconds=60))
+            await asyncio.sleep(5)
+            during = {(one.address, one.port) for one in node.net.forwards if one.owner.startswith("Service")}
+            await node.forwards.replace("docker/x", [])
+            await asyncio.sleep(30)
+            after = {(one.address, one.port) for one in node.net.forwards}
+        return during, after, [event.body["message"] for event in node.collections["Event"].list()]
+
+    during, after, said = run(main())
+    assert during == {(IP, 80), (IPv4Address("100.64.0.10"), 80), (None, 30081)}
+    assert after == {*during, (None, 30080)}
+    assert said == ["port 30080/TCP is already allocated to Container db"]
+
+
+def test_host_ports_come_and_go_with_their_pods():
+    async def main():
+        node = Node()
+        pod = a_pod({"containerPort": 80, "hostPort": 8080}, podIP=str(ONE))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.settle(pod, seconds=30))
+            await asyncio.sleep(5)
+            there = [(one.port, one.owner) for one in node.net.forwards]
+            await node.collections["Pod"].delete(pod.key)
+            await asyncio.sleep(5)
+            return there, node.net.forwards
+
+    assert run(main()) == ([(8080, "Pod default/p")], [])
+
+
+def test_every_cluster_has_the_service_kubernetes():
+    place = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 6443, IPv4Network("100.64.0.0/16"))
+    moved = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 7443, IPv4Network("100.64.0.0/16"))
+
+    async def main():
+        node = Node()
+        for _ in range(2):
+            await bootstrap.ensure_namespaces(node.collections["Namespace"])
+            await bootstrap.ensure_kubernetes(node.collections, place)
+        revision = node.store.revision
+        await bootstrap.ensure_kubernetes(node.collections, moved)
+        await node.settle()
+        return node, revision
+
+    node, revision = run(main())
+    assert [one.meta.name for one in node.collections["Namespace"].list()] == sorted(bootstrap.NAMESPACES)
+    assert revision == 7  # four namespaces, a Service, its Endpoints and slice: the second time changed nothing
+    (forward,) = node.net.forwards
+    assert (str(forward.address), forward.port) == ("100.64.0.1", 443)
+    assert forward.targets == (Target(IPv4Address("10.32.0.1"), 7443),)
+    assert "kubernetes.default.svc.cluster.local" in node.names.records["kube/service/default/kubernetes"]
