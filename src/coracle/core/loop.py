@@ -39,7 +39,9 @@ class Reconciler(Protocol):
     """`watches`: type in the store -> which of our keys a change of such a thing concerns."""
 
     name: str
-    watches: Mapping[str, ToKeys]
+
+    @property
+    def watches(self) -> Mapping[str, ToKeys]: ...
 
     async def reconcile(self, key: Key) -> Again | None: ...
 

@@ -4,7 +4,7 @@ A cloud is known by its root directory and its name.  What must not collide with
 API port) is chosen at the first `up` and kept in `<root>/cloud.json`; from then on it stays.
 
     default cloud    /var/lib/coracle         name "coracle"      bridge coracle0      10.32.0.0/16, 100.64.0.0/16, 6443
-    --name lab       /var/lib/coracle-lab     name "lab"          bridge cor1a2b3c0    the next that are free
+    --name lab       /var/lib/coracle-lab     name "lab"          bridge cor1a2b0      the next that are free
     --root DIR       DIR                      name from DIR       likewise
 """
 
@@ -54,7 +54,7 @@ class Settings:
 
     @property
     def tag(self) -> str:
-        """At most 9 bytes, begins every link's name: `coracle` for the default cloud, else `cor` and six hex digits."""
+        """Seven bytes, begins every link's name: `coracle` for the default cloud, else `cor` and four hex digits."""
         return tag_of(self.name)
 
     @property
@@ -94,7 +94,7 @@ class Settings:
 
 
 def tag_of(name: str) -> str:
-    return name if name == DEFAULT_NAME else "cor" + hashlib.sha256(name.encode()).hexdigest()[:6]
+    return name if name == DEFAULT_NAME else "cor" + hashlib.sha256(name.encode()).hexdigest()[:4]
 
 
 def settings_of(root: str | None, name: str | None, *, choose: bool = False) -> Settings | None:

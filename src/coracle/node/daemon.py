@@ -43,9 +43,10 @@ def main() -> int:
 
 
 def _run(settings: Settings, say: Callable[[dict[str, Any]], None]) -> None:
-    from coracle.node.assemble import enter, run_cloud
+    from coracle.node.assemble import enter, open_store, run_cloud
 
     register(settings.name, settings.root, settings.chosen)
+    store = open_store(settings)
     enter(settings)
 
     def up() -> None:
@@ -59,7 +60,7 @@ def _run(settings: Settings, say: Callable[[dict[str, Any]], None]) -> None:
         assert task is not None  # noqa: S101
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        await run_cloud(settings, up)
+        await run_cloud(settings, store, up)
 
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(until_told())
@@ -72,7 +73,7 @@ def _reported(say: Callable[[dict[str, Any]], None]) -> Iterator[None]:
         yield
     except BaseExceptionGroup as group:
         error = _first(group)
-        log.exception("the daemon failed")
+        log.error("the daemon failed", exc_info=error)
         say({"error": str(error)})
         raise (error if isinstance(error, CloudError) else Broken(f"the daemon failed: {error}")) from group
     except Exception as error:

@@ -1,0 +1,144 @@
+"""The NetDriver on Linux: bridges and veth pairs by netlink, forwards by one nftables table.
+
+Sequences links, rules and settings; each of them is idempotent and is found again by the cloud's names.
+docs/network.md tells how packets go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from coracle.core.errors import Broken
+from coracle.core.tasks import offload
+from coracle.linux import netns, nftables
+from coracle.net.api import Forward, Network, Port
+from coracle.net.nft.links import Links
+from coracle.net.nft.rules import Rules
+from coracle.net.nft.sysctls import Ledger
+
+log = logging.getLogger(__name__)
+
+_TABLES = "coracle-"  # how tables of all clouds begin
+_FORWARDING = "net/ipv4/ip_forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is this cloud's in the kernel, which it shares with everybody.
+
+    table            the nftables table, beginning with "coracle-"
+    prefix           how its links are called, at most 7 bytes; bridges of its Networks begin so too
+    run_dir          below it lie its pinned namespaces
+    ledger_path      the file that all clouds of the machine share; see sysctls
+    service_range    addresses that are only ever forwarded
+    service_network  the network they are reached through
+    """
+
+    table: str
+    prefix: str
+    run_dir: Path
+    ledger_path: Path = Path("/run/coracle/sysctls.json")
+    service_range: IPv4Network | None = None
+    service_network: str = "pods"
+
+
+class NftDriver:
+    """Also a Part, while which it runs the rules are made again as soon as somebody removes them (`nft flush`)."""
+
+    def __init__(self, marks: Marks) -> None:
+        if not marks.table.startswith(_TABLES) or not 0 < len(marks.prefix) <= 7:
+            raise ValueError(f"not the marks of a cloud: {marks.table}, {marks.prefix}")
+        self._marks = marks
+        self._links = Links(marks.prefix, marks.service_range, marks.service_network)
+        self._rules = Rules(marks.table, marks.service_range)
+        self._ledger = Ledger(marks.ledger_path)
+        self._telling = threading.Lock()  # of the rules; links take care of themselves
+        self._purged = False
+
+    async def ensure_network(self, network: Network) -> None:
+        await offload(self._ensure_network, network)
+
+    async def remove_network(self, network: Network) -> None:
+        await offload(self._remove_network, network)
+
+    async def make_netns(self, path: str) -> None:
+        await offload(self._links.make_netns, path)
+
+    async def drop_netns(self, path: str) -> None:
+        await offload(netns.drop, path)
+
+    async def plug(self, network: Network, port: Port) -> None:
+        await offload(self._links.plug, network, port)
+
+    async def unplug(self, port: Port) -> None:
+        await offload(self._links.unplug, port)
+
+    async def steer(self, forwards: Sequence[Forward]) -> None:
+        await offload(self._steer, tuple(forwards))
+
+    async def purge(self) -> None:
+        await offload(self._purge)
+
+    async def run(self, up: Callable[[], None]) -> None:
+        """Watch the rules, and make them again where they are taken away."""
+        with nftables.TableNews() as news:
+            loop = asyncio.get_running_loop()
+            removed = asyncio.Event()
+
+            def heard() -> None:
+                if news.is_removed(self._marks.table):
+                    removed.set()
+
+            loop.add_reader(news.fileno(), heard)
+            try:
+                up()
+                while True:
+                    await removed.wait()
+                    removed.clear()
+                    await offload(self._reassert)
+            finally:
+                loop.remove_reader(news.fileno())
+
+    # -- in threads ----------------------------------------------------------------------------------------------
+
+    def _ensure_network(self, network: Network) -> None:
+        self._purged = False
+        try:
+            self._ledger.change(_FORWARDING, "1", self._marks.table)
+            self._links.ensure_network(network)
+            with self._telling:
+                self._rules.add_network(network)
+        except OSError as error:
+            raise Broken(f"cannot make network {network.name}: {error}", kind="Network", name=network.name) from error
+
+    def _remove_network(self, network: Network) -> None:
+        self._links.remove_network(network)
+        with self._telling:
+            self._rules.remove_network(network)
+
+    def _steer(self, forwards: Sequence[Forward]) -> None:
+        try:
+            with self._telling:
+                self._rules.steer(forwards)
+        except OSError as error:
+            raise Broken(f"cannot set the forwards: {error}") from error
+
+    def _reassert(self) -> None:
+        with self._telling:
+            if not self._purged and not self._rules.exists():
+                log.warning("table %s was removed by somebody else; making it again", self._marks.table)
+                self._rules.reassert()
+
+    def _purge(self) -> None:
+        with self._telling:
+            self._purged = True
+            self._rules.remove()
+        self._links.remove_all(self._marks.run_dir)
+        alive = set(nftables.tables())
+        self._ledger.release(self._marks.table, alive.__contains__)

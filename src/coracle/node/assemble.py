@@ -1,0 +1,317 @@
+"""Chooses the drivers and joins the parts of one cloud.  The only module that knows them all; nobody below imports it.
+
+Parts start in this order and end in reverse: the store; its caches; network and names; the engine; the loops; the
+kubelet; the doors; the node, which says Ready last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from coracle.core.clock import SystemClock
+from coracle.core.collection import Collection
+from coracle.core.errors import Unavailable
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Loop, Reconciler
+from coracle.core.store import Store
+from coracle.core.tasks import Part, run_parts
+from coracle.engine.containers import Containers
+from coracle.engine.execs import Execs
+from coracle.engine.images import Images
+from coracle.engine.logs import Logs
+from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.sources import CatalogueSource
+from coracle.engine.volumes import Volumes
+from coracle.image.blobs import BlobStore
+from coracle.image.catalogue import read_catalogue
+from coracle.image.debian import PackageImages
+from coracle.image.snapshots.overlay import OverlaySnapshotter
+from coracle.kube.api.door import door
+from coracle.kube.controllers import endpoints as endpoint_loops
+from coracle.kube.controllers import garbage, namespaces, replication, serviceaccounts
+from coracle.kube.kinds import guards
+from coracle.kube.kinds.catalogue import kinds
+from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
+from coracle.kube.kubelet import records as kubelet_records
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine
+from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
+from coracle.kube.kubelet.streams import PodStreams
+from coracle.kube.proxy import bootstrap
+from coracle.kube.proxy import endpoints as backends
+from coracle.kube.proxy.hostports import HostPorts
+from coracle.kube.proxy.names import PodNames, ServiceNames
+from coracle.kube.proxy.services import ServiceProxy
+from coracle.kube.scheduler import binding
+from coracle.linux import namespaces as homes
+from coracle.net.forwards import Forwards
+from coracle.net.holds import PortHolds
+from coracle.net.names import Names
+from coracle.net.nft.driver import NftDriver
+from coracle.node import pki
+from coracle.node.admin import Admin
+from coracle.node.config import Settings
+from coracle.node.kubeconfig import render_kubeconfig, write_own
+from coracle.node.marks import PODS, cgroup_path, marks, pod_network
+from coracle.runtime.conmon.driver import ConmonRuntime
+from coracle.runtime.conmon.monitor import Binaries
+from coracle.store.sqlite import SqliteStore
+from coracle.web.listeners import Tcp, Unix
+from coracle.web.server import Server
+from coracle.web.tls import server_context
+
+DOMAIN = "cluster.local"
+SLICE = "EndpointSlice.discovery.k8s.io"
+
+
+class Once:
+    """A Part that does something when its turn comes, and then only waits."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self._steps = steps
+
+    async def run(self, up: Callable[[], None]) -> None:
+        for step in self._steps:
+            done = step()
+            if inspect.isawaitable(done):
+                await done
+        up()
+        await asyncio.get_running_loop().create_future()
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """The store of the cloud, which locks its directory.  Raises Conflict where a daemon runs already."""
+    return SqliteStore(settings.root)
+
+
+def enter(settings: Settings) -> None:
+    """Move this process into the cloud's mount namespace; before threads exist, with the store's lock held."""
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o710)
+    homes.enter_home(settings.run)
+
+
+async def run_cloud(settings: Settings, store: SqliteStore, up: Callable[[], None]) -> None:
+    """Run the cloud until cancelled; `up` is called when the node is Ready."""
+    await run_parts(Cloud(settings, store).parts(), up)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The engine's services over the drivers of this host."""
+
+    images: Images
+    sandboxes: Sandboxes
+    containers: Containers
+    execs: Execs
+    logs: Logs
+    volumes: Volumes
+    packages: PackageImages
+
+
+class Cloud:
+    """One cloud, being put together."""
+
+    def __init__(self, settings: Settings, store: SqliteStore) -> None:
+        self._settings, self._store, self._clock = settings, store, SystemClock()
+        self._net = NftDriver(marks(settings))
+        self._network = pod_network(settings)
+        self._forwards = Forwards(self._net, self._clock, PortHolds())
+        self._names = Names([settings.gateway], self._clock, zones=(DOMAIN,))
+        self._engine = self._make_engine()
+        served = kinds(settings.chosen.service_cidr)
+        self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
+        self._caches = caches(store, [k.type for k in served])
+
+    def parts(self) -> list[Part]:
+        """Everything, in the order of starting."""
+        recorders = {
+            name: self._recorder(name) for name in ("controller-manager", "default-scheduler", "kubelet", "proxy")
+        }
+        self._prepare_files()
+        return [
+            self._store,
+            *self._caches.values(),
+            self._net,
+            Once(self._connect),
+            self._names,
+            Once(self._engine.images.adopt, self._engine.sandboxes.adopt),
+            self._engine.containers,
+            Once(self._bootstrap),
+            *recorders.values(),
+            EventExpiry(self._collections["Event"], self._clock),
+            *self._loops(recorders),
+            self._kubelet(recorders["kubelet"]),
+            *self._doors(),
+            self._node(),
+        ]
+
+    # -- the engine ----------------------------------------------------------------------------------------------
+
+    def _make_engine(self) -> Engine:
+        settings, store, clock = self._settings, self._store, self._clock
+        root, run = str(settings.root), str(settings.run)
+        blobs = BlobStore(settings.root / "images")
+        packages = PackageImages(settings.cache, read_catalogue(_user_catalogue(settings)), clock)
+        source = CatalogueSource(packages, blobs)
+        snapshotter = OverlaySnapshotter(settings.root / "snapshots")
+        images = Images(store, clock, blobs, snapshotter, [source], builder=source)
+        runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, binaries())
+        sandboxes = Sandboxes(store, clock, self._net, [self._network], root_path=root, run_path=run)
+        containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
+        execs = Execs(runtime, containers, sandboxes)
+        return Engine(images, sandboxes, containers, execs, Logs(containers), Volumes(root_path=root), packages)
+
+    async def _connect(self) -> None:
+        await self._net.ensure_network(self._network)
+        await self._forwards.reassert()
+
+    # -- Kubernetes ----------------------------------------------------------------------------------------------
+
+    def _recorder(self, component: str) -> EventRecorder:
+        return EventRecorder(self._collections["Event"], self._clock, component, node_name())
+
+    async def _bootstrap(self) -> None:
+        await bootstrap.ensure_namespaces(self._collections["Namespace"])
+        place = bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
+        await bootstrap.ensure_kubernetes(self._collections, place)
+
+    def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
+        caches, writers, clock = self._caches, self._collections, self._clock
+        manager, proxy = recorders["controller-manager"], recorders["proxy"]
+        behind = backends.Backends(caches[SLICE], caches["Endpoints"])
+        pods, rcs = writers["Pod"], writers["ReplicationController"]
+        return [
+            self._loop(replication.Replication(caches, rcs, pods, manager, clock), workers=4),
+            self._loop(endpoint_loops.EndpointsSync(caches, writers["Endpoints"], writers[SLICE]), workers=4),
+            self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
+            self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
+            self._loop(garbage.Garbage(caches, writers), workers=4),
+            self._loop(binding.Binding(caches, pods, recorders["default-scheduler"], clock)),
+            self._loop(ServiceProxy(caches["Service"], behind, self._forwards, proxy)),
+            self._loop(HostPorts(caches["Pod"], self._forwards, proxy)),
+            self._loop(ServiceNames(caches["Service"], behind, self._names, DOMAIN)),
+            self._loop(PodNames(caches["Pod"], self._names, DOMAIN)),
+        ]
+
+    def _namespaced(self) -> list[Collection]:
+        return [collection for collection in self._collections.values() if collection.kind.namespaced]
+
+    def _loop(self, reconciler: Reconciler, workers: int = 1) -> Loop:
+        return Loop(reconciler, self._caches, self._store, workers=workers)
+
+    def _node_config(self) -> NodeConfig:
+        machine = read_machine(str(self._settings.root), runtime_version())
+        return NodeConfig(
+            name=node_name(),
+            address=str(self._address),
+            cluster_dns=str(self._settings.gateway),
+            domain=DOMAIN,
+            host_dns=read_host_dns(),
+            network=PODS,
+            capacity=machine.capacity,
+            memory_bytes=machine.memory_bytes,
+            pod_cidr=self._settings.chosen.pod_cidr,
+            disk_path=str(self._settings.root),
+        )
+
+    @property
+    def _address(self) -> IPv4Address:
+        return host_address() or self._settings.gateway
+
+    def _kubelet(self, recorder: EventRecorder) -> Part:
+        engine = self._engine
+        services = EngineServices(engine.sandboxes, engine.containers, engine.images, engine.volumes, engine.execs)
+        cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock)
+        return kubelet(services, cluster, self._node_config())
+
+    def _node(self) -> Part:
+        machine = read_machine(str(self._settings.root), runtime_version())
+        writers = self._collections
+        return NodeSync(
+            writers["Node"], writers["Lease.coordination.k8s.io"], self._node_config(), machine, self._clock
+        )
+
+    # -- the doors -----------------------------------------------------------------------------------------------
+
+    def _prepare_files(self) -> None:
+        """Certificates and the kubeconfig."""
+        settings = self._settings
+        api = settings.services.network_address + 1
+        names = [
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            f"kubernetes.default.svc.{DOMAIN}",
+        ]
+        addresses = [IPv4Address("127.0.0.1"), settings.gateway, api, self._address]
+        self._pki = pki.ensure_pki(settings.root / "pki", [*names, node_name()], addresses, self._clock.now_s())
+        url = f"https://127.0.0.1:{settings.api_port}"
+        write_own(settings.kubeconfig_path, render_kubeconfig(settings.context, url, self._pki))
+
+    def _doors(self) -> list[Part]:
+        settings = self._settings
+        streams = PodStreams(self._records(), self._engine.logs, self._engine.execs)
+        api = door(self._collections.values(), self._store, self._clock, streams)
+        tls = server_context(*self._pki.server, self._pki.authority)
+        listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
+        admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)
+        return [
+            Server(api.handler, listeners, terms=api.router.terms, say=api.say, clock=self._clock),
+            Server(admin.handler(), [Unix(str(settings.socket_path), 0o600)], clock=self._clock),
+        ]
+
+    def _records(self) -> kubelet_records.Records:
+        return kubelet_records.Records(self._caches["Sandbox.engine"], self._caches["Container.engine"])
+
+
+def binaries() -> Binaries:
+    """conmon, and crun where there is one, else runc.  Raises Unavailable."""
+    conmon, runtime = shutil.which("conmon"), shutil.which("crun") or shutil.which("runc")
+    if conmon is None or runtime is None:
+        raise Unavailable("conmon and crun (or runc) are needed; try: sudo make install, or: coracle doctor")
+    return Binaries(conmon, runtime)
+
+
+def caches(store: Store, types: list[str]) -> dict[str, Informer]:
+    """One cache for each type, with the indexes that anybody wants of it."""
+    wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
+    for module in (replication, endpoint_loops, garbage, binding, kubelet_records, backends):
+        for type, indexes in getattr(module, "INDEXES", {}).items():
+            wanted[type] |= indexes
+    return {type: Informer(type, store, indexes) for type, indexes in wanted.items()}
+
+
+def node_name() -> str:
+    """The host's name as Kubernetes names nodes."""
+    return platform.node().lower() or "localhost"
+
+
+def runtime_version() -> str:
+    from coracle.node.versions import PROGRAMS, program_version
+
+    name = Path(binaries().runtime).name
+    return f"{name}://{program_version(PROGRAMS[name])}"
+
+
+def host_address() -> IPv4Address | None:
+    """The address that this host has towards others; None where it has no route out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
+        except OSError:
+            return None
+        return IPv4Address(probe.getsockname()[0])
+
+
+def _user_catalogue(settings: Settings) -> Path | None:
+    path = settings.root / "catalogue.toml"
+    return path if path.exists() else None
