@@ -20,6 +20,7 @@ from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, TooLar
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, Settings
 from coracle.image.digests import digest_of
+from coracle.image.doors import Endpoint
 from coracle.image.layout import Layout, has_all, read_config
 from coracle.image.manifest import (
     DOCKER_MANIFEST,
@@ -33,7 +34,7 @@ from coracle.image.manifest import (
     Platform,
 )
 from coracle.image.references import parse_reference
-from coracle.image.registry import Endpoint, Mirrors, Registries
+from coracle.image.registry import Mirrors, Registries
 from suites.layers import entry, tar_of
 
 

@@ -23,16 +23,6 @@ from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, Unavaila
 Sources = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """By address: the suites and the components taken from there."""
 
-_DEFAULTS: Mapping[str, Sources] = {
-    "debian": {
-        "http://deb.debian.org/debian": (("{codename}", "{codename}-updates"), ("main",)),
-        "http://deb.debian.org/debian-security": (("{codename}-security",), ("main",)),
-    },
-    "ubuntu": {
-        "http://archive.ubuntu.com/ubuntu": (("{codename}", "{codename}-updates"), ("main", "universe")),
-        "http://security.ubuntu.com/ubuntu": (("{codename}-security",), ("main", "universe")),
-    },
-}
 _ORIGINS = {"debian": "Debian", "ubuntu": "Ubuntu"}
 _POCKETS = ("", "-updates", "-security")  # not backports, not proposed
 
@@ -77,26 +67,24 @@ def _parse_release(text: str) -> dict[str, str]:
     return {name: value.strip("\"'") for name, _, value in lines}
 
 
-def default_sources(id: str, codename: str) -> Sources:
-    """Where a machine of that distribution finds its packages if nothing else is known."""
-    return {
-        address: (tuple(suite.format(codename=codename) for suite in suites), components)
-        for address, (suites, components) in _DEFAULTS[id].items()
-    }
-
-
 _TARGET = "$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
 
 
 def read_sources(distribution: Distribution) -> Sources:
-    """The machine's own sources of its own distribution; the usual ones where apt has fetched no lists yet.
+    """The machine's own sources of its own distribution.  Blocks for half a second (asks apt).  Raises Unsupported."""
+    origin = _ORIGINS[distribution.id]
+    found = parse_targets(_ask_targets(), origin, distribution.codename)
+    if not found:  # no lists were fetched yet: then nobody knows origins, and the keyring alone keeps others out
+        lines = (line.replace("$(ORIGIN)", origin) for line in _ask_targets("--no-release-info"))
+        found = parse_targets(lines, origin, distribution.codename)
+    if not found:
+        raise Unsupported(f"apt has no source for {origin} {distribution.codename}: see sources.list(5)", status=501)
+    return found
 
-    Blocks for half a second (asks apt).
-    """
-    asked = ["apt-get", "indextargets", "--format", _TARGET, "Created-By: Packages"]
-    ended = subprocess.run(asked, capture_output=True, text=True, check=False)
-    found = parse_targets(ended.stdout.splitlines(), _ORIGINS[distribution.id], distribution.codename)
-    return found or default_sources(distribution.id, distribution.codename)
+
+def _ask_targets(*options: str) -> list[str]:
+    asked = ["apt-get", *options, "indextargets", "--format", _TARGET, "Created-By: Packages"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
 def parse_targets(lines: Iterable[str], origin: str, codename: str) -> Sources:
@@ -110,7 +98,10 @@ def parse_targets(lines: Iterable[str], origin: str, codename: str) -> Sources:
         if len(fields) != 5 or fields[0] != origin or urlsplit(fields[4]).scheme not in ("http", "https"):
             continue
         _, from_codename, release, component, address = fields
-        if f"{codename}-" in f"{from_codename}-" and release in {codename + pocket for pocket in _POCKETS}:
+        is_known = not from_codename.startswith("$(")
+        if is_known and not f"{from_codename}-".startswith(f"{codename}-"):
+            continue
+        if release in {codename + pocket for pocket in _POCKETS}:
             suites, components = found.setdefault(address.rstrip("/"), ({}, {}))
             suites[release] = components[component] = None
     return {address: (tuple(suites), tuple(components)) for address, (suites, components) in found.items()}

@@ -13,35 +13,18 @@ Source: OCI distribution specification 1.1, "Pull"; distribution "Token Authenti
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING
 
 from coracle.core.clock import Clock
-from coracle.core.errors import (
-    CloudError,
-    Forbidden,
-    Invalid,
-    NotFound,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-)
+from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from coracle.core.tasks import offload
 from coracle.image.blobs import BlobStore, BlobWriter
-from coracle.image.challenges import (
-    Challenge,
-    check_redirect,
-    check_url,
-    is_same_server,
-    may_know_password,
-    parse_challenge,
-)
+from coracle.image.challenges import check_url
 from coracle.image.config import parse_config
 from coracle.image.digests import PREFIX, digest_of, is_digest
+from coracle.image.doors import Door, Endpoint, open_session, read_body
 from coracle.image.manifest import (
     INDEX_TYPES,
     MANIFEST_TYPES,
@@ -51,7 +34,6 @@ from coracle.image.manifest import (
     Platform,
     choose_platform,
     host_platform,
-    parse_document,
     parse_manifest,
 )
 from coracle.image.references import DEFAULT_REGISTRY, Reference
@@ -59,25 +41,11 @@ from coracle.image.references import DEFAULT_REGISTRY, Reference
 if TYPE_CHECKING:
     import aiohttp
 
-T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 
 MANIFEST_BYTES = 4 << 20
-TOKEN_BYTES = 1 << 20
 WRITE_BYTES = 1 << 20  # what is gathered before it is written: each write costs a change of thread
 PARALLEL = 4
-ATTEMPTS = 5
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-REDIRECTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One address of a registry.  `url` is https, or http on this machine; the password is for this address alone."""
-
-    url: str
-    username: str = ""
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +90,8 @@ class Registries:
         """
         failure: CloudError | None = None
         for endpoint in self._mirrors.of(reference.registry):
-            async with _session() as session:
-                pull = _Pull(session, endpoint, reference, self._blobs, self._clock)
+            async with open_session() as session:
+                pull = _Pull(Door(session, endpoint, reference, self._clock), reference, self._blobs)
                 try:
                     found = await pull.image(self._platform, progress)
                 except (Unavailable, Unauthenticated, Forbidden) as error:
@@ -136,33 +104,11 @@ class Registries:
         return None
 
 
-@asynccontextmanager
-async def _session() -> AsyncIterator[aiohttp.ClientSession]:
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-    headers = {"User-Agent": "coracle"}
-    async with aiohttp.ClientSession(
-        timeout=timeout, headers=headers, auto_decompress=False, trust_env=True, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield session
-
-
 class _Pull:
     """One image from one address."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        endpoint: Endpoint,
-        reference: Reference,
-        blobs: BlobStore,
-        clock: Clock,
-    ) -> None:
-        self._session, self._endpoint, self._reference = session, endpoint, reference
-        self._blobs, self._clock = blobs, clock
-        self._authorization = ""
-        self._base = f"{endpoint.url.rstrip('/')}/v2/{reference.repository}"
+    def __init__(self, door: Door, reference: Reference, blobs: BlobStore) -> None:
+        self._door, self._reference, self._blobs = door, reference, blobs
 
     async def image(self, platform: Platform, progress: Progress) -> str | None:
         """The digest of the manifest for `platform`, with all its blobs stored; None where the name is unknown."""
@@ -183,11 +129,11 @@ class _Pull:
         accept = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 
         async def read(response: aiohttp.ClientResponse) -> tuple[bytes, str, str]:
-            raw = await _read(response, MANIFEST_BYTES)
+            raw = await read_body(response, MANIFEST_BYTES)
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
             return raw, kind, response.headers.get("Docker-Content-Digest", "")
 
-        raw, kind, said = await self._retry(f"{self._base}/manifests/{name}", lambda: {"Accept": accept}, read)
+        raw, kind, said = await self._door.get(f"{self._door.base}/manifests/{name}", lambda: {"Accept": accept}, read)
         digest = digest_of(raw)
         if is_digest(name) and digest != name:
             raise Invalid(message=f"manifest {name} arrived as {digest}", kind="Image", name=name)
@@ -226,14 +172,16 @@ class _Pull:
         if await offload(self._blobs.has, blob.digest):
             progress(step, blob.size_bytes, blob.size_bytes)
             return
-        url = f"{self._base}/blobs/{blob.digest}"
+        url = f"{self._door.base}/blobs/{blob.digest}"
 
         async def receive(response: aiohttp.ClientResponse) -> None:
             await self._receive(writer, response, lambda done: progress(step, done, blob.size_bytes))
 
         with await offload(self._blobs.writer, blob.digest, blob.size_bytes) as writer:
             if writer.offset < blob.size_bytes:
-                await self._retry(url, lambda: {"Range": f"bytes={writer.offset}-"} if writer.offset else {}, receive)
+                await self._door.get(
+                    url, lambda: {"Range": f"bytes={writer.offset}-"} if writer.offset else {}, receive
+                )
             await offload(writer.commit)
         progress(step, blob.size_bytes, blob.size_bytes)
 
@@ -250,125 +198,7 @@ class _Pull:
                 tell(writer.offset)
         await offload(writer.write, bytes(gathered))
 
-    async def _retry(
-        self,
-        url: str,
-        headers: Callable[[], Mapping[str, str]],
-        read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
-    ) -> T:
-        """GET and read, again after growing waits while the failure is one that may pass.  Raises as `_get`."""
-        import aiohttp
-
-        wait_s = FIRST_WAIT_S
-        for attempt in range(ATTEMPTS):
-            try:
-                async with self._get(url, headers()) as response:
-                    return await read(response)
-            except Unavailable:
-                if attempt == ATTEMPTS - 1:
-                    raise
-            except aiohttp.ClientConnectorCertificateError as error:
-                raise Unavailable(f"registry {self._endpoint.url} has no valid certificate: {error}") from None
-            except aiohttp.ClientConnectorError as error:  # nobody there: the next address rather than the next attempt
-                raise Unavailable(f"registry {self._endpoint.url} cannot be reached: {error.strerror}") from None
-            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-                if attempt == ATTEMPTS - 1:
-                    raise Unavailable(f"registry {self._endpoint.url} broke off: {type(error).__name__}") from None
-            await self._clock.sleep(wait_s)
-            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
-        raise Unavailable(f"registry {self._endpoint.url} does not answer")
-
-    @asynccontextmanager
-    async def _get(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """GET with whatever authorization is asked for, through redirects.
-
-        Raises: NotFound, Unauthenticated, Forbidden, Unavailable, Invalid (a redirect), aiohttp's errors.
-        """
-        async with self._follow(url, headers) as response:
-            if response.status not in (200, 206, 401):
-                raise self._refusal(response)
-            if response.status != 401:
-                yield response
-                return
-            challenge = response.headers.get("WWW-Authenticate", "")
-        await self._authorize(challenge)  # the token may have grown old
-        async with self._follow(url, headers) as response:
-            if response.status not in (200, 206):
-                raise self._refusal(response)
-            yield response
-
-    @asynccontextmanager
-    async def _follow(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """GET through redirects; the authorization goes to the registry itself only."""
-        origin = url
-        for _ in range(REDIRECTS):
-            own = {"Authorization": self._authorization} if self._authorization and is_same_server(origin, url) else {}
-            async with self._session.get(url, headers={**headers, **own}, allow_redirects=False) as response:
-                target = response.headers.get("Location")
-                if response.status not in (301, 302, 303, 307, 308) or target is None:
-                    yield response
-                    return
-                url = check_redirect(url, urljoin(url, target))
-        raise Invalid(message=f"registry {self._endpoint.url} redirects without end")
-
-    async def _authorize(self, header: str) -> None:
-        """Get what the registry asks for.  Raises Unauthenticated, Forbidden, Unavailable."""
-        challenge = parse_challenge(header)
-        if challenge.scheme == "bearer":
-            self._authorization = f"Bearer {await self._token(challenge)}"
-        elif self._endpoint.username:
-            self._authorization = self._basic()
-        else:
-            raise Unauthenticated(f"registry {self._endpoint.url} wants a user and a password")
-
-    def _basic(self) -> str:
-        words = f"{self._endpoint.username}:{self._endpoint.password}".encode()
-        return "Basic " + base64.b64encode(words).decode()
-
-    async def _token(self, challenge: Challenge) -> str:
-        realm = check_redirect(self._endpoint.url, challenge.realm)
-        asked = {
-            "service": challenge.service,
-            "scope": challenge.scope or f"repository:{self._reference.repository}:pull",
-        }
-        headers = {}
-        if self._endpoint.username and may_know_password(self._endpoint.url, realm):
-            headers["Authorization"] = self._basic()
-        params = {name: text for name, text in asked.items() if text}
-        async with self._session.get(realm, params=params, headers=headers, allow_redirects=False) as response:
-            if response.status != 200:
-                raise self._refusal(response)
-            doc = parse_document(await _read(response, TOKEN_BYTES), "token")
-        token = doc.get("token") or doc.get("access_token")
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise Forbidden(f"registry {self._endpoint.url} gave no token")
-        return token
-
-    def _refusal(self, response: aiohttp.ClientResponse) -> CloudError:
-        """The error for a status that is not success."""
-        name, status = self._reference.familiar_name, response.status
-        if status == 404:
-            return NotFound(kind="Image", name=self._reference.familiar)
-        if status in (401, 403):
-            error = Unauthenticated if status == 401 and self._endpoint.username else Forbidden
-            return error(f"pull access denied for {name}, repository does not exist or may require a login")
-        if status == 416:  # what we have is not a beginning of what there is
-            return Invalid(message=f"blob of {name} is not as long as the manifest says", kind="Image")
-        if status == 429 or status >= 500:
-            return Unavailable(f"registry {self._endpoint.url} answers {status}")
-        return Forbidden(f"registry {self._endpoint.url} answers {status} for {name}")
-
 
 def _continues(response: aiohttp.ClientResponse, offset: int) -> bool:
     """Whether the body goes on from `offset`."""
     return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-
-
-async def _read(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """A whole small body.  Raises TooLarge."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(1 << 16):
-        body += chunk
-        if len(body) > limit_bytes:
-            raise TooLarge(f"answer of {response.url.host} is larger than {limit_bytes} bytes")
-    return bytes(body)

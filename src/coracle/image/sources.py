@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from coracle.core.tasks import offload
 from coracle.image.blobs import BlobStore
+from coracle.image.builds import Progress
 from coracle.image.catalogue import Recipe, package_recipe
-from coracle.image.debian import PackageImages, Progress
+from coracle.image.debian import PackageImages
 from coracle.image.references import Reference
 
 

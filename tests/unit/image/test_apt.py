@@ -4,12 +4,12 @@ from coracle.core.errors import Broken, Exhausted, Invalid, Unavailable, Unsuppo
 from coracle.image import apt
 
 TARGETS = """\
-Debian|bookworm|bookworm|main|http://deb.debian.org/debian/
-Debian|bookworm|bookworm|contrib|http://deb.debian.org/debian/
-Debian|bookworm-updates|bookworm-updates|main|http://deb.debian.org/debian/
-Debian|bookworm-security|bookworm-security|main|http://security.debian.org/debian-security/
-Debian|bookworm-backports|bookworm-backports|main|http://deb.debian.org/debian/
-Debian|trixie|trixie|main|http://deb.debian.org/debian/
+Debian|bookworm|bookworm|main|http://mirror.example/debian/
+Debian|bookworm|bookworm|contrib|http://mirror.example/debian/
+Debian|bookworm-updates|bookworm-updates|main|http://mirror.example/debian/
+Debian|bookworm-security|bookworm-security|main|http://security.example/debian-security/
+Debian|bookworm-backports|bookworm-backports|main|http://mirror.example/debian/
+Debian|trixie|trixie|main|http://mirror.example/debian/
 Debian|bookworm|bookworm|main|file:/srv/mirror/
 Docker|bookworm|bookworm|stable|https://download.docker.com/linux/debian/
 $(ORIGIN)|$(CODENAME)|nodistro|main|https://deb.nodesource.com/node_20.x/
@@ -18,8 +18,8 @@ $(ORIGIN)|$(CODENAME)|nodistro|main|https://deb.nodesource.com/node_20.x/
 
 def test_only_the_distributions_own_release_is_taken():
     assert apt.parse_targets(TARGETS, "Debian", "bookworm") == {
-        "http://deb.debian.org/debian": (("bookworm", "bookworm-updates"), ("main", "contrib")),
-        "http://security.debian.org/debian-security": (("bookworm-security",), ("main",)),
+        "http://mirror.example/debian": (("bookworm", "bookworm-updates"), ("main", "contrib")),
+        "http://security.example/debian-security": (("bookworm-security",), ("main",)),
     }
 
 
@@ -36,8 +36,11 @@ def test_sources_inside_an_image_hold_no_password():
     )
 
 
-def test_the_usual_sources_are_known():
-    assert list(apt.default_sources("ubuntu", "noble").values())[1] == (("noble-security",), ("main", "universe"))
+def test_without_lists_the_asked_release_decides():
+    lines = [
+        f"Debian|$(CODENAME)|{suite}|main|http://x/debian/" for suite in ("bookworm", "bookworm-backports", "stable")
+    ]
+    assert apt.parse_targets(lines, "Debian", "bookworm") == {"http://x/debian": (("bookworm",), ("main",))}
 
 
 def test_the_distribution_is_read(tmp_path):

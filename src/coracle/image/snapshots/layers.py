@@ -69,7 +69,7 @@ class Layers:
         try:
             with layer.blob.open("rb") as packed:
                 ended = subprocess.run(
-                    [sys.executable, "-P", "-s", untar.__file__, json.dumps(asked)],
+                    [sys.executable, "-P", "-s", "-m", untar.__name__, json.dumps(asked)],
                     stdin=packed,
                     capture_output=True,
                     env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"},
