@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import os
 import random
+import select
 import shutil
 import socket
 import ssl
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import threading
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -85,6 +87,7 @@ class App:
         add("GET", "/_ping", self.hello)
         add("POST", "/echo", self.echo)
         add("POST", "/raw", self.raw)
+        add("POST", "/last-words", self.last_words)
         add("POST", "/count", self.count, streaming=True)
 
     async def hello(self, request):
@@ -139,6 +142,24 @@ class App:
                 self.ended.append("raw")
 
         return Upgrade("tcp", run)
+
+    async def last_words(self, request):
+        """Ends its own direction while more input waits than is read ahead, then reads it all."""
+
+        async def run(stream):
+            await self.much_has_arrived(stream)
+            await stream.write(MEBIBYTES_8[: 1 << 20])
+            await stream.write_eof()
+            found = b""
+            while data := await stream.read():
+                found += data
+            self.ended.append(found)
+
+        return Upgrade("tcp", run)
+
+    async def much_has_arrived(self, stream):
+        while not stream._inbox.is_full:  # noqa: ASYNC110  there is no event for what the handler is not told
+            await asyncio.sleep(0.001)
 
     async def ws(self, request):
         async def run(ws):
@@ -351,6 +372,43 @@ def read_after_half_close(sock, door):
     return found
 
 
+def test_our_direction_ends_alone_however_much_input_waits(door, app):
+    sent = MEBIBYTES_8[: 4 << 20]
+    with door.connect() as sock:
+        sock.sendall(b"POST /last-words HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        read_until(sock, b"\r\n\r\n")
+        assert exchange(sock, sent) == MEBIBYTES_8[: 1 << 20]
+        half_close(sock, door)
+        wait_for(lambda: app.ended)
+    assert app.ended == [sent]
+
+
+def exchange(sock, data, *, size=None):
+    """Send `data` and receive `size` bytes (None: to the end) at once, in one thread: TLS objects are not for two."""
+    sock.settimeout(0)
+    rest, found, is_ended = memoryview(data), bytearray(), False
+    waits = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    while rest or not (is_ended or len(found) == size):
+        assert any(select.select([] if is_ended else [sock], [sock] if rest else [], [], 10)), "nothing moves"
+        if not is_ended:
+            with contextlib.suppress(*waits):
+                arrived = receive(sock)
+                is_ended = not arrived
+                found += arrived
+        if rest:
+            with contextlib.suppress(*waits):
+                rest = rest[sock.send(rest[:65536]) :]
+    return bytes(found)
+
+
+def receive(sock):
+    """Some bytes, b"" at the end of the server's direction."""
+    try:
+        return sock.recv(65536)
+    except ssl.SSLZeroReturnError:
+        return b""
+
+
 def test_a_stream_reaches_the_client_at_once_and_ends_with_it(door, app):
     sock = door.connect()
     sock.sendall(b"GET /watch HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -557,16 +615,30 @@ def test_tcp_that_ends_without_close_notify_is_a_client_that_is_gone(tls_door, a
 
 
 def test_both_directions_carry_much_at_once(door):
-    sent, found = MEBIBYTES_8, bytearray()
     with door.connect() as sock:
         sock.sendall(b"POST /raw HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
         read_until(sock, b"\r\n\r\n")
-        writer = threading.Thread(target=sock.sendall, args=(sent,))
-        writer.start()
-        while len(found) < len(sent):
-            found += sock.recv(1 << 20)
-        writer.join()
-    assert bytes(found) == sent
+        assert exchange(sock, MEBIBYTES_8, size=len(MEBIBYTES_8)) == MEBIBYTES_8
+
+
+def test_aiohttps_websocket_client_is_echoed(tls_door, certificates):
+    context = ssl.create_default_context(cafile=certificates / "ca.crt")
+    url = f"https://localhost:{tls_door.server.port}/ws"
+
+    async def main():
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(url, ssl=context, protocols=("other", "echo")) as socket:
+                assert socket.protocol == "echo"
+                await socket.send_bytes(MEBIBYTES_8)
+                assert await socket.receive_bytes() == MEBIBYTES_8
+                await socket.ping()
+                await socket.send_str("text")
+                assert await socket.receive_str() == "text"
+            assert socket.close_code == 1000
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(url, ssl=context, protocols=("other",))
+
+    asyncio.run(main())
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """TLS between asyncio's transport and a Sink, over OpenSSL's memory BIOs.
 
 Why not asyncio's own: it closes both directions when the client closes one, so that `docker exec -i` over TLS loses
-its output, and keeps 256 KiB per connection.  Here close_notify ends one direction only, buffers are shared or bounded
-(ciphertext that was read and not decrypted: at most two reads), and OpenSSL frees its own while a connection idles.
+its output, and keeps 256 KiB per connection.  Here close_notify ends one direction only, buffers are shared, and
+OpenSSL frees its own while a connection idles.
 
 TCP that ends without close_notify is a client that is gone, not one that has finished: `Sink.lost`, never `ended`.
 
@@ -63,7 +63,7 @@ class TlsProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_cipher", "_clear", "_gate", "_handshake_s", "_has_ended", "_incoming", "_is_closing", "_is_up", "_make",
-        "_outgoing", "_paused", "_sent_eof", "_sink", "_timer", "_tls", "_transport",
+        "_outgoing", "_sent_eof", "_sink", "_timer", "_tls", "_transport",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,7 @@ class TlsProtocol(asyncio.BufferedProtocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._sink: Sink | None = None
-        self._is_up = self._paused = self._sent_eof = self._has_ended = self._is_closing = False
+        self._is_up = self._sent_eof = self._has_ended = self._is_closing = False
         self._timer: asyncio.TimerHandle | None = None
 
     # asyncio below
@@ -101,9 +101,8 @@ class TlsProtocol(asyncio.BufferedProtocol):
             self._decrypt()
 
     def eof_received(self) -> bool:
-        return (
-            self._has_ended
-        )  # after close_notify it is how TCP ends; without, asyncio closes and says connection_lost
+        # After close_notify this is how TCP ends; without, asyncio closes and calls connection_lost.
+        return self._has_ended
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gate.leave(self._transport)
@@ -131,11 +130,12 @@ class TlsProtocol(asyncio.BufferedProtocol):
             self._transport.write(self._outgoing.read())
 
     def write_eof(self) -> None:
-        """Send close_notify.  What has arrived is decrypted first: OpenSSL would drop it here."""
+        """Send close_notify.
+
+        OpenSSL would fail on input that it still holds; there is none, since `_decrypt` always takes all.
+        """
         if self._sent_eof or self._is_closing or self._transport.is_closing():
             return
-        self._paused = False
-        self._decrypt()
         self._sent_eof = True
         self._notify_close()
 
@@ -152,13 +152,10 @@ class TlsProtocol(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def pause_reading(self) -> None:
-        self._paused = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._paused = False
         self._transport.resume_reading()
-        self._decrypt()
 
     # between
 
@@ -187,10 +184,11 @@ class TlsProtocol(asyncio.BufferedProtocol):
         return True
 
     def _decrypt(self) -> None:
+        """Give the sink all that has arrived, paused or not: it is one read, and nothing is left behind in OpenSSL."""
         sink = self._sink
         if sink is None or self._has_ended:
             return
-        while not self._paused and not self._is_closing:
+        while not self._is_closing:
             try:
                 count = cast(int, self._tls.read(len(self._clear), self._clear))  # given a buffer, it returns a count
             except ssl.SSLWantReadError:
