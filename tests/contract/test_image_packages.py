@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -195,6 +198,62 @@ def test_a_package_that_does_not_exist_is_named_and_leaves_nothing(machine):
         machine.build(package_recipe("broken", ["no-such-package"]))
     assert os.listdir(CACHE / "work") == []
     assert Path("/proc/self/mounts").read_text() == mounts
+
+
+def test_two_clouds_build_one_image_once(machine, tmp_path):
+    steps = [[], []]
+
+    def build(at):
+        images = PackageImages(tmp_path / "cache", read_catalogue(), SystemClock())
+        images.build(machine.recipe("busybox"), BlobStore(tmp_path / str(at)), lambda *step: steps[at].append(step[0]))
+
+    threads = [threading.Thread(target=build, args=(at,)) for at in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted("busybox: packing" in told for told in steps) == [False, True]
+    assert all(told[-1] == "storing" for told in steps)
+
+
+BUILD_AND_TELL = """
+import pathlib, sys
+from coracle.core.clock import SystemClock
+from coracle.image.blobs import BlobStore
+from coracle.image.catalogue import package_recipe, read_catalogue
+from coracle.image.debian import PackageImages
+images = PackageImages(pathlib.Path(sys.argv[1]), read_catalogue(), SystemClock())
+recipe = package_recipe("killed", ["hello"])
+images.build(recipe, BlobStore(pathlib.Path(sys.argv[2])), lambda *step: print(step[0], flush=True), again=True)
+"""
+
+
+def test_a_build_that_is_killed_leaves_nothing_mounted(machine, tmp_path):
+    """Its helper dies with it, and the next build clears its working directory."""
+    machine.build(machine.recipe("debian"))
+    mounts = Path("/proc/self/mounts").read_text()
+    argv = [sys.executable, "-c", BUILD_AND_TELL, str(CACHE), str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as builder:
+        for line in builder.stdout:
+            if "downloading" in line or "installing" in line:
+                break
+        left = CACHE / "work"
+        (home,) = left.iterdir()
+        builder.kill()
+    wait_gone(str(home))
+    assert Path("/proc/self/mounts").read_text() == mounts
+    machine.build(machine.recipe("busybox"), again=True)
+    assert os.listdir(left) == []
+
+
+def wait_gone(text):
+    """Until no process has `text` on its command line: the kernel ends the helper, a moment after its parent."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if subprocess.run(["pgrep", "--full", text], capture_output=True, check=False).returncode:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"still at work: {text}")
 
 
 def test_progress_is_told(machine):

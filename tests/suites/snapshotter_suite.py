@@ -346,6 +346,7 @@ class HostileLayersSuite(SnapshotterSuite):
         "tar",
         [
             pytest.param(tar_of(entry("zeros", bytes(4 << 20))), id="a bomb"),
+            pytest.param(tar_of(entry("f")) + bytes(4 << 20), id="a bomb after the end"),
             pytest.param(tar_of(*(entry(f"f{at}") for at in range(101))), id="too many entries"),
             pytest.param(
                 tar_of(entry("s", b"1\n0\n1\n".ljust(512, b"\0") + b"x", pax_headers={

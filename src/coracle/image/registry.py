@@ -174,6 +174,9 @@ class _Pull:
             return
         url = f"{self._door.base}/blobs/{blob.digest}"
 
+        def rest() -> Mapping[str, str]:
+            return {"Range": f"bytes={writer.offset}-"} if writer.offset else {}
+
         async def receive(response: aiohttp.ClientResponse) -> None:
             await self._receive(writer, response, lambda done: progress(step, done, blob.size_bytes))
 
