@@ -16,8 +16,10 @@ from coracle.core.errors import Invalid, Malformed, Unsupported, invalid, not_su
 from coracle.core.kind import Kind
 from coracle.core.object import Object
 from coracle.core.schema import Schema
+from coracle.kube.api.protobuf import parse_protobuf
 from coracle.web.messages import Request
 
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 
 
@@ -40,14 +42,16 @@ def warning_headers(warnings: list[str]) -> dict[str, str]:
 
 
 def read_document(request: Request) -> Any:
-    """The body as JSON or YAML says it.  Raises Unsupported (415), Malformed."""
+    """The body as JSON, YAML or Protobuf says it.  Raises Unsupported (415), Malformed."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media in ("", "application/json", "text/plain", "application/x-www-form-urlencoded"):
         return parse_json(request.body)
     if media in ("application/yaml", "text/yaml", "application/x-yaml"):
         return parse_yaml(request.body)
+    if media == PROTOBUF:
+        return parse_protobuf(request.body)
     said = "the body of the request was in an unknown format - accepted media types include: "
-    raise Unsupported(said + "application/json, application/yaml", status=415)
+    raise Unsupported(said + f"application/json, application/yaml, {PROTOBUF}", status=415)
 
 
 def parse_json(raw: bytes) -> Any:
@@ -81,7 +85,8 @@ def decode(request: Request, kind: Kind, options: str = "CreateOptions") -> Deco
     validation = field_validation(request, options)
     doc = read_document(request)
     _check_type(doc, kind)
-    repeated = duplicates(request.body, doc) if validation != IGNORE else []
+    is_text = PROTOBUF not in request.headers.get("content-type", "")
+    repeated = duplicates(request.body, doc) if validation != IGNORE and is_text else []
     return to_object(doc, kind, validation, repeated)
 
 

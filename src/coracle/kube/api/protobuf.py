@@ -1,0 +1,99 @@
+"""Bodies in `application/vnd.kubernetes.protobuf`, which kubectl's typed commands send without asking first.
+
+`kubectl create namespace|configmap|secret|serviceaccount|service` and evictions are sent so; everything else of kubectl
+is JSON.  Answers are always JSON, which these clients accept.
+
+Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; generated.proto of core/v1 and meta/v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from coracle.core.errors import Malformed, Unsupported
+from coracle.wire.protobuf import As, Map, fields, read
+
+_MAGIC = b"k8s\x00"
+
+
+def _time(found: dict[str, Any]) -> str | None:
+    seconds = found.get("seconds")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+
+
+_TIME = As({1: ("seconds", "int")}, _time)
+_INT_OR_STRING = As(
+    {1: ("type", "int"), 2: ("int", "int"), 3: ("text", "string")},
+    lambda found: found.get("text", "") if found.get("type") else found.get("int", 0),
+)
+_NAME = {1: ("name", "string")}
+_OWNER = {
+    1: ("kind", "string"), 3: ("name", "string"), 4: ("uid", "string"), 5: ("apiVersion", "string"),
+    6: ("controller", "bool"), 7: ("blockOwnerDeletion", "bool"),
+}  # fmt: skip
+_META = {
+    1: ("name", "string"), 2: ("generateName", "string"), 3: ("namespace", "string"), 5: ("uid", "string"),
+    6: ("resourceVersion", "string"), 7: ("generation", "int"), 8: ("creationTimestamp", _TIME),
+    9: ("deletionTimestamp", _TIME), 10: ("deletionGracePeriodSeconds", "int"), 11: ("labels", Map("string")),
+    12: ("annotations", Map("string")), 13: ("ownerReferences", [_OWNER]), 14: ("finalizers", ["string"]),
+}  # fmt: skip
+_PORT = {
+    1: ("name", "string"), 2: ("protocol", "string"), 3: ("port", "int"), 4: ("targetPort", _INT_OR_STRING),
+    5: ("nodePort", "int"), 6: ("appProtocol", "string"),
+}  # fmt: skip
+_SERVICE = {
+    1: ("ports", [_PORT]), 2: ("selector", Map("string")), 3: ("clusterIP", "string"), 4: ("type", "string"),
+    5: ("externalIPs", ["string"]), 7: ("sessionAffinity", "string"), 8: ("loadBalancerIP", "string"),
+    10: ("externalName", "string"), 11: ("externalTrafficPolicy", "string"), 13: ("publishNotReadyAddresses", "bool"),
+}  # fmt: skip
+_OPTIONS = {
+    1: ("gracePeriodSeconds", "int"),
+    2: ("preconditions", {1: ("uid", "string"), 2: ("resourceVersion", "string")}),
+    4: ("propagationPolicy", "string"),
+    5: ("dryRun", ["string"]),
+}
+_TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
+    ("v1", "Namespace"): {1: ("metadata", _META), 2: ("spec", {1: ("finalizers", ["string"])})},
+    ("v1", "ConfigMap"): {
+        1: ("metadata", _META), 2: ("data", Map("string")), 3: ("binaryData", Map("bytes")), 4: ("immutable", "bool"),
+    },
+    ("v1", "Secret"): {
+        1: ("metadata", _META), 2: ("data", Map("bytes")), 3: ("type", "string"), 4: ("stringData", Map("string")),
+        5: ("immutable", "bool"),
+    },
+    ("v1", "ServiceAccount"): {
+        1: ("metadata", _META), 2: ("secrets", [{3: ("name", "string")}]), 3: ("imagePullSecrets", [_NAME]),
+        4: ("automountServiceAccountToken", "bool"),
+    },
+    ("v1", "Service"): {1: ("metadata", _META), 2: ("spec", _SERVICE)},
+    ("v1", "DeleteOptions"): _OPTIONS,
+    ("meta.k8s.io/v1", "DeleteOptions"): _OPTIONS,
+    ("policy/v1", "Eviction"): {1: ("metadata", _META), 2: ("deleteOptions", _OPTIONS)},
+}  # fmt: skip
+_TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
+
+
+def parse_protobuf(raw: bytes) -> dict[str, Any]:
+    """The document in an enveloped body, with its type.
+
+    Raises Malformed, and Unsupported (415) for a kind that clients do not send so.
+    """
+    if not raw.startswith(_MAGIC):
+        raise Malformed("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    try:
+        type, inner = _open(raw[len(_MAGIC) :])
+        table = _TABLES.get((type.get("apiVersion", ""), type.get("kind", "")))
+        if table is None:
+            said = f"{type.get('kind')} cannot be read from protobuf here; send application/json"
+            raise Unsupported(said, status=415)
+        return {**type, **{name: value for name, value in read(inner, table).items() if value not in ("", None)}}
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Malformed(f"couldn't get version/kind; protobuf parse error: {error}") from error
+
+
+def _open(envelope: bytes) -> tuple[dict[str, Any], bytes]:
+    """runtime.Unknown: the type, and the encoded object."""
+    parts = {number: value for number, value in fields(envelope) if isinstance(value, bytes)}
+    return read(parts.get(1, b""), _TYPE), parts.get(2, b"")
