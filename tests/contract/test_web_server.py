@@ -627,7 +627,7 @@ def test_aiohttps_websocket_client_is_echoed(tls_door, certificates):
 
     async def main():
         async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(url, ssl=context, protocols=("other", "echo")) as socket:
+            async with session.ws_connect(url, ssl=context, protocols=("other", "echo"), max_msg_size=0) as socket:
                 assert socket.protocol == "echo"
                 await socket.send_bytes(MEBIBYTES_8)
                 assert await socket.receive_bytes() == MEBIBYTES_8

@@ -122,10 +122,12 @@ class TlsProtocol(asyncio.BufferedProtocol):
     # pipe.Pipe above
 
     def write(self, data: bytes | memoryview) -> None:
-        if self._is_closing or self._sent_eof or self._transport.is_closing():
+        if self._is_closing or self._sent_eof:
             return
         view = memoryview(data)
         for at in range(0, len(view), SLICE_BYTES):
+            if self._transport.is_closing():
+                return  # the peer went away between two slices, at the latest
             self._tls.write(view[at : at + SLICE_BYTES])
             self._transport.write(self._outgoing.read())
 
