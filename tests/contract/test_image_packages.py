@@ -200,6 +200,17 @@ def test_a_package_that_does_not_exist_is_named_and_leaves_nothing(machine):
     assert Path("/proc/self/mounts").read_text() == mounts
 
 
+def test_building_anew_leaves_no_old_blobs(machine, tmp_path):
+    images = PackageImages(tmp_path / "cache", read_catalogue(), SystemClock())
+    old = tmp_path / "cache/images/blobs/sha256" / ("0" * 64)
+    store = BlobStore(tmp_path)
+    images.build(machine.recipe("busybox"), store, lambda *_: None)
+    old.write_bytes(b"what an earlier build made")
+    image = images.build(machine.recipe("busybox"), store, lambda *_: None, again=True)
+    kept = [image, *read_manifest(store, image).blobs]
+    assert set(os.listdir(old.parent)) == {blob.digest.removeprefix("sha256:") for blob in kept}
+
+
 def test_two_clouds_build_one_image_once(machine, tmp_path):
     steps = [[], []]
 

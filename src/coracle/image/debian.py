@@ -26,8 +26,11 @@ from coracle.image.apt import Distribution
 from coracle.image.blobs import BlobStore
 from coracle.image.builds import Build, Progress
 from coracle.image.catalogue import Catalogue, Recipe
-from coracle.image.layout import Layout, copy_image
+from coracle.image.digests import chain_ids
+from coracle.image.layout import Layout, copy_image, read_config
 from coracle.image.manifest import Descriptor
+from coracle.image.snapshots.api import Limits
+from coracle.image.snapshots.layers import Layers
 
 FORMAT = 1  # raise when the same recipe should be built anew
 
@@ -65,6 +68,8 @@ class PackageImages:
             progress("waiting for other builds", 0, 1)
             with layout.locked("build"):
                 image = self._ensure(layout, recipe, progress, again=again)
+                if again:
+                    self._tidy(layout)
         progress("storing", 0, 1)
         copy_image(layout.blobs, blobs, image)
         progress("storing", 1, 1)
@@ -73,6 +78,14 @@ class PackageImages:
     def _layout(self) -> Layout:
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Layout(self._cache / "images")
+
+    def _tidy(self, layout: Layout) -> None:
+        """Remove what the images that were built anew have left behind; with the build lock held."""
+        layout.collect()
+        used = {
+            one for image in layout.index().manifests for one in chain_ids(read_config(layout.blobs, image).diff_ids)
+        }
+        Layers(self._cache / "unpacked", Limits()).collect(used)
 
     def _key(self, recipe: Recipe) -> str:
         """The image's name in the cache."""

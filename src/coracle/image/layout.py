@@ -67,9 +67,8 @@ class Layout:
         """Remove blobs that no named image uses; how many.  Nothing may be building meanwhile: take the locks first."""
         used: set[str] = set()
         for one in self.index().manifests:
-            if self.blobs.has(one.digest):
-                used.add(one.digest)
-                used.update(blob.digest for blob in read_manifest(self.blobs, one).blobs)
+            used.add(one.digest)
+            used.update(blob.digest for blob in read_manifest(self.blobs, one).blobs)
         doomed = [blob.digest for blob in self.blobs.list() if blob.digest not in used]
         for digest in doomed:
             self.blobs.delete(digest)
