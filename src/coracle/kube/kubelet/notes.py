@@ -56,3 +56,8 @@ class Notes:
 
     def health_of(self, id: str) -> Health:
         return self.health.get(id, Health())
+
+    def keep(self, ids: set[str]) -> None:
+        """Forget what was noted of containers other than these."""
+        self.health = {id: health for id, health in self.health.items() if id in ids}
+        self.said &= ids

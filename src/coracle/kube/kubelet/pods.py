@@ -95,6 +95,7 @@ class PodSync:
     async def _step(self, pod: Object, present: Present, notes: Notes) -> Again | None:
         """Say how the pod is, then bring it on by one step."""
         now_s = self._clock.now_s()
+        notes.keep({attempt.id for attempt in present.all})
         view = View(pod, present, notes, now_s, self._config.address)
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers:

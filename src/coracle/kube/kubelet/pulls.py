@@ -87,14 +87,14 @@ class Pulls:
         except CloudError as error:
             notes.waiting[name] = self._failed(pod, name, reference, str(error))
             return
-        took = f"{self._clock.monotonic_s() - begun_s:.3g}s"
+        took = duration(self._clock.monotonic_s() - begun_s)
         size = image.spec.get("size_bytes", 0)
         said = (
             f'Successfully pulled image "{reference}" in {took} ({took} including waiting). Image size: {size} bytes.'
         )
         self._say(pod, name, "Normal", "Pulled", said)
         self._failures.pop((pod.meta.uid, reference), None)
-        notes.images[name, number] = image
+        notes.images = {id: image for id, image in notes.images.items() if id[0] != name} | {(name, number): image}
         notes.waiting.pop(name, None)
 
     def _failed(self, pod: Object, name: str, reference: str, message: str) -> Waiting:
@@ -124,6 +124,16 @@ class Pulls:
 def _policy(container: Mapping[str, Any]) -> Policy:
     policy: Policy = container.get("imagePullPolicy") or "IfNotPresent"
     return policy
+
+
+def duration(took_s: float) -> str:
+    """As Go writes durations: `61µs`, `12.3ms`, `1.25s`, `1m2.5s`."""
+    if took_s < 0.001:
+        return f"{took_s * 1e6:.0f}µs"
+    if took_s < 1:
+        return f"{took_s * 1e3:.4g}ms"
+    minutes, seconds = divmod(took_s, 60)
+    return f"{int(minutes)}m{seconds:.4g}s" if minutes else f"{seconds:.4g}s"
 
 
 def _bad_name(reference: str, error: CloudError) -> str:
