@@ -22,6 +22,7 @@ from enum import Enum, auto
 
 from coracle.core.errors import Broken, CloudError, TooLarge
 from coracle.web import render
+from coracle.web.deadline import Deadline
 from coracle.web.hangup import watch_hangup
 from coracle.web.inbox import Inbox
 from coracle.web.limits import Limits, TermsOf
@@ -69,9 +70,8 @@ class Caller:
 
 class Connection:  # long: the states of one thing; parsing, rendering and raw streams are elsewhere
     __slots__ = (
-        "_caller", "_choked_waiters", "_eof", "_expires_at", "_is_choked", "_is_ending", "_is_lost", "_is_new",
-        "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_timer",
-        "_unsent", "_waiter",
+        "_caller", "_choked_waiters", "_deadline", "_eof", "_is_choked", "_is_ending", "_is_lost", "_is_new",
+        "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_unsent", "_waiter",
     )  # fmt: skip
 
     def __init__(self, site: Site, caller: Caller) -> None:
@@ -84,8 +84,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._choked_waiters: list[asyncio.Future[None]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._expires_at: float | None = None
+        self._deadline = Deadline(self._expire)
         self._stop_watch: Callable[[], None] | None = None
         self._is_choked = self._is_paused = self._is_lost = self._is_ending = self._eof = False
         self._is_new = True
@@ -113,8 +112,8 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
                 self._expect_rest()
             if parser.wants_continue:
                 self._continue_waiting_body()
-        elif parser.stage is _BODY and self._expires_at is not None and not self._eof:
-            self._arm(self._site.limits.upload_stall_s)
+        elif parser.stage is _BODY and self._deadline.is_set and not self._eof:
+            self._deadline.set(self._site.limits.upload_stall_s)
         if (parser.held is not None or parser.stage is _BODY) and parser.is_full:
             self._pause()
 
@@ -130,7 +129,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         else:
             self._parser.end()
         if self._phase is _ANSWERING:
-            self._arm(self._site.limits.after_eof_s)
+            self._deadline.set(self._site.limits.after_eof_s)
         if self._phase in (_ANSWERING, _RAW):
             self._stop_watch = watch_hangup(self._caller.fd, self._pipe.abort)
         self._wake()
@@ -138,9 +137,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     def lost(self) -> None:
         self._is_lost = True
         self._unwatch()
-        self._arm(None)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.close()
         gone = ConnectionResetError("the client is gone")
         if self._raw is not None:
             self._raw.fail(gone)
@@ -219,13 +216,13 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     async def _answer(self, request: Request) -> bool:
         """Whether another request may follow."""
         self._phase = _ANSWERING
-        self._expires_at = None
+        self._deadline.lift()
         self._is_new = False
         request.identity, request.peer = self._caller.identity, self._caller.peer
         if request.inbox is not None:
             self._prepare_upload(request)
         if self._eof:
-            self._arm(self._site.limits.after_eof_s)
+            self._deadline.set(self._site.limits.after_eof_s)
         try:
             answer = await self._site.handler(request)
         except ConnectionError:
@@ -248,16 +245,10 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     def _respond(self, request: Request, answer: Response) -> bool:
         """Write the head, and the body unless it is large (`_send_rest` does).  Whether another request may follow."""
         keep = self._may_keep(request)
-        body, status = answer.body, answer.status
-        is_silent = request.method == "HEAD" or status in render.BODILESS
-        head = render.status_line(status, answer.content_type) + self._site.stamp.line()
-        if answer.headers:
-            head += render.render_headers(answer.headers)
+        body = answer.body
         size_bytes = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        if not is_silent or (status not in render.BODILESS and not _has_length(answer)):
-            head += b"Content-Length: %d\r\n" % size_bytes
-        head += self._persistence(request, keep)
-        if is_silent:
+        head = render.response_head(request, answer, size_bytes, self._site.stamp.line(), keep=keep)
+        if request.method == "HEAD" or answer.status in render.BODILESS:
             self._pipe.write(head)
         elif size_bytes > render.GROUP_BYTES:
             self._pipe.write(head)
@@ -285,7 +276,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             if self._eof:
                 return False
             keep = self._may_keep(request) and not (request.http_10 and answer.length_bytes is None)
-            self._pipe.write(self._stream_head(request, answer, keep))
+            self._pipe.write(render.stream_head(request, answer, self._site.stamp.line(), keep=keep))
             if request.method != "HEAD" and answer.status not in render.BODILESS:
                 await self._pump(answer, is_chunked=not request.http_10 and answer.length_bytes is None)
             return keep
@@ -293,15 +284,6 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-
-    def _stream_head(self, request: Request, answer: Stream, keep: bool) -> bytes:
-        head = render.status_line(answer.status, answer.content_type) + self._site.stamp.line()
-        head += render.render_headers(answer.headers)
-        if answer.length_bytes is not None:
-            head += b"Content-Length: %d\r\n" % answer.length_bytes
-        elif not request.http_10 and answer.status not in render.BODILESS:
-            head += render.CHUNKED
-        return head + self._persistence(request, keep)
 
     async def _pump(self, answer: Stream, *, is_chunked: bool) -> None:
         write, sent_bytes = self._pipe.write, 0
@@ -324,16 +306,13 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             self._pipe.write(render.plain(400, "this needs an upgrade of the connection"))
             return
         self._phase = _RAW
-        self._arm(None)
+        self._deadline.lift()
         self._raw = self._make_inbox()
         if early:
             self._raw.push(early)
         if self._eof:
             self._raw.finish()
-        head = render.status_line(answer.status, "") + render.render_headers(answer.headers)
-        if answer.status == 101:
-            head += render.render_headers({"Connection": "Upgrade", "Upgrade": answer.protocol})
-        self._pipe.write(head + b"\r\n")
+        self._pipe.write(render.upgrade_head(answer))
         self._relieve()
         await answer.run(Raw(self._pipe, self._raw, self._wait_freed))
 
@@ -353,7 +332,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     async def _linger(self) -> None:
         """Drop what still comes, so that the kernel does not answer it with a reset that overtakes our last words."""
         self._phase, self._raw = _LINGERING, None
-        self._arm(None)
+        self._deadline.lift()
         with contextlib.suppress(OSError):  # the peer is gone, and `lost` is about to say so
             self._pipe.write_eof()
         self._relieve()
@@ -372,7 +351,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         self._unwatch()
         if not self._is_lost:
             self._pipe.close()
-            self._arm(self._site.limits.answer_stall_s)  # a peer that takes nothing is not waited for
+            self._deadline.set(self._site.limits.answer_stall_s)  # a peer that takes nothing is not waited for
 
     # conditions
 
@@ -384,11 +363,6 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     def _may_keep(self, request: Request) -> bool:
         is_read = request.inbox is None or (request.inbox.ended and self._parser.failed is None)
         return request.keep_alive and is_read and not self._is_ending
-
-    def _persistence(self, request: Request, keep: bool) -> bytes:
-        if not keep:
-            return render.CLOSE + b"\r\n"
-        return render.KEEP_ALIVE + b"\r\n" if request.http_10 else b"\r\n"
 
     async def _wait_freed(self, stall_s: float | None) -> None:
         """Until the peer has taken enough of what was written.  Raises TimeoutError; ConnectionResetError."""
@@ -428,7 +402,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
     # uploads
 
     def _prepare_upload(self, request: Request) -> None:
-        self._arm(self._site.limits.upload_stall_s)
+        self._deadline.set(self._site.limits.upload_stall_s)
         if self._parser.wants_continue:
             request.expects_continue = self._continue_upload
 
@@ -442,52 +416,28 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         if self._parser.wants_continue and not self._parser.ready:
             self._continue_upload()
 
-    # deadlines: one timer per connection, moved lazily (a timer that fires early looks again)
-
-    def _arm(self, delay_s: float | None) -> None:
-        if delay_s is None:
-            self._expires_at = None
-            return
-        self._expires_at = at = self._loop.time() + delay_s
-        timer = self._timer
-        if timer is None or timer.when() > at:
-            if timer is not None:
-                timer.cancel()
-            self._timer = self._loop.call_at(at, self._look_at_time)
+    # deadlines
 
     def _expect_rest(self) -> None:
         limits = self._site.limits
         first_s = limits.head_s if self._is_new else limits.idle_s
-        self._arm((first_s, limits.head_s, limits.body_s)[self._parser.stage])
-
-    def _look_at_time(self) -> None:
-        self._timer = None
-        if self._expires_at is None:
-            return
-        if self._loop.time() < self._expires_at:
-            self._timer = self._loop.call_at(self._expires_at, self._look_at_time)
-            return
-        self._expires_at = None
-        self._expire()
+        self._deadline.set((first_s, limits.head_s, limits.body_s)[self._parser.stage])
 
     def _expire(self) -> None:
         """A deadline has passed: what that means depends on what was waited for."""
-        parser = self._parser
         if self._phase is _WAITING:
-            if parser.stage is _BETWEEN:
-                parser.is_over = True
+            self._give_up_waiting()
+        elif self._phase is _OVER or (self._phase is _ANSWERING and self._eof):
+            self._pipe.abort()
+        elif self._phase is _ANSWERING and self._parser.stage is _BODY:
+            if self._is_paused:  # it is the handler that does not read
+                self._deadline.set(self._site.limits.upload_stall_s)
             else:
-                parser.refuse(408, "the request did not arrive in time")
-            self._wake()
-        elif self._phase is _ANSWERING and self._eof:
-            self._pipe.abort()
-        elif self._phase is _ANSWERING and not self._is_paused and parser.stage is _BODY:
-            parser.refuse(408, "the request body stopped arriving")
-        elif self._phase is _ANSWERING and parser.stage is _BODY:
-            self._arm(self._site.limits.upload_stall_s)  # it is the handler that does not read
-        elif self._phase is _OVER and not self._is_lost:
-            self._pipe.abort()
+                self._parser.refuse(408, "the request body stopped arriving")
 
-
-def _has_length(answer: Response) -> bool:
-    return any(name.lower() == "content-length" for name in answer.headers)
+    def _give_up_waiting(self) -> None:
+        if self._parser.stage is _BETWEEN:
+            self._parser.is_over = True
+        else:
+            self._parser.refuse(408, "the request did not arrive in time")
+        self._wake()

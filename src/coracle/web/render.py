@@ -9,6 +9,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from coracle.core.clock import Clock
+from coracle.web.messages import Request, Response, Stream, Upgrade
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -53,6 +54,43 @@ def render_headers(headers: Mapping[str, str]) -> bytes:
             raise ValueError(f"header {name!r}: {value!r} would split the answer")
         lines.append(f"{name}: {value}\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def response_head(request: Request, answer: Response, size_bytes: int, date_line: bytes, *, keep: bool) -> bytes:
+    """The head of a Response whose body has `size_bytes`."""
+    head = status_line(answer.status, answer.content_type) + date_line
+    if answer.headers:
+        head += render_headers(answer.headers)
+    if answer.status not in BODILESS and not (request.method == "HEAD" and _has_length(answer)):
+        head += b"Content-Length: %d\r\n" % size_bytes
+    return head + _persistence(request, keep)
+
+
+def stream_head(request: Request, answer: Stream, date_line: bytes, *, keep: bool) -> bytes:
+    head = status_line(answer.status, answer.content_type) + date_line + render_headers(answer.headers)
+    if answer.length_bytes is not None:
+        head += b"Content-Length: %d\r\n" % answer.length_bytes
+    elif not request.http_10 and answer.status not in BODILESS:
+        head += CHUNKED
+    return head + _persistence(request, keep)
+
+
+def upgrade_head(answer: Upgrade) -> bytes:
+    head = status_line(answer.status, "") + render_headers(answer.headers)
+    if answer.status == 101:
+        head += render_headers({"Connection": "Upgrade", "Upgrade": answer.protocol})
+    return head + b"\r\n"
+
+
+def _persistence(request: Request, keep: bool) -> bytes:
+    """Whether the connection goes on, where that is not the rule, and the end of the head."""
+    if not keep:
+        return CLOSE + b"\r\n"
+    return KEEP_ALIVE + b"\r\n" if request.http_10 else b"\r\n"
+
+
+def _has_length(answer: Response) -> bool:
+    return any(name.lower() == "content-length" for name in answer.headers)
 
 
 def plain(status: int, text: str) -> bytes:
