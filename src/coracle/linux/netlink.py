@@ -165,6 +165,7 @@ def _words(payload: bytes) -> str:
 
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO, _AF_SPEC, _NETNS_FD = 1, 3, 4, 10, 16, 18, 26, 28
+_SLAVE_KIND, _SLAVE_DATA, _BRPORT_MODE = 4, 5, 4  # in LINKINFO; linux/if_link.h
 _KIND, _DATA = 1, 2
 _PEER = 1
 _BR_FORWARD_DELAY, _BR_STP = 1, 5
@@ -211,6 +212,17 @@ def new_bridge(name: str, mac: str, mtu: int) -> Message:
     info = nest(_LINKINFO, text(_KIND, "bridge"), settings)
     wanted = text(_IFNAME, name) + attribute(_ADDRESS, _mac(mac)) + number(_MTU, mtu) + info
     return Message(_NEWLINK, _link_head() + wanted, CREATE | EXCL)
+
+
+def let_return(name: str) -> Message:
+    """Let the bridge give a port its own packets back ("hairpin").
+
+    Where bridged packets pass the IP rules (br_netfilter), a plug that asks a service which leads back to itself would
+    lose them otherwise.  Source: bridge(8), `hairpin on`.
+    """
+    mode = nest(_SLAVE_DATA, attribute(_BRPORT_MODE, b"\1"))
+    info = nest(_LINKINFO, text(_SLAVE_KIND, "bridge"), mode)
+    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + info)
 
 
 @dataclass(frozen=True, slots=True)

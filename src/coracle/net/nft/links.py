@@ -135,7 +135,7 @@ class Links:
             if present is None:
                 with netns.opened(port.netns_path) as netns_fd:
                     pair = Pair(name, bridge.index, network.mtu, port.interface, port.mac, netns_fd)
-                    kernel.send(netlink.new_pair(pair), netlink.raise_quietly(name))
+                    kernel.send(netlink.new_pair(pair), netlink.raise_quietly(name), netlink.let_return(name))
                 with netns.entered(port.netns_path):
                     _configure(network, port)
             kernel.send(netlink.new_neighbour(bridge.index, port.address, port.mac))
