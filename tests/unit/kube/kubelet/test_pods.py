@@ -6,7 +6,8 @@ import pytest
 from coracle.core.collection import Deletion
 from coracle.core.errors import Unavailable
 from coracle.core.object import Key, Meta, Object
-from coracle.kube.kubelet.records import CONTAINER, SANDBOX
+from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Present
+from coracle.kube.kubelet.stopping import Clearer
 from coracle.testing.autojump import run
 
 WEB = Key("default", "web")
@@ -252,11 +253,11 @@ class Registry:
 
 def test_a_missing_image_backs_off(machine):
     async def main():
-        registry = Registry()
+        registry = Registry(takes_s=0.2)
         async with machine.daemon(registry):
             await machine.create("web", {"name": "web", "image": "nosuch:1"})
             words = []
-            for wait_s in (0.5, 4.5, 600):
+            for wait_s in (1, 4, 600):
                 await asyncio.sleep(wait_s)
                 words.append((machine.pod().status["phase"], machine.state()))
             return words, registry.asked
@@ -473,6 +474,41 @@ def test_pods_removed_while_nobody_looked_are_cleaned_up(machine):
             return leftovers(machine)
 
     assert run(main()) == CLEAN
+
+
+def test_volumes_of_pods_that_no_record_leads_to_are_dropped(machine):
+    async def main():
+        await machine.has_image("nginx:1")
+        async with machine.daemon():
+            await machine.create(volumes=[{"name": "scratch"}])
+            await asyncio.sleep(1)
+        for owner in ("pod-lost", "docker-kept"):
+            (machine.root / "scratch" / owner).mkdir()
+        async with machine.daemon():
+            await asyncio.sleep(1)
+            return leftovers(machine)["volumes"]
+
+    assert sorted(run(main())) == ["docker-kept", f"pod-{machine.pod().meta.uid}"]
+
+
+def test_only_the_pod_that_ended_is_removed_not_its_namesake(machine):
+    async def main():
+        await machine.create(nodeName="other")
+        clearer = Clearer(None, Nothing(), Nothing(), machine.pods, None)
+        await clearer.finish(machine.pod().with_meta(uid="another"), Present())
+        assert machine.pod() is not None
+        await clearer.finish(machine.pod(), Present())
+        assert machine.pod() is None
+
+    run(main())
+
+
+class Nothing:
+    """Sandboxes and volumes of pods that have none."""
+
+    async def remove(self, name): ...
+
+    async def drop(self, owner): ...
 
 
 def test_a_deletion_goes_on_under_the_next_daemon(machine):

@@ -180,3 +180,12 @@ def test_the_sandbox_is_a_condition():
     assert ready["PodReadyToStartContainers"] == "True"
     ready = {one["type"]: one["status"] for one in of(a_pod(), Present())["conditions"]}
     assert ready["PodReadyToStartContainers"] == "False"
+
+
+def test_the_time_of_a_condition_moves_with_its_status():
+    pod = a_pod()
+    ready = pod.with_body(status=of(pod, there(tried())))
+    later = of(ready, there(tried(state="exited")), now_s=NOW_S + 60)
+    times = {one["type"]: one["lastTransitionTime"] for one in later["conditions"]}
+    assert times["Ready"] == times["ContainersReady"] == "2023-11-14T22:14:20Z"
+    assert times["Initialized"] == times["PodScheduled"] == "2023-11-14T22:13:20Z"
