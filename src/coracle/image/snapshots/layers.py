@@ -20,10 +20,10 @@ from pathlib import Path
 
 from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound, TooLarge
 from coracle.image.digests import PREFIX, hex_of
-from coracle.image.snapshots import untar
 from coracle.image.snapshots.api import Layer, Limits
 from coracle.linux import mounts
 
+_UNTAR = "coracle.image.snapshots.untar"  # not imported: the daemon itself never reads archives
 _FAILURES: dict[str, type[CloudError]] = {"too-large": TooLarge, "exhausted": Exhausted, "broken": Broken}
 
 
@@ -69,7 +69,7 @@ class Layers:
         try:
             with layer.blob.open("rb") as packed:
                 ended = subprocess.run(
-                    [sys.executable, "-P", "-s", "-m", untar.__name__, json.dumps(asked)],
+                    [sys.executable, "-P", "-s", "-m", _UNTAR, json.dumps(asked)],
                     stdin=packed,
                     capture_output=True,
                     env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"},
