@@ -33,6 +33,14 @@ _TYPES = {
 }
 _PATCHES = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json")
 
+# kubectl asks for the old document, and as protobuf only, about kinds that it did not find in the new one.  There they
+# are not either, so a document without types is a true answer, with which it goes on to "no matches for kind".
+_PROTOBUF = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
+_EMPTY_V2 = b"\x0a\x032.0\x12\x0e\x0a\x0aKubernetes\x12\x00\x42\x00"  # swagger, info {title, version}, paths
+
 
 class OpenApi:
     """The documents of the kinds being served, by group and version (`api/v1`, `apis/apps/v1`)."""
@@ -55,9 +63,12 @@ class OpenApi:
         return self._answer(request, path)
 
     def v2(self, request: Request) -> Response:
-        """GET /openapi/v2.  Raises Unsupported (406): protobuf is not spoken."""
-        if request.accepts("application/json") is None:
+        """GET /openapi/v2.  Raises Unsupported (406)."""
+        chosen = request.accepts("application/json", *_PROTOBUF)
+        if chosen is None:
             raise Unsupported("only the following media types are accepted: application/json", status=406)
+        if chosen in _PROTOBUF:
+            return Response(200, _EMPTY_V2, content_type=_PROTOBUF[1])
         if "v2" not in self._packed:
             self._packed["v2"] = gzip.compress(_v2([kind for kinds in self._apis.values() for kind in kinds]), 5)
         return self._answer(request, "v2")

@@ -1,7 +1,7 @@
 """Bodies in `application/vnd.kubernetes.protobuf`, which kubectl's typed commands send without asking first.
 
-`kubectl create namespace|configmap|secret|serviceaccount|service` and evictions are sent so; everything else of kubectl
-is JSON.  Answers are always JSON, which these clients accept.
+`kubectl create namespace|configmap|secret|serviceaccount|service`, `kubectl auth` and evictions are sent so; everything
+else of kubectl is JSON.  Answers are always JSON, which these clients accept.
 
 Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; generated.proto of core/v1 and meta/v1.
 """
@@ -54,6 +54,16 @@ _OPTIONS = {
     4: ("propagationPolicy", "string"),
     5: ("dryRun", ["string"]),
 }
+_ACCESS = {
+    1: ("resourceAttributes", {
+        1: ("namespace", "string"), 2: ("verb", "string"), 3: ("group", "string"), 4: ("version", "string"),
+        5: ("resource", "string"), 6: ("subresource", "string"), 7: ("name", "string"),
+    }),
+    2: ("nonResourceAttributes", {1: ("path", "string"), 2: ("verb", "string")}),
+    3: ("user", "string"), 4: ("groups", ["string"]), 6: ("uid", "string"),
+}  # fmt: skip
+_ACCESS_REVIEW = {1: ("metadata", _META), 2: ("spec", _ACCESS)}
+_AUTHORIZATION = "authorization.k8s.io/v1"
 _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("v1", "Namespace"): {1: ("metadata", _META), 2: ("spec", {1: ("finalizers", ["string"])})},
     ("v1", "ConfigMap"): {
@@ -70,6 +80,11 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("v1", "Service"): {1: ("metadata", _META), 2: ("spec", _SERVICE)},
     ("v1", "DeleteOptions"): _OPTIONS,
     ("meta.k8s.io/v1", "DeleteOptions"): _OPTIONS,
+    ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: ("metadata", _META)},
+    (_AUTHORIZATION, "SelfSubjectAccessReview"): _ACCESS_REVIEW,
+    (_AUTHORIZATION, "SubjectAccessReview"): _ACCESS_REVIEW,
+    (_AUTHORIZATION, "LocalSubjectAccessReview"): _ACCESS_REVIEW,
+    (_AUTHORIZATION, "SelfSubjectRulesReview"): {1: ("metadata", _META), 2: ("spec", {1: ("namespace", "string")})},
     ("policy/v1", "Eviction"): {1: ("metadata", _META), 2: ("deleteOptions", _OPTIONS)},
 }  # fmt: skip
 _TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
