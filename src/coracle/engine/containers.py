@@ -331,7 +331,7 @@ class Containers:
         try:
             async with self._locks.of(exit.id):
                 await self._end_locked(exit)
-        except CloudError:
+        except Exception:  # one container's trouble is not the others'
             log.exception("the end of container %s cannot be handled", exit.id)
 
     async def _end_locked(self, exit: Exit) -> None:

@@ -10,8 +10,8 @@ Source: Kubernetes' CRI, "Logging"; conmon's ctr_logging.c.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 BLOCK_BYTES = 64 * 1024
@@ -40,6 +40,20 @@ def parse_line(raw: bytes) -> LogLine | None:
         case b"stderr":
             return LogLine(at, "stderr", parts[3], parts[2] == b"P")
     return None
+
+
+async def joined(pieces: AsyncIterator[LogLine]) -> AsyncIterator[LogLine]:
+    """Whole lines of pieces, each with the time of its first one.  Lines longer than a mebibyte stay in parts."""
+    begun: dict[str, LogLine] = {}
+    async for piece in pieces:
+        before = begun.pop(piece.stream, None)
+        line = replace(before, data=before.data + piece.data, partial=piece.partial) if before else piece
+        if line.partial and len(line.data) < LONGEST_BYTES:
+            begun[line.stream] = line
+        else:
+            yield line
+    for line in begun.values():
+        yield line
 
 
 class LineReader:

@@ -18,9 +18,9 @@ from coracle.core.clock import from_rfc3339
 from coracle.core.tasks import offload
 from coracle.engine.containers import Containers
 from coracle.engine.directories import Directories
-from coracle.engine.lines import LineReader, LogLine, parse_line, tail_offset
+from coracle.engine.lines import LineReader, LogLine, joined, parse_line, tail_offset
 
-__all__ = ["LogLine", "Logs"]
+__all__ = ["LogLine", "Logs", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Logs:
     ) -> AsyncIterator[LogLine]:
         """What the container has written, oldest first; with `follow`, on until it has ended and all is said.
 
-        Shape:  pieces of lines as they were written: join `partial` ones with the next of their stream.
+        Shape:  pieces of lines as they were written: `joined` makes whole lines of them.
         Units:  since_s and until_s in seconds since 1970; limit_bytes counts data and line breaks.
         Raises: NotFound, at once.
         Use `contextlib.aclosing` where you may stop early.

@@ -14,7 +14,9 @@ from coracle.runtime.api import Exit, State
 STALE_S = 0.1  # an exit so much older than the start is the previous run's: file times are some milliseconds coarse
 
 # What a shell and Docker say where a program cannot be run: not found, not executable, anything else.
-_CODES = ((127, ("no such file", "not found")), (126, ("permission denied", "operation not permitted", "exec format", "is a directory")))
+_NOT_FOUND = ("no such file", "not found")
+_NOT_EXECUTABLE = ("permission denied", "operation not permitted", "exec format", "is a directory")
+_CODES = ((127, _NOT_FOUND), (126, _NOT_EXECUTABLE))
 _OTHER_CODE = 128
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coracle.core.errors import NotFound
-from coracle.engine.lines import BLOCK_BYTES, LogLine, parse_line, tail_offset
+from coracle.engine.lines import BLOCK_BYTES, LogLine, joined, parse_line, tail_offset
 from coracle.engine.rotation import Rotation
 from coracle.testing.engine import FakeEngine
 
@@ -234,6 +234,28 @@ def test_the_older_log_is_kept_across_a_restart(tmp_path):
 
 
 # -- the format ------------------------------------------------------------------------------------------------------
+
+
+def test_pieces_are_joined_by_stream_and_none_is_lost():
+    def piece(data, partial=True, stream="stdout", at=""):
+        return LogLine(at, stream, data, partial)
+
+    async def pieces():
+        yield piece(b"a", at="1")
+        yield piece(b"x", stream="stderr")
+        yield piece(b"b", partial=False, at="2")
+        yield piece(b"whole", partial=False)
+        yield piece(b"cut")
+
+    async def main():
+        return [line async for line in joined(pieces())]
+
+    assert asyncio.run(main()) == [
+        piece(b"ab", partial=False, at="1"),
+        piece(b"whole", partial=False),
+        piece(b"x", stream="stderr"),
+        piece(b"cut"),
+    ]
 
 
 @pytest.mark.parametrize("raw", [b"", b"x", b"a b c", f"{HOUR} stdin F x".encode(), f"{HOUR} stdout X x".encode()])
