@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import gc
 import os
 import random
 import select
@@ -556,6 +557,24 @@ def test_a_thousand_idle_streams_are_held_and_let_go(app):
             assert server.connections == 1000
             assert door.curl("/hello").stdout == b"hello\n"
         wait_for(lambda: len(app.ended) == 1000 and server.connections == 0)
+
+
+def test_nothing_of_an_ended_connection_waits_for_a_garbage_collection(door):
+    def ours():
+        names = ("Connection", "RequestParser", "PlainProtocol", "TlsProtocol", "Request", "Stream", "Deadline")
+        return sum(type(found).__name__ in names for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = ours()
+        for path in (b"/hello", b"/watch", b"/none") * 5:
+            with door.connect() as sock:
+                sock.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                assert sock.recv(65536).startswith(b"HTTP/1.1 ")
+        wait_for(lambda: door.server.connections == 0 and ours() <= before)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

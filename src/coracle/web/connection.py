@@ -71,7 +71,8 @@ class Caller:
 class Connection:  # long: the states of one thing; parsing, rendering and raw streams are elsewhere
     __slots__ = (
         "_caller", "_choked_waiters", "_deadline", "_eof", "_is_choked", "_is_ending", "_is_lost", "_is_new",
-        "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_unsent", "_waiter",
+        "_is_paused", "_loop", "_parser", "_phase", "_pipe", "_raw", "_site", "_stop_watch", "_task", "_unsent",
+        "_waiter",
     )  # fmt: skip
 
     def __init__(self, site: Site, caller: Caller) -> None:
@@ -142,7 +143,9 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
         if self._raw is not None:
             self._raw.fail(gone)
         self.freed()
-        if self._task is not None and self._phase is not _OVER:
+        if self._phase is _OVER:
+            self._let_go()
+        elif self._task is not None:
             self._task.cancel()
 
     def choked(self) -> None:
@@ -348,10 +351,22 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
 
     def _close(self) -> None:
         self._phase = _OVER
+        self._task = None
         self._unwatch()
-        if not self._is_lost:
+        if self._is_lost:
+            self._let_go()
+        else:
             self._pipe.close()
             self._deadline.set(self._site.limits.answer_stall_s)  # a peer that takes nothing is not waited for
+
+    def _let_go(self) -> None:
+        """Untie what refers back here: nothing of an ended connection waits for a garbage collection.
+
+        A daemon that keeps many objects collects seldom (`gc.freeze`).
+        """
+        self._deadline.close()
+        self._parser.close()
+        self._raw = None
 
     # conditions
 

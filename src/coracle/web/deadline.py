@@ -36,8 +36,9 @@ class Deadline:
         self._at = None
 
     def close(self) -> None:
-        """Lift it for good: nothing of it stays with the loop."""
+        """Lift it for good: nothing of it stays with the loop, and it forgets whom to call."""
         self._at = None
+        self._expire = _nothing
         if self._timer is not None:
             self._timer.cancel()
 
@@ -50,3 +51,7 @@ class Deadline:
             return
         self._at = None
         self._expire()
+
+
+def _nothing() -> None:
+    pass

@@ -141,6 +141,12 @@ class RequestParser:
         self._cut_bytes = 0
         self._start_over()
 
+    def close(self) -> None:
+        """The connection is over: untie the parser from itself and its connection.  Called once, and last."""
+        self.is_over = True
+        del self._http
+        self._make_inbox = Inbox
+
     def end(self) -> None:
         """The client sends no more."""
         if self.stage is not _BETWEEN:

@@ -52,8 +52,9 @@ class PlainProtocol(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gate.leave(self._transport)
-        if self._sink is not None:
-            self._sink.lost()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.lost()
 
     def pause_writing(self) -> None:
         if self._sink is not None:

@@ -108,8 +108,9 @@ class TlsProtocol(asyncio.BufferedProtocol):
         self._gate.leave(self._transport)
         if self._timer is not None:
             self._timer.cancel()
-        if self._sink is not None:
-            self._sink.lost()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.lost()
 
     def pause_writing(self) -> None:
         if self._sink is not None:
