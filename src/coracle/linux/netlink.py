@@ -197,13 +197,17 @@ def _mac(value: str) -> bytes:
     return bytes.fromhex(value.replace(":", ""))
 
 
-def raise_quietly(name: str) -> Message:
-    """Set a link up that is there, without a link-local address: the host neither listens nor talks on it by IPv6.
+def quiet(name: str) -> Message:
+    """Let the host neither listen nor talk by IPv6 on a link that is there and not up yet.
 
     Not together with its making: the kernel takes settings of a family only for a link that is there.
     """
     mode = nest(_AF_SPEC, nest(socket.AF_INET6, attribute(_GEN_MODE, bytes([_NO_ADDRESSES]))))
-    return Message(_NEWLINK, _link_head(flags=_UP, change=_UP) + text(_IFNAME, name) + mode)
+    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + mode)
+
+
+def set_up_by_name(name: str) -> Message:
+    return Message(_NEWLINK, _link_head(flags=_UP, change=_UP) + text(_IFNAME, name))
 
 
 def new_bridge(name: str, mac: str, mtu: int) -> Message:

@@ -22,6 +22,7 @@ from coracle.net.nft import sysctls
 
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 _NO_MORE = (errno.EXFULL, errno.ENOMEM, errno.ENFILE, errno.ENOBUFS)
+_NO_IPV6 = (errno.EAFNOSUPPORT,)  # a kernel that speaks none needs not be told to be quiet
 _SETTLING_S = 2.0
 
 # Of each bridge.  Nothing of IPv6: a container could otherwise make the host believe it is a router.
@@ -83,7 +84,8 @@ class Links:
         if link is None:
             _refuse_overlap(kernel, network.subnet, f"network {network.name}")
             made = netlink.new_bridge(network.bridge, mac_of(network.gateway), network.mtu)
-            kernel.send(made, netlink.raise_quietly(network.bridge))
+            up = netlink.set_up_by_name(network.bridge)
+            kernel.send(made, netlink.quiet(network.bridge), up, ignore=_NO_IPV6)
             link = netlink.find_link(kernel, network.bridge)
         if link is None or link.kind != "bridge":
             said = f"link {network.bridge} exists and is not a bridge"
@@ -135,7 +137,8 @@ class Links:
             if present is None:
                 with netns.opened(port.netns_path) as netns_fd:
                     pair = Pair(name, bridge.index, network.mtu, port.interface, port.mac, netns_fd)
-                    kernel.send(netlink.new_pair(pair), netlink.raise_quietly(name), netlink.let_return(name))
+                    made = (netlink.new_pair(pair), netlink.quiet(name), netlink.let_return(name))
+                    kernel.send(*made, netlink.set_up_by_name(name), ignore=_NO_IPV6)
                 with netns.entered(port.netns_path):
                     _configure(network, port)
             kernel.send(netlink.new_neighbour(bridge.index, port.address, port.mac))
@@ -190,6 +193,7 @@ def _configure(network: Network, port: Port) -> None:
             kernel_words.append(netlink.new_route(Route(_EVERYWHERE, link.index, gateway)))
         # EEXIST: a second plug of one namespace leaves the first one's default route.
         inside.send(*kernel_words, ignore=(errno.EEXIST,))
+        _wait_operating(inside, port.interface)  # or its first answer would be lost
 
 
 def _wait_operating(kernel: Netlink, name: str) -> None:

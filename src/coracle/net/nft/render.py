@@ -147,22 +147,15 @@ def remade(table: str, service_range: IPv4Network | None) -> str:
 # -- chains made when they are first needed --------------------------------------------------------------------------
 
 
-def chains(table: str, names: Iterable[str]) -> str:
-    """Commands that make the `pick-` and `pin-` chains of these names."""
-    return f"table ip {table} {{\n" + "".join(_chain(name, _made(name)) for name in sorted(names)) + "}\n"
+def pin_chains(table: str, names: Iterable[str]) -> str:
+    """Commands that make `pin-` chains: remember where this connection went, for so many seconds."""
+    made = (_chain(name, _pinning(name.removeprefix("pin-"))) for name in sorted(names))
+    return f"table ip {table} {{\n" + "".join(made) + "}\n"
 
 
-def _made(name: str) -> list[str]:
-    """`pick-3`, `pick-3-sticky`, `node-pick-3`, `node-pick-3-sticky`, `pin-10800`."""
-    words = name.split("-")
-    if words[0] == "pin":
-        update = f"update @pins {{ ip saddr . {_ASKED} timeout {words[1]}s : ip daddr . th dport }}"
-        return [f"meta l4proto {protocol} {update}" for protocol in ("tcp", "udp")]
-    if words[-1] == "sticky":
-        pinned = "dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @pins"
-        return [pinned, f"goto {name.removesuffix('-sticky')}"]
-    key, map = (_NODE, "node_targets") if words[0] == "node" else (_SERVICE, "targets")
-    return [f"dnat ip to {key} . numgen random mod {words[-1]} map @{map}"]
+def _pinning(seconds: str) -> list[str]:
+    update = f"update @pins {{ ip saddr . {_ASKED} timeout {seconds}s : ip daddr . th dport }}"
+    return [f"meta l4proto {protocol} {update}" for protocol in ("tcp", "udp")]
 
 
 def with_parts(names: Iterable[str]) -> set[str]:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from coracle.linux import conntrack, netlink, nftables
-from coracle.linux.nftables import Elements, Rejected
+from coracle.linux.nftables import Batch, Rejected
 from coracle.net.api import Forward, Network
-from coracle.net.nft import render
+from coracle.net.nft import picks, render
 from coracle.net.nft.render import Difference, Element, Present
 
 log = logging.getLogger(__name__)
@@ -119,30 +119,36 @@ class Rules:
         nftables.run("".join(render.add_network(self.table, network) for network in self._networks.values()))
         present = Present()
         difference = present.difference(forwards, self._subnets())
-        self._make_chains(difference.chains)
-        batch = Elements(self.table)
+        batch = Batch(self.table)
+        made = self._make_chains(batch, difference.chains)
         for filled in render.FILLED:
             batch.clear(filled)
         _add(batch, difference.add)
         batch.commit()
+        self._chains |= made
         present.accept(difference)
         self._present, self._ready = present, True
         self._after_all(difference)
 
     def _tell(self, difference: Difference) -> None:
-        self._make_chains(difference.chains)
-        batch = Elements(self.table)
+        batch = Batch(self.table)
+        made = self._make_chains(batch, difference.chains)
         for name, elements in _by_set(difference.delete):
             batch.delete(name, (element.key for element in elements))
         _add(batch, difference.add)
         batch.commit()
+        self._chains |= made
         self._present.accept(difference)
 
-    def _make_chains(self, names: set[str]) -> None:
+    def _make_chains(self, batch: Batch, names: set[str]) -> set[str]:
+        """Put the chains that are not there yet into `batch`; returns them."""
         missing = names - self._chains
-        if missing:
-            nftables.run(render.chains(self.table, missing))
-            self._chains |= missing
+        pins = {name for name in missing if name.startswith("pin-")}
+        if pins:
+            nftables.run(render.pin_chains(self.table, pins))
+        for name in sorted(missing - pins, key=len):  # `pick-3` before `pick-3-sticky`, which leads to it
+            batch.make_chain(name, picks.rules(name))
+        return missing
 
     def _after(self, difference: Difference) -> None:
         sticky = [forward for forward in difference.gone if forward.affinity_s is not None]
@@ -172,7 +178,7 @@ class Rules:
                 asked, address, port = render.pinned_target(key, data)
                 if (address, port) not in (allowed.get(asked) or allowed.get(asked[4:], set())):
                     stale.append(key)
-            batch = Elements(self.table)
+            batch = Batch(self.table)
             batch.delete("pins", stale)
             try:
                 batch.commit()
@@ -194,7 +200,7 @@ def _by_set(elements: Iterable[Element]) -> list[tuple[str, list[Element]]]:
     return list(found.items())
 
 
-def _add(batch: Elements, elements: Iterable[Element]) -> None:
+def _add(batch: Batch, elements: Iterable[Element]) -> None:
     for name, some in _by_set(elements):
         batch.add(name, ((element.key, _value(element)) for element in some))
 
