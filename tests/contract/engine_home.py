@@ -179,7 +179,7 @@ COUNT = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
 
 
 async def flood(engine):
-    """A log that is written without end stays small; what is in it and the older file has no gap; it ends in the end."""
+    """A log that is written without end stays small; it and the older file have no gap; the newest is there."""
     for count in (1500, 9000):  # rotated once; many times, at once
         record = await engine.start("sh", "-c", COUNT % count, name=f"f{count}", log_limit_bytes=50_000)
         await engine.containers.wait_exit(record.meta.name)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import secrets
@@ -30,7 +29,7 @@ from dataclasses import asdict
 from coracle.core import claims
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import Broken, CloudError, Conflict, Exhausted, NotFound, Timeout, Unavailable, Unsupported
+from coracle.core.errors import CloudError, Conflict, NotFound, Timeout, Unavailable, Unsupported
 from coracle.core.object import Key, Object
 from coracle.core.selectors import EVERYTHING, Selector
 from coracle.core.store import Store
@@ -42,9 +41,9 @@ from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security
 from coracle.engine.kinds.image import combine
 from coracle.engine.locks import KeyedLocks
+from coracle.engine.preparation import Preparation
 from coracle.engine.rotation import Rotation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.engine.users import find_identity
 from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
@@ -70,6 +69,7 @@ class Containers:
     ) -> None:
         self._store, self._clock, self._runtime = store, clock, runtime
         self._images, self._sandboxes = images, sandboxes
+        self._preparation = Preparation(self, images, sandboxes)
         self._logs_path = f"{root_path}/containers"
         self._records = Collection(containers.KIND, store, clock)
         self._locks, self._endings = KeyedLocks(), Endings()
@@ -144,7 +144,7 @@ class Containers:
             try:
                 async with contextlib.AsyncExitStack() as undo:
                     undo.push_async_callback(self._let_go, id)
-                    bundle = await self._prepare(record)
+                    bundle = await self._preparation.bundle(record, self.log_path(id))
                     reason = "ContainerCannotRun"
                     record = await self._go(record, bundle)
                     undo.pop_all()
@@ -217,32 +217,6 @@ class Containers:
 
     # -- starting ------------------------------------------------------------------------------------------------
 
-    async def _prepare(self, record: Object) -> Bundle:
-        """Everything before the runtime: the root file system, the user, the working directory, the log's place."""
-        id, spec = record.meta.name, containers.from_record(record)
-        sandbox = self._sandboxes.find(spec.sandbox)
-        if sandbox is None or sandbox.status["state"] != "ready":
-            raise Conflict(f"sandbox {spec.sandbox} is not ready", kind="Sandbox", name=spec.sandbox)
-        pidns_path = self._pidns_path(spec, sandbox)
-        rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), id)
-
-        def look() -> bundles.Places:
-            os.makedirs(os.path.dirname(self.log_path(id)), mode=0o700, exist_ok=True)
-            return bundles.Places(
-                rootfs_path=rootfs_path,
-                sandbox_path=self._sandboxes.files_path(spec.sandbox),
-                log_path=self.log_path(id),
-                workdir=bundles.find_workdir(rootfs_path, spec.workdir),
-                identity=find_identity(rootfs_path, spec.user, spec.groups),
-                pidns_path=pidns_path,
-            )
-
-        try:
-            return bundles.bundle(record, sandbox, await offload(look))
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise (Exhausted if full else Broken)(f"cannot prepare container {id}: {error}") from error
-
     async def _go(self, record: Object, bundle: Bundle) -> Object:
         pid = await self._runtime.create(bundle)
         self._keep_log(bundle.id)
@@ -255,21 +229,6 @@ class Containers:
     async def _send(self, id: str, number: int, *, all: bool = False) -> None:
         with contextlib.suppress(NotFound):  # it has ended meanwhile, and been let go
             await self._runtime.kill(id, number, all=all)
-
-    def _pidns_path(self, spec: ContainerSpec, sandbox: Object) -> str:
-        """Whose processes it sees.  In a sandbox that shares them: those of the container that runs longest there."""
-        if spec.pid_mode in ("", "private"):
-            if not sandbox.spec["share_pid"]:
-                return ""
-            there = [r for r in self.list() if r.spec["sandbox"] == spec.sandbox and r.status["state"] == "running"]
-            first = min(there, key=lambda r: str(r.status["started_at"]), default=None)
-            return f"/proc/{first.status['pid']}/ns/pid" if first else ""
-        if spec.pid_mode == "host":
-            return "host"
-        other = self.get(spec.pid_mode.removeprefix("container:"))
-        if other.status["state"] != "running":
-            raise Conflict(f"container {other.meta.name} is not running", kind="Container", name=other.meta.name)
-        return f"/proc/{other.status['pid']}/ns/pid"
 
     async def _let_go(self, id: str) -> None:
         """Take what it has in the kernel away; its files and its log stay."""

@@ -20,19 +20,20 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from coracle.core import claims
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import Conflict, Invalid, NotFound, Unsupported
-from coracle.core.object import Key, Meta, Object
+from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import image as images
+from coracle.engine.sources import Builder, Source
 from coracle.engine.works import Progress, Step, Works
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, parse_config
@@ -46,29 +47,6 @@ __all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step
 Policy = Literal["IfNotPresent", "Always", "Never"]
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
-
-
-class Source(Protocol):
-    """Somewhere that images come from.  `remote`: it asks elsewhere, so that its answer may change."""
-
-    name: str
-    remote: bool
-
-    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
-        """Bring the image's blobs into the blob store.
-
-        Returns the digest of its manifest; None where this source does not know the name.
-        Raises: Unavailable (it could not be asked), Forbidden, Invalid (what it gave is damaged), Exhausted.
-        """
-        ...
-
-
-class Builder(Protocol):
-    """Makes images of the distribution's packages."""
-
-    async def build(self, reference: Reference, packages: Sequence[str], progress: Progress) -> str:
-        """As Source.fetch.  Raises Invalid (no such package, in apt's words)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +162,8 @@ class Images:
             for name in names:
                 await self._untag(str(name), but=key)
             if self._records.find(key) is None:
-                return await self._records.create(_record(digest, manifest, config, names))
-            return await self._records.change(key, lambda now: _named(now, digest, names))
+                return await self._records.create(images.to_record(digest, manifest, config, names))
+            return await self._records.change(key, lambda now: images.with_names(now, digest, names))
 
     def _unpack(self, digest: str) -> tuple[Manifest, ImageConfig]:
         """Unpack what is not yet; blocks."""
@@ -209,7 +187,7 @@ class Images:
         async with self._naming:
             key = self.get(source).key
             await self._untag(str(name), but=key)
-            return await self._records.change(key, lambda now: _named(now, "", [name]))
+            return await self._records.change(key, lambda now: images.with_names(now, "", [name]))
 
     async def remove(self, reference: str, force: bool = False) -> Removed:
         """Take a name away; with the last one, or by id, the image goes.
@@ -313,31 +291,3 @@ class Images:
         """At start: sweep up what the last daemon left half done."""
         await offload(self._snapshotter.sweep)
         await offload(self._blobs.sweep)
-
-
-def _record(digest: str, manifest: Manifest, config: ImageConfig, names: Sequence[Reference]) -> Object:
-    settings = {name: value for name, value in asdict(config.settings).items() if value}
-    spec = {
-        "id": manifest.config.digest,
-        "references": [name.familiar for name in names if name.tag],
-        "digests": [f"{name.familiar_name}@{digest}" for name in names],
-        "manifest": digest,
-        "size_bytes": manifest.config.size_bytes + sum(layer.size_bytes for layer in manifest.layers),
-        "chain_ids": list(chain_ids(config.diff_ids)),
-        "blobs": sorted({digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}),
-        "config": settings,
-        "created": config.created,
-    }
-    meta = Meta(name=images.key(manifest.config.digest).name)
-    return Object(images.KIND.name, meta, {"spec": spec}, images.API)
-
-
-def _named(image: Object, digest: str, names: Sequence[Reference]) -> Object:
-    """The image with `names` too.  `digest` of the manifest that came under them, "" for a mere tag."""
-    digest = digest or image.spec["manifest"]
-    references = [name.familiar for name in names if name.tag]
-    digests = [f"{name.familiar_name}@{digest}" for name in names]
-    return image.with_spec(
-        references=list(dict.fromkeys([*image.spec["references"], *references])),
-        digests=list(dict.fromkeys([*image.spec["digests"], *digests])),
-    )

@@ -1,9 +1,10 @@
-"""Where images come from, as engine.images asks: the catalogue of images made of packages."""
+"""Where images come from, as engine.images asks: what a source is, and the catalogue of images made of packages."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from coracle.core.tasks import offload
 from coracle.engine.works import Progress
@@ -11,6 +12,29 @@ from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import Recipe, package_recipe
 from coracle.image.debian import PackageImages
 from coracle.image.references import Reference
+
+
+class Source(Protocol):
+    """Somewhere that images come from.  `remote`: it asks elsewhere, so that its answer may change."""
+
+    name: str
+    remote: bool
+
+    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+        """Bring the image's blobs into the blob store.
+
+        Returns the digest of its manifest; None where this source does not know the name.
+        Raises: Unavailable (it could not be asked), Forbidden, Invalid (what it gave is damaged), Exhausted.
+        """
+        ...
+
+
+class Builder(Protocol):
+    """Makes images of the distribution's packages."""
+
+    async def build(self, reference: Reference, packages: Sequence[str], progress: Progress) -> str:
+        """As Source.fetch.  Raises Invalid (no such package, in apt's words)."""
+        ...
 
 
 class CatalogueSource:

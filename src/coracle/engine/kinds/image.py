@@ -16,12 +16,16 @@ Spec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from coracle.core.errors import Invalid
 from coracle.core.kind import Kind
-from coracle.core.object import Key, Object
-from coracle.image.references import parse_reference
+from coracle.core.object import Key, Meta, Object
+from coracle.image.config import ImageConfig
+from coracle.image.digests import chain_ids
+from coracle.image.manifest import Manifest
+from coracle.image.references import Reference, parse_reference
 
 TYPE = "Image.engine"
 API = "engine/v1"
@@ -62,6 +66,35 @@ def combine(
     if not argv:
         raise Invalid(message="no command specified")
     return argv
+
+
+def to_record(digest: str, manifest: Manifest, config: ImageConfig, names: Sequence[Reference]) -> Object:
+    """The record of an image whose manifest has that digest."""
+    settings = {name: value for name, value in asdict(config.settings).items() if value}
+    spec = {
+        "id": manifest.config.digest,
+        "references": [name.familiar for name in names if name.tag],
+        "digests": [f"{name.familiar_name}@{digest}" for name in names],
+        "manifest": digest,
+        "size_bytes": manifest.config.size_bytes + sum(layer.size_bytes for layer in manifest.layers),
+        "chain_ids": list(chain_ids(config.diff_ids)),
+        "blobs": sorted({digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}),
+        "config": settings,
+        "created": config.created,
+    }
+    meta = Meta(name=key(manifest.config.digest).name)
+    return Object(KIND.name, meta, {"spec": spec}, API)
+
+
+def with_names(image: Object, digest: str, names: Sequence[Reference]) -> Object:
+    """The image with `names` too.  `digest` of the manifest that came under them, "" for a mere tag."""
+    digest = digest or image.spec["manifest"]
+    references = [name.familiar for name in names if name.tag]
+    digests = [f"{name.familiar_name}@{digest}" for name in names]
+    return image.with_spec(
+        references=list(dict.fromkeys([*image.spec["references"], *references])),
+        digests=list(dict.fromkeys([*image.spec["digests"], *digests])),
+    )
 
 
 KIND = Kind(
