@@ -14,12 +14,14 @@ import orjson
 
 from coracle.core.errors import Invalid, Malformed, Unsupported, invalid, not_supported
 from coracle.core.kind import Kind
-from coracle.core.object import Object
+from coracle.core.object import Object, type_of
 from coracle.core.schema import Schema
 from coracle.kube.api.protobuf import parse_protobuf
 from coracle.web.messages import Request
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+DEEPEST = 200  # orjson writes 254 levels
+ALIASES = 10  # of YAML: what they stand for is written out, and they can stand for each other
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 
 
@@ -56,19 +58,42 @@ def read_document(request: Request) -> Any:
 
 def parse_json(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        doc = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         said = "unexpected end of JSON input" if not raw.strip() else str(error)
         raise Malformed(f"couldn't get version/kind; json parse error: {said}") from error
+    check_depth(raw, doc)
+    return doc
+
+
+def check_depth(raw: bytes, doc: Any) -> None:
+    """Raises Malformed for a document nested so deeply that it could not be written again."""
+    if raw.count(b"{") + raw.count(b"[") < DEEPEST:
+        return
+    level = [doc]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise Malformed(f"the document is nested more than {DEEPEST} levels deep")
 
 
 def parse_yaml(raw: bytes) -> Any:
     import yaml  # slow to load, and kubectl sends JSON
 
     try:
-        return json.loads(json.dumps(yaml.load(raw, Loader=yaml.CSafeLoader), default=str))
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, Loader=yaml.CSafeLoader))
+        if aliases > ALIASES:
+            raise Malformed(f"the document has more than {ALIASES} aliases")
+        text = json.dumps(yaml.load(raw, Loader=yaml.CSafeLoader), default=str).encode()
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Malformed(f"couldn't get version/kind; yaml parse error: {error}") from error
+    return parse_json(text)
 
 
 def field_validation(request: Request, options: str) -> str:
@@ -112,8 +137,28 @@ def _object(doc: Any) -> Object:
         problem = invalid(
             "metadata.resourceVersion", version, f'strconv.ParseUint: parsing "{version}": invalid syntax'
         )
-        raise Invalid((problem,), kind=doc["kind"], name=(doc.get("metadata") or {}).get("name") or "")
+        raise Invalid(
+            (problem,), kind=type_of(doc["apiVersion"], doc["kind"]), name=(doc.get("metadata") or {}).get("name") or ""
+        )
+    _check_owners(doc)
     return Object.from_json(doc)
+
+
+def _check_owners(doc: Any) -> None:
+    """Our Owner has all four names, so they are looked for before there is one."""
+    meta = doc.get("metadata") or {}
+    problems = [
+        invalid(
+            f"metadata.ownerReferences.{name}",
+            "",
+            "version must not be empty" if name == "apiVersion" else "must not be empty",
+        )
+        for owner in meta.get("ownerReferences") or ()
+        for name in ("apiVersion", "kind", "name", "uid")
+        if not owner.get(name)
+    ]
+    if problems:
+        raise Invalid(problems, kind=type_of(doc["apiVersion"], doc["kind"]), name=meta.get("name") or "")
 
 
 def _cannot(kind: Kind, said: str) -> str:
@@ -153,11 +198,15 @@ def duplicates(raw: bytes, doc: Any) -> list[str]:
 
 
 def _keys(doc: Any) -> int:
-    if type(doc) is dict:
-        return len(doc) + sum(_keys(value) for value in doc.values() if type(value) in (dict, list))
-    if type(doc) is list:
-        return sum(_keys(value) for value in doc if type(value) in (dict, list))
-    return 0
+    found, waiting = 0, [doc]
+    while waiting:
+        value = waiting.pop()
+        if type(value) is dict:
+            found += len(value)
+            waiting.extend(value.values())
+        elif type(value) is list:
+            waiting.extend(value)
+    return found
 
 
 class _Pairs(list[tuple[str, Any]]):

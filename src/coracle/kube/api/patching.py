@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import orjson
+
 from coracle.core import patch as patches
 from coracle.core import strategic
 from coracle.core.errors import Conflict, Invalid, Malformed, Problem, Unsupported, invalid
@@ -15,7 +17,16 @@ from coracle.core.kind import Kind
 from coracle.core.object import Object
 from coracle.core.schema import Schema
 from coracle.core.strategic import go_print
-from coracle.kube.api.codec import IGNORE, STRICT, Decoded, duplicates, field_validation, parse_yaml, to_object
+from coracle.kube.api.codec import (
+    IGNORE,
+    STRICT,
+    Decoded,
+    check_depth,
+    duplicates,
+    field_validation,
+    parse_yaml,
+    to_object,
+)
 from coracle.web.messages import Request
 
 JSON_PATCH = "application/json-patch+json"
@@ -101,8 +112,6 @@ def _after_colon(text: str) -> str:
 
 
 def _json(doc: Any) -> str:
-    import orjson
-
     return orjson.dumps(doc).decode()
 
 
@@ -112,11 +121,11 @@ def _is_strategic(kind: Kind) -> bool:
 
 def _parse(raw: bytes) -> Any:
     """JSON; or YAML, which patches may also be written in."""
-    import orjson
-
     try:
-        return orjson.loads(raw)
+        doc = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if raw.lstrip()[:1] in (b"{", b"[", b""):
             raise Malformed(f"error decoding patch: {error}") from error
         return parse_yaml(raw)
+    check_depth(raw, doc)
+    return doc
