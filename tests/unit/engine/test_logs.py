@@ -116,6 +116,21 @@ def test_following_goes_on_until_the_end_and_misses_nothing(tmp_path):
     assert with_log(main, tmp_path) == ["line 1", "line 2", "line 3"]
 
 
+def test_a_follower_hears_a_line_while_the_container_runs(tmp_path):
+    async def main(log):
+        async with (
+            contextlib.aclosing(log.engine.logs.read(log.id, follow=True)) as lines,
+            asyncio.TaskGroup() as group,
+        ):
+            hearing = group.create_task(anext(lines))
+            await asyncio.sleep(0.05)  # it waits for inotify now
+            log.write(stored(1))
+            await hearing
+            return log.engine.containers.get(log.id).status["state"]
+
+    assert with_log(main, tmp_path) == "running"
+
+
 def test_following_what_has_ended_reads_it_and_ends(tmp_path):
     async def main(log):
         await log.engine.containers.wait_exit(log.id)
