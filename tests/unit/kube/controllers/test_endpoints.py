@@ -150,6 +150,8 @@ def test_a_deleted_slice_comes_back_and_a_deleted_service_takes_all():
         await cluster.pod("one", 1)
         await cluster.settle(1)
         await cluster["EndpointSlice"].delete(cluster["EndpointSlice"].list()[0].key)
+        await cluster.settle(1)
+        assert cluster.told() == ["10.32.0.1:80"]
         await cluster["Endpoints"].delete(WEB)
         await cluster.settle(1)
         assert cluster.told() == ["10.32.0.1:80"]

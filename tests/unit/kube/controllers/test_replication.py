@@ -47,6 +47,7 @@ LONELY = a_present_pod("a-lonely-one", ready=True, node="n2")
         pytest.param(1, [NEW, UNREADY], Plan(remove=(UNREADY.key,)), id="removes the unready before the newest"),
         pytest.param(1, [UNREADY, PENDING], Plan(remove=(PENDING.key,)), id="removes the pending before the unready"),
         pytest.param(1, [PENDING, UNPLACED], Plan(remove=(UNPLACED.key,)), id="removes the unscheduled first of all"),
+        pytest.param(1, [UNREADY, CHEAP], Plan(remove=(UNREADY.key,)), id="removes the unready before the cheap"),
         pytest.param(1, [NEW, CHEAP], Plan(remove=(CHEAP.key,)), id="removes the cheap before the new"),
         pytest.param(2, [LONELY, OLD, CHEAP], Plan(remove=(CHEAP.key,)), id="cost goes before crowding"),
         pytest.param(2, [LONELY, OLD, OLD_TOO], Plan(remove=(OLD.key,)), id="removes where it is crowded"),

@@ -76,6 +76,19 @@ def test_a_port_that_is_taken_or_out_of_range_is_refused_by_its_field():
     run(main())
 
 
+def test_node_ports_are_given_once_until_none_is_left():
+    async def main():
+        services = a_collection(node_ports=(30000, 30001))
+        for name in ("one", "two"):
+            await services.create(a_service(name, type="NodePort"))
+        given = [made.spec["ports"][0]["nodePort"] for made in services.list()]
+        assert sorted(given) == [30000, 30001]
+        with pytest.raises(Exhausted):
+            await services.create(a_service("three", type="NodePort"))
+
+    run(main())
+
+
 def test_an_address_that_is_taken_or_out_of_range_is_refused():
     async def main():
         services = a_collection()

@@ -48,6 +48,7 @@ TAINTED = a_node(taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
 FULL = [(a_wish("big", **asks("3500m")), "n1")]
 WEB = [(a_wish("web", {"app": "web"}), "n1")]
 WEB_ON_2 = [(WEB[0][0], "n2")]
+SIBLING_AND_BIG = [(a_wish("sibling", owner="u1"), "n1"), (a_wish("big", **asks("1")), "n2")]
 PORT = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
 ONLY_SSD = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}
 
@@ -146,7 +147,7 @@ def prefer(key, **term):
         pytest.param(a_wish(**prefer("nodeAffinity", preference=ONLY_SSD)), [], "n2", id="a preferred node"),
         pytest.param(a_wish(**prefer("podAffinity", podAffinityTerm=web())), WEB_ON_2, "n2", id="near friends"),
         pytest.param(a_wish(**prefer("podAntiAffinity", podAffinityTerm=web())), WEB, "n2", id="away from others"),
-        pytest.param(a_wish(owner="u1"), [(a_wish("sibling", owner="u1"), "n1")], "n2", id="apart from siblings"),
+        pytest.param(a_wish(owner="u1"), SIBLING_AND_BIG, "n2", id="apart from siblings all the same"),
     ],
 )  # fmt: skip
 def test_scores(pod, there, best):
