@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import platform
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pathlib import Path
 
 from coracle.core.clock import SystemClock
 from coracle.core.collection import Collection
-from coracle.core.errors import Unavailable
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Loop, Reconciler
 from coracle.core.store import Store
@@ -28,11 +26,12 @@ from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
-from coracle.engine.sources import CatalogueSource
+from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import read_catalogue
 from coracle.image.debian import PackageImages
+from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
@@ -61,8 +60,9 @@ from coracle.node.admin import Admin
 from coracle.node.config import Settings
 from coracle.node.kubeconfig import render_kubeconfig, write_own
 from coracle.node.marks import PODS, cgroup_path, marks, pod_network
+from coracle.node.registries import read_mirrors
 from coracle.runtime.conmon.driver import ConmonRuntime
-from coracle.runtime.conmon.monitor import Binaries
+from coracle.runtime.conmon.monitor import find_binaries
 from coracle.store.sqlite import SqliteStore
 from coracle.web.listeners import Tcp, Unix
 from coracle.web.server import Server
@@ -133,14 +133,15 @@ class Cloud:
     def parts(self) -> list[Part]:
         """Everything, in the order of starting."""
         recorders = {
-            name: self._recorder(name) for name in ("controller-manager", "default-scheduler", "kubelet", "proxy")
+            name: self._recorder(name)
+            for name in ("replication-controller", "default-scheduler", "kubelet", "kube-proxy")
         }
         self._prepare_files()
         return [
             self._store,
             *self._caches.values(),
             self._net,
-            Once(self._connect),
+            Once(lambda: self._net.ensure_network(self._network)),
             self._names,
             Once(self._engine.images.adopt, self._engine.sandboxes.adopt),
             self._engine.containers,
@@ -162,16 +163,13 @@ class Cloud:
         packages = PackageImages(settings.cache, read_catalogue(_user_catalogue(settings)), clock)
         source = CatalogueSource(packages, blobs)
         snapshotter = OverlaySnapshotter(settings.root / "snapshots")
-        images = Images(store, clock, blobs, snapshotter, [source], builder=source)
-        runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, binaries())
+        sources: list[Source] = [Registries(blobs, clock, read_mirrors(settings.root)), source]
+        images = Images(store, clock, blobs, snapshotter, sources, builder=source)
+        runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, find_binaries())
         sandboxes = Sandboxes(store, clock, self._net, [self._network], root_path=root, run_path=run)
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
         return Engine(images, sandboxes, containers, execs, Logs(containers), Volumes(root_path=root), packages)
-
-    async def _connect(self) -> None:
-        await self._net.ensure_network(self._network)
-        await self._forwards.reassert()
 
     # -- Kubernetes ----------------------------------------------------------------------------------------------
 
@@ -185,7 +183,7 @@ class Cloud:
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
-        manager, proxy = recorders["controller-manager"], recorders["proxy"]
+        manager, proxy = recorders["replication-controller"], recorders["kube-proxy"]
         behind = backends.Backends(caches[SLICE], caches["Endpoints"])
         pods, rcs = writers["Pod"], writers["ReplicationController"]
         return [
@@ -273,14 +271,6 @@ class Cloud:
         return kubelet_records.Records(self._caches["Sandbox.engine"], self._caches["Container.engine"])
 
 
-def binaries() -> Binaries:
-    """conmon, and crun where there is one, else runc.  Raises Unavailable."""
-    conmon, runtime = shutil.which("conmon"), shutil.which("crun") or shutil.which("runc")
-    if conmon is None or runtime is None:
-        raise Unavailable("conmon and crun (or runc) are needed; try: sudo make install, or: coracle doctor")
-    return Binaries(conmon, runtime)
-
-
 def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     """One cache for each type, with the indexes that anybody wants of it."""
     wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
@@ -298,7 +288,7 @@ def node_name() -> str:
 def runtime_version() -> str:
     from coracle.node.versions import PROGRAMS, program_version
 
-    name = Path(binaries().runtime).name
+    name = Path(find_binaries().runtime).name
     return f"{name}://{program_version(PROGRAMS[name])}"
 
 
