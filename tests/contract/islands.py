@@ -129,6 +129,7 @@ class Island:
             eth0 = netlink.find_link(kernel, "eth0").index
             kernel.send(netlink.new_address(eth0, HOST, 24))
             kernel.send(netlink.new_route(Route(IPv4Network("0.0.0.0/0"), eth0, OUTSIDE)))
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("0")  # new namespaces inherit the machine's
             with contextlib.suppress(FileNotFoundError):
                 switch = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
                 switch.write_text(str(int(self._bridge_filter)))

@@ -143,6 +143,7 @@ class Links:
                     _configure(network, port)
             kernel.send(netlink.new_neighbour(bridge.index, port.address, port.mac))
             _wait_operating(kernel, name)
+            _wait_operating(kernel, network.bridge)  # the first plug is what brings a bridge to work
 
     def _is_whole(self, link: Link, bridge: Link, port: Port) -> bool:
         """Whether a plug found from before is as it should be."""

@@ -92,7 +92,9 @@ def _rules(service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
         "refuse_out": ["ct state new jump find_refused"],
         "steer_in": ["ip daddr 127.0.0.0/8 return", *_steering()],
         "steer_out": _steering(),
-        "pin_in": ["ct state new ct status dnat jump find_pin"],
+        # Before the packet is routed: back out of the bridge it came from would first cost its sender a redirect, and
+        # with it the right to be told more (the kernel counts these messages together).
+        "pin_in": ["ct state new ct status dnat jump find_pin", *unanswered],
         "pin_out": ["ct state new ct status dnat jump find_pin"],
         "find_pin": [
             f"meta l4proto {protocol} {key} vmap @{map}"
@@ -108,7 +110,6 @@ def _rules(service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
         "pass": [
             "iifname != @bridges oifname != @bridges accept",
             "ct state established,related accept",
-            *unanswered,
             "iifname . oifname @same accept",
             "iifname @internal drop",
             "oifname @internal drop",
