@@ -43,12 +43,16 @@ def test_which(play, query, expected):
 def test_pages_are_of_one_revision_whatever_happens_between(play):
     async def scene(api):
         await four(api)
+        await api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
+        await api.ask("POST", "/api/v1/namespaces/other/configmaps", {"metadata": {"name": "c5"}})
         first = (await api.get(MAPS + "?limit=2")).doc
+        await api.ask("DELETE", "/api/v1/namespaces/other/configmaps/c5")
         await api.ask("DELETE", MAPS + "/c0")
         await api.ask("DELETE", MAPS + "/c2")
         await api.config_map("c9")
         await api.ask("PATCH", MAPS + "/c3", {"data": {"new": "1"}})
-        second = await api.get(f"{MAPS}?limit=2&continue={first['metadata']['continue']}")
+        await api.ask("PATCH", MAPS + "/c3", {"data": {"new": "2"}})
+        second = await api.get(f"{MAPS}?limit=9&continue={first['metadata']['continue']}")
         return first, second.doc
 
     first, second = play(scene)
