@@ -35,7 +35,7 @@ from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
-from coracle.kube.controllers import garbage, namespaces, replication, serviceaccounts
+from coracle.kube.controllers import garbage, namespaces, podgc, replication, serviceaccounts
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
@@ -191,7 +191,8 @@ class Cloud:
             self._loop(endpoint_loops.EndpointsSync(caches, writers["Endpoints"], writers[SLICE]), workers=4),
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
-            self._loop(garbage.Garbage(caches, writers), workers=4),
+            self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
+            self._loop(podgc.LostPods(caches, pods, clock)),
             self._loop(binding.Binding(caches, pods, recorders["default-scheduler"], clock)),
             self._loop(ServiceProxy(caches["Service"], behind, self._forwards, proxy)),
             self._loop(HostPorts(caches["Pod"], self._forwards, proxy)),
@@ -274,7 +275,7 @@ class Cloud:
 def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     """One cache for each type, with the indexes that anybody wants of it."""
     wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
-    for module in (replication, endpoint_loops, garbage, binding, kubelet_records, backends):
+    for module in (replication, endpoint_loops, podgc, binding, kubelet_records, backends):
         for type, indexes in getattr(module, "INDEXES", {}).items():
             wanted[type] |= indexes
     return {type: Informer(type, store, indexes) for type, indexes in wanted.items()}
