@@ -23,8 +23,11 @@ metadata: {name: %(name)s}
 spec: {type: NodePort, selector: {app: %(name)s}, ports: [{port: 80}]}
 """
 PORT = 18080
-PLAIN = "exec nginx -g 'daemon off; worker_processes 1;'"
-ON_HOST = f"sed -i 's/listen .*80 /listen 127.0.0.1:{PORT} /; /::/d' /etc/nginx/sites-enabled/default; {PLAIN}"
+# The same configuration for both, but for the address: one worker, no access log.
+COMMAND = (
+    "printf 'worker_processes 1; pid /tmp/n.pid; events {} http { access_log off; server { listen %(listen)s; "
+    "root /usr/share/nginx/html; } }' > /tmp/n.conf; exec nginx -c /tmp/n.conf -g 'daemon off;'"
+)
 
 
 def rate(url):
@@ -44,12 +47,14 @@ def answering(url):
 
 def main():
     with a_cloud() as cloud:
-        for name, host, command in (("plain", "false", PLAIN), ("host", "true", ON_HOST)):
+        for name, host, listen in (("plain", "false", "80"), ("host", "true", f"127.0.0.1:{PORT}")):
+            command = COMMAND % {"listen": listen}
             cloud.kubectl("create", "-f", "-", input=MANIFEST % {"name": name, "host": host, "command": command})
         cloud.kubectl("wait", "--for=condition=Ready", "pod/plain", "pod/host", "--timeout=120s")
         port = cloud.json("get", "service", "plain")["spec"]["ports"][0]["nodePort"]
         through, direct = f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{PORT}/"
-        answering(through), answering(direct)
+        for url in (through, direct):
+            answering(url)
         pairs = [(rate(direct), rate(through)) for _ in range(RUNS)]
     report(
         "nginx (one worker), wrk with 32 connections",
