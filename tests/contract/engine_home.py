@@ -167,7 +167,7 @@ async def refusals(engine):
         )
         assert await engine.runtime.states() == []
         await engine.containers.remove(record.meta.name)
-    oom = await engine.start("sh", "-c", "x=a; while :; do x=$x$x$x$x; done", name="hog", resources=Resources(memory_bytes=8 << 20))  # fmt: skip # noqa: E501
+    oom = await engine.start("sh", "-c", "x=a; while :; do x=$x$x$x$x; done", name="hog", resources=Resources(memory_bytes=8 << 20))  # fmt: skip
     status = (await engine.containers.wait_exit(oom.meta.name)).status
     assert (status["exit_code"], status["reason"]) == (137, "OOMKilled"), status
     await engine.containers.remove(oom.meta.name)

@@ -50,7 +50,8 @@ def test_a_protocol_has_at_most_twelve_methods():
         f"{path.name}:{node.name}": sum(isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in node.body)
         for path, tree in TREES.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and any(dotted(base) in ("Protocol", "typing.Protocol") for base in node.bases)
+        if isinstance(node, ast.ClassDef)
+        and any(dotted(base) in ("Protocol", "typing.Protocol") for base in node.bases)
     }
     assert sizes
     assert {name: size for name, size in sizes.items() if size > 12} == {}

@@ -83,7 +83,7 @@ class Cloud:
         return done
 
     def wait_for(self, what: Callable[[], T], timeout_s: float = 30) -> T:
-        """The first true value of `what`, asked again until `timeout_s` have passed; a failed assertion means not yet."""
+        """The first true value of `what`, asked until `timeout_s` have passed; a failed assertion means not yet."""
         until_s = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(AssertionError, KeyError, IndexError):

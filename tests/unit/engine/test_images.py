@@ -26,7 +26,7 @@ def test_an_image_is_brought_in_once_and_found_by_every_name_it_has(tmp_path):
         image = await engine.images.ensure("nginx")
         assert await engine.images.ensure("docker.io/library/nginx:latest") == await engine.images.ensure("nginx")
         assert engine.source.fetched == ["nginx:latest"]
-        for text in ("nginx", "nginx:latest", image.spec["id"], image.meta.name, image.meta.name[:12], image.spec["digests"][0]):  # fmt: skip # noqa: E501
+        for text in ("nginx", "nginx:latest", image.spec["id"], image.meta.name, image.meta.name[:12], image.spec["digests"][0]):  # fmt: skip
             assert engine.images.get(text).meta == image.meta, text
         assert image.spec["references"] == ["nginx:latest"]
         assert image.spec["config"]["cmd"] == ("-g", "daemon off;")

@@ -1,6 +1,6 @@
 """The smaller kinds, and what holds for all of them."""
 
-# ruff: noqa: E501 - in a table, one case is one line
+
 from __future__ import annotations
 
 import importlib

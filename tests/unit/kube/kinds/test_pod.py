@@ -1,6 +1,6 @@
 """Pods: what they say where the user said nothing, what is refused, and how they are shown."""
 
-# ruff: noqa: E501 - in a table, one case is one line
+
 from __future__ import annotations
 
 import pytest

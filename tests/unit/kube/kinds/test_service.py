@@ -1,6 +1,6 @@
 """Services: addresses and ports that nobody else has, kept as long as they are needed."""
 
-# ruff: noqa: E501 - in a table, one case is one line
+
 from __future__ import annotations
 
 import ipaddress
