@@ -20,8 +20,9 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from coracle.core import tasks
-from coracle.linux import netlink, netns
-from coracle.linux.netlink import Netlink, Pair, Route
+from coracle.linux import netlink, netns, routes
+from coracle.linux.netlink import Netlink, Pair
+from coracle.linux.routes import Route
 from coracle.net.api import Network
 from coracle.net.nft.driver import Marks, NftDriver
 
@@ -127,15 +128,15 @@ class Island:
             pair = Pair("eth0", 0, 1500, "eth0", "02:00:00:00:00:01", outside)
             kernel.send(netlink.new_pair(pair), netlink.set_up_by_name("eth0"))
             eth0 = netlink.find_link(kernel, "eth0").index
-            kernel.send(netlink.new_address(eth0, HOST, 24))
-            kernel.send(netlink.new_route(Route(IPv4Network("0.0.0.0/0"), eth0, OUTSIDE)))
+            kernel.send(routes.new_address(eth0, HOST, 24))
+            kernel.send(routes.new_route(Route(IPv4Network("0.0.0.0/0"), eth0, OUTSIDE)))
             Path("/proc/sys/net/ipv4/ip_forward").write_text("0")  # new namespaces inherit the machine's
             with contextlib.suppress(FileNotFoundError):
                 switch = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
                 switch.write_text(str(int(self._bridge_filter)))
         with netns.entered(self.outside_path), Netlink() as kernel:
             eth0 = netlink.find_link(kernel, "eth0").index
-            kernel.send(netlink.set_up(1), netlink.set_up(eth0), netlink.new_address(eth0, OUTSIDE, 24))
+            kernel.send(netlink.set_up(1), netlink.set_up(eth0), routes.new_address(eth0, OUTSIDE, 24))
         self.servers.add(self.outside_path, "outside")
 
     def a_driver(self, name="test", prefix="cor"):

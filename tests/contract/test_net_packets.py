@@ -14,8 +14,9 @@ import pytest
 from contract.islands import HOST, NOBODY, OUTSIDE, REFUSED, SERVICES, Island, a_network
 from coracle.core.errors import AlreadyExists
 from coracle.core.tasks import running
-from coracle.linux import netlink, netns, nftables
-from coracle.linux.netlink import Netlink, Route
+from coracle.linux import netlink, netns, nftables, routes
+from coracle.linux.netlink import Netlink
+from coracle.linux.routes import Route
 from coracle.net.addresses import mac_of
 from coracle.net.api import Forward, Port, Target
 
@@ -62,7 +63,7 @@ def route_from_outside(island, subnet):
     """Let the neighbour outside know the way to addresses behind our host, as anybody on the same link may."""
     with netns.entered(island.outside_path), Netlink() as kernel:
         index = netlink.find_link(kernel, "eth0").index
-        kernel.send(netlink.new_route(Route(subnet, index, HOST)))
+        kernel.send(routes.new_route(Route(subnet, index, HOST)))
 
 
 # -- who reaches whom ------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def test_a_loopback_port_is_not_reached_from_outside(island):
         eth0 = netlink.find_link(kernel, "eth0").index
         Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
         subprocess.run(["ip", "address", "del", "127.0.0.1/8", "dev", "lo"], check=True)
-        kernel.send(netlink.new_route(Route(IPv4Network("127.0.0.0/8"), eth0, HOST)))
+        kernel.send(routes.new_route(Route(IPv4Network("127.0.0.0/8"), eth0, HOST)))
     assert island.connect("outside", LOOPBACK, 30080) == NOBODY
 
 
@@ -113,7 +114,7 @@ def test_an_internal_network_reaches_itself_and_nobody_else(island):
     route_from_outside(island, inner.subnet)
     with netns.entered(a.netns_path), Netlink() as kernel:  # however hard it tries
         index = netlink.find_link(kernel, "eth0").index
-        kernel.send(netlink.new_route(Route(IPv4Network("0.0.0.0/0"), index, inner.gateway)))
+        kernel.send(routes.new_route(Route(IPv4Network("0.0.0.0/0"), index, inner.gateway)))
     assert island.connect("a", b.address, 8080) == "b"
     assert island.connect("host", a.address, 8080) == "a"
     assert island.connect("a", OUTSIDE, 8080) == NOBODY
@@ -129,7 +130,7 @@ def test_a_plug_cannot_reach_what_listens_on_the_hosts_loopback(island):
         for name in ("all", "eth0"):
             Path(f"/proc/sys/net/ipv4/conf/{name}/route_localnet").write_text("1")
         subprocess.run(["ip", "address", "del", "127.0.0.1/8", "dev", "lo"], check=True)
-        kernel.send(netlink.new_route(Route(IPv4Network("127.0.0.0/8"), index, island.network.gateway)))
+        kernel.send(routes.new_route(Route(IPv4Network("127.0.0.0/8"), index, island.network.gateway)))
     assert island.connect("host", LOOPBACK, 9) == "secret"
     assert island.connect("a", LOOPBACK, 9) == NOBODY
 

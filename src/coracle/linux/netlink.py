@@ -1,10 +1,10 @@
-"""Netlink by hand: links, addresses, routes and neighbours as packed bytes, several in one system call.
+"""Netlink by hand: messages as packed bytes, several in one system call; and links.  Routes are in routes.py.
 
     with Netlink() as kernel:
         kernel.send(new_link(...), new_route(...))       all are tried; the first refusal is raised
 
 A socket belongs to the network namespace of the thread that opens it, for good.  Everything blocks for some tens of
-microseconds.  Written out because a plug costs 0.6 ms so and 3 ms through pyroute2, which is there for what is rare.
+microseconds.  Written out because a plug costs under a millisecond so, and three through pyroute2.
 
 Source: netlink(7), rtnetlink(7); include/uapi/linux/{netlink,rtnetlink,if_link,neighbour}.h.
 """
@@ -17,7 +17,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 
 # -- framing ---------------------------------------------------------------------------------------------------------
@@ -193,7 +192,7 @@ def _link_head(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
     return _LINK.pack(socket.AF_UNSPEC, 0, index, flags, change)
 
 
-def _mac(value: str) -> bytes:
+def to_mac(value: str) -> bytes:
     return bytes.fromhex(value.replace(":", ""))
 
 
@@ -214,7 +213,7 @@ def new_bridge(name: str, mac: str, mtu: int) -> Message:
     """A bridge, down, without spanning tree and its delay.  EEXIST where the name is taken."""
     settings = nest(_DATA, number(_BR_FORWARD_DELAY, 0), number(_BR_STP, 0))
     info = nest(_LINKINFO, text(_KIND, "bridge"), settings)
-    wanted = text(_IFNAME, name) + attribute(_ADDRESS, _mac(mac)) + number(_MTU, mtu) + info
+    wanted = text(_IFNAME, name) + attribute(_ADDRESS, to_mac(mac)) + number(_MTU, mtu) + info
     return Message(_NEWLINK, _link_head() + wanted, CREATE | EXCL)
 
 
@@ -242,7 +241,7 @@ class Pair:
 
 
 def new_pair(pair: Pair) -> Message:
-    peer = _link_head() + text(_IFNAME, pair.peer_name) + attribute(_ADDRESS, _mac(pair.peer_mac))
+    peer = _link_head() + text(_IFNAME, pair.peer_name) + attribute(_ADDRESS, to_mac(pair.peer_mac))
     peer += number(_MTU, pair.mtu) + number(_NETNS_FD, pair.netns_fd)
     info = nest(_LINKINFO, text(_KIND, "veth"), nest(_DATA, attribute(_PEER, peer)))
     wanted = text(_IFNAME, pair.name) + number(_MTU, pair.mtu) + number(_MASTER, pair.master)
@@ -283,124 +282,19 @@ def _read_link(payload: bytes) -> Link:
     kind = dict(attributes(said.get(_LINKINFO, b""))).get(_KIND, b"")
     return Link(
         index=index,
-        name=_text(said.get(_IFNAME, b"")),
+        name=to_text(said.get(_IFNAME, b"")),
         mac=said.get(_ADDRESS, b"").hex(":"),
         up=bool(flags & _UP),
         state=said.get(_OPERSTATE, b"\0")[0],
-        master=_number(said.get(_MASTER)),
-        kind=_text(kind),
-        mtu=_number(said.get(_MTU)),
+        master=to_number(said.get(_MASTER)),
+        kind=to_text(kind),
+        mtu=to_number(said.get(_MTU)),
     )
 
 
-def _text(raw: bytes) -> str:
+def to_text(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode(errors="replace")
 
 
-def _number(raw: bytes | None) -> int:
+def to_number(raw: bytes | None) -> int:
     return int(struct.unpack("=I", raw)[0]) if raw is not None else 0
-
-
-# -- addresses, routes, neighbours -----------------------------------------------------------------------------------
-
-_NEWADDR, _GETADDR = 20, 22
-_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
-_NEWNEIGH, _DELNEIGH = 28, 29
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
-_NDA_DST, _NDA_LLADDR = 1, 2
-_ADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
-_ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_NEIGH = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-_MAIN, _STATIC, _UNICAST = 254, 4, 1
-_EVERYWHERE, _ON_LINK = 0, 253
-_ONLINK_GATEWAY = 4
-_PERMANENT = 0x80
-
-
-def new_address(index: int, address: IPv4Address, prefix: int) -> Message:
-    """EEXIST where the link has it."""
-    head = _ADDR.pack(socket.AF_INET, prefix, 0, _EVERYWHERE, index)
-    wanted = attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
-    if prefix < 31:
-        broadcast = IPv4Network((address, prefix), strict=False).broadcast_address
-        wanted += attribute(_IFA_BROADCAST, broadcast.packed)
-    return Message(_NEWADDR, head + wanted, CREATE | EXCL)
-
-
-def addresses(kernel: Netlink) -> list[tuple[int, IPv4Address, int]]:
-    """Every IPv4 address: the index of its link, itself, its prefix length."""
-    head = _ADDR.pack(socket.AF_INET, 0, 0, 0, 0)
-    found = []
-    for payload in kernel.ask(Message(_GETADDR, head, DUMP)):
-        _family, prefix, _flags, _scope, index = _ADDR.unpack_from(payload)
-        said = dict(attributes(payload[_ADDR.size :]))
-        local = said.get(_IFA_LOCAL) or said.get(_IFA_ADDRESS)
-        if local is not None:
-            found.append((index, IPv4Address(local), prefix))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route of the main table.  Without `gateway`: the addresses are on the link itself."""
-
-    to: IPv4Network
-    index: int
-    gateway: IPv4Address | None = None
-    source: IPv4Address | None = None
-
-
-def new_route(route: Route) -> Message:
-    """EEXIST where there is one to the same addresses."""
-    return Message(_NEWROUTE, _route(route), CREATE | EXCL)
-
-
-def delete_route(route: Route) -> Message:
-    """ESRCH where there is none."""
-    return Message(_DELROUTE, _route(route))
-
-
-def _route(route: Route) -> bytes:
-    scope, flags = (_ON_LINK, 0) if route.gateway is None else (_EVERYWHERE, _ONLINK_GATEWAY)
-    head = _ROUTE.pack(socket.AF_INET, route.to.prefixlen, 0, 0, _MAIN, _STATIC, scope, _UNICAST, flags)
-    wanted = number(_RTA_OIF, route.index)
-    if route.to.prefixlen:
-        wanted += attribute(_RTA_DST, route.to.network_address.packed)
-    if route.gateway is not None:
-        wanted += attribute(_RTA_GATEWAY, route.gateway.packed)
-    if route.source is not None:
-        wanted += attribute(_RTA_PREFSRC, route.source.packed)
-    return head + wanted
-
-
-def routes(kernel: Netlink) -> list[Route]:
-    """The IPv4 routes of the main table that lead through a link."""
-    head = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-    found = []
-    for payload in kernel.ask(Message(_GETROUTE, head, DUMP)):
-        _family, prefix, _src, _tos, table, *_rest = _ROUTE.unpack_from(payload)
-        said = dict(attributes(payload[_ROUTE.size :]))
-        if table != _MAIN or _RTA_OIF not in said:
-            continue
-        to = IPv4Network((IPv4Address(said.get(_RTA_DST, b"\0" * 4)), prefix))
-        gateway, source = said.get(_RTA_GATEWAY), said.get(_RTA_PREFSRC)
-        found.append(Route(to, _number(said[_RTA_OIF]), _address(gateway), _address(source)))
-    return found
-
-
-def _address(raw: bytes | None) -> IPv4Address | None:
-    return IPv4Address(raw) if raw is not None else None
-
-
-def new_neighbour(index: int, address: IPv4Address, mac: str) -> Message:
-    """Fix whose link address `address` is; nobody needs to ask, and the table's limits do not count it."""
-    head = _NEIGH.pack(socket.AF_INET, index, _PERMANENT, 0, _UNICAST)
-    wanted = attribute(_NDA_DST, address.packed) + attribute(_NDA_LLADDR, _mac(mac))
-    return Message(_NEWNEIGH, head + wanted, CREATE | REPLACE)
-
-
-def delete_neighbour(index: int, address: IPv4Address) -> Message:
-    """ENOENT where there is none."""
-    head = _NEIGH.pack(socket.AF_INET, index, 0, 0, 0)
-    return Message(_DELNEIGH, head + attribute(_NDA_DST, address.packed))

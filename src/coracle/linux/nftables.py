@@ -80,11 +80,8 @@ class Batch:
     def delete(self, set: str, keys: Iterable[bytes]) -> None:
         self._put(_DELETE_ELEMENT, 0, set, [_element(key, None) for key in keys])
 
-    def clear(self, set: str) -> None:
-        self._messages.append(self._message(_DELETE_ELEMENT, 0, set, None))
-
     def make_chain(self, name: str, rules: Sequence[Sequence[bytes]]) -> None:
-        """A chain with these rules only; each is a sequence of expressions (see below)."""
+        """A chain with these rules only; each is a sequence of expressions (see expressions.py)."""
         place = text(_CHAIN_TABLE, self._table) + text(_CHAIN_NAME, name)
         self._messages.append(_message(_NEW_CHAIN, _CREATE, place))
         place = text(_RULE_TABLE, self._table) + text(_RULE_CHAIN, name)
@@ -118,19 +115,17 @@ class Batch:
         if part:
             self._messages.append(self._message(type, flags, set, part))
 
-    def _message(self, type: int, flags: int, set: str, packed: Sequence[bytes] | None) -> bytes:
-        body = text(_LIST_TABLE, self._table) + text(_LIST_SET, set)
-        if packed is not None:
-            body += nest(_LIST_ELEMENTS | NESTED, *packed)
-        return _message(type, flags, body)
+    def _message(self, type: int, flags: int, set: str, packed: Sequence[bytes]) -> bytes:
+        place = text(_LIST_TABLE, self._table) + text(_LIST_SET, set)
+        return _message(type, flags, place + nest(_LIST_ELEMENTS | NESTED, *packed))
 
 
 def _message(type: int, flags: int, body: bytes) -> bytes:
     return _HEAD.pack(_HEAD.size + len(body), type, REQUEST | flags, 0, 0, socket.AF_INET, 0, 0) + body
 
 
-def entries(table: str, set: str) -> list[tuple[bytes, bytes]]:
-    """The keys of a set with their values (b"" where it is no map of data).  Raises OSError."""
+def entries(table: str, set: str) -> list[tuple[bytes, bytes, str]]:
+    """What is in a set or map: keys, with their data or the chains they lead to (b"", "").  Raises OSError."""
     body = struct.pack("=BBH", socket.AF_INET, 0, 0) + text(_LIST_TABLE, table) + text(_LIST_SET, set)
     found = []
     with Netlink(NETFILTER) as kernel:
@@ -140,9 +135,11 @@ def entries(table: str, set: str) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def _read_element(element: bytes) -> tuple[bytes, bytes]:
+def _read_element(element: bytes) -> tuple[bytes, bytes, str]:
     said = dict(attributes(element))
-    return dict(attributes(said[_KEY]))[_VALUE], dict(attributes(said.get(_VALUE_DATA, b""))).get(_VALUE, b"")
+    data = dict(attributes(said.get(_VALUE_DATA, b"")))
+    chain = dict(attributes(data.get(_VERDICT, b""))).get(_CHAIN, b"")
+    return dict(attributes(said[_KEY]))[_VALUE], data.get(_VALUE, b""), chain.rstrip(b"\0").decode()
 
 
 def _element(key: bytes, data: bytes | None) -> bytes:
@@ -176,58 +173,6 @@ def _raise_refusal(kernel: socket.socket) -> None:
             if code:
                 raise Rejected(code, f"nftables: {os.strerror(code)}")
             at += length + (-length % 4)
-
-
-# -- expressions -----------------------------------------------------------------------------------------------------
-
-# For rules that nft 1.0.6 has no words for: it takes a map of ports for a map of TCP ports.  Registers are words of
-# 32 bits, numbered from 0; a key of several parts lies in registers that follow each other.
-
-NETWORK, TRANSPORT = 1, 2  # headers
-_FIRST_REGISTER = 8  # NFT_REG32_00
-_META_L4PROTO = 16
-_RANDOM = 1
-_DNAT = 1
-
-
-def load(register: int, header: int, offset: int, length: int) -> bytes:
-    """Bytes of the packet."""
-    return _expression(
-        "payload", _number(1, register + _FIRST_REGISTER), *map(_number, (2, 3, 4), (header, offset, length))
-    )
-
-
-def load_protocol(register: int) -> bytes:
-    return _expression("meta", _number(1, register + _FIRST_REGISTER), _number(2, _META_L4PROTO))
-
-
-def draw(register: int, modulus: int) -> bytes:
-    """A random number below `modulus`, in the host's byte order."""
-    return _expression("numgen", _number(1, register + _FIRST_REGISTER), _number(2, modulus), _number(3, _RANDOM))
-
-
-def look_up(map: str, key: int, into: int) -> bytes:
-    """The value of the key that begins at register `key`; the rule ends where there is none."""
-    registers = _number(2, key + _FIRST_REGISTER), _number(3, into + _FIRST_REGISTER)
-    return _expression("lookup", text(1, map), *registers)
-
-
-def dnat(address: int, port: int) -> bytes:
-    registers = _number(3, address + _FIRST_REGISTER), _number(5, port + _FIRST_REGISTER)
-    return _expression("nat", _number(1, _DNAT), _number(2, socket.AF_INET), *registers)
-
-
-def go(chain: str) -> bytes:
-    """End this chain and go on in another."""
-    return _expression("immediate", _number(1, 0), nest(2 | NESTED, goto(chain)))
-
-
-def _expression(name: str, *parts: bytes) -> bytes:
-    return nest(1 | NESTED, text(1, name), nest(2 | NESTED, *parts))
-
-
-def _number(type: int, value: int) -> bytes:
-    return attribute(type, struct.pack(">I", value))
 
 
 # -- rulesets as text ------------------------------------------------------------------------------------------------

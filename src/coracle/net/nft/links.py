@@ -14,8 +14,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from coracle.core.errors import AlreadyExists, Broken, CloudError, Exhausted
-from coracle.linux import netlink, netns
-from coracle.linux.netlink import Link, Netlink, Pair, Refused, Route
+from coracle.linux import netlink, netns, routes
+from coracle.linux.netlink import Link, Netlink, Pair, Refused
+from coracle.linux.routes import Route
 from coracle.net.addresses import mac_of
 from coracle.net.api import Network, Port
 from coracle.net.nft import sysctls
@@ -69,7 +70,7 @@ class Links:
             bridge = self._ensure_bridge(kernel, network)
             for name, value in _BRIDGE_SYSCTLS.items():
                 sysctls.write_if_known(name.format(network.bridge), value)
-            wanted = [netlink.new_address(bridge.index, network.gateway, network.subnet.prefixlen)]
+            wanted = [routes.new_address(bridge.index, network.gateway, network.subnet.prefixlen)]
             if not bridge.up:
                 wanted.append(netlink.set_up(bridge.index))
             if bridge.mtu != network.mtu:
@@ -95,9 +96,9 @@ class Links:
     def _lead_services(self, kernel: Netlink, network: Network, bridge: Link) -> None:
         assert self._service_range is not None  # noqa: S101 - the caller asked
         route = Route(self._service_range, bridge.index, source=network.gateway)
-        if route not in netlink.routes(kernel):
+        if route not in routes.routes(kernel):
             _refuse_overlap(kernel, self._service_range, "the services")
-            kernel.send(netlink.new_route(route))
+            kernel.send(routes.new_route(route))
 
     def remove_network(self, network: Network) -> None:
         self._bridges.pop(network.name, None)
@@ -141,7 +142,7 @@ class Links:
                     kernel.send(*made, netlink.set_up_by_name(name), ignore=_NO_IPV6)
                 with netns.entered(port.netns_path):
                     _configure(network, port)
-            kernel.send(netlink.new_neighbour(bridge.index, port.address, port.mac))
+            kernel.send(routes.new_neighbour(bridge.index, port.address, port.mac))
             _wait_operating(kernel, name)
             _wait_operating(kernel, network.bridge)  # the first plug is what brings a bridge to work
 
@@ -152,7 +153,7 @@ class Links:
         with netns.entered(port.netns_path), Netlink() as inside:
             peer = netlink.find_link(inside, port.interface)
             return peer is not None and any(
-                (index, address) == (peer.index, port.address) for index, address, _ in netlink.addresses(inside)
+                (index, address) == (peer.index, port.address) for index, address, _ in routes.addresses(inside)
             )
 
     def unplug(self, port: Port) -> None:
@@ -161,7 +162,7 @@ class Links:
             kernel.send(netlink.delete_link(self.link_name(port.id)), ignore=(errno.ENODEV,))
             bridge = netlink.find_link(kernel, self._bridges.get(port.network, ""))
             if bridge is not None:
-                kernel.send(netlink.delete_neighbour(bridge.index, port.address), ignore=(errno.ENOENT,))
+                kernel.send(routes.delete_neighbour(bridge.index, port.address), ignore=(errno.ENOENT,))
 
     # -- all of it -----------------------------------------------------------------------------------------------
 
@@ -186,12 +187,12 @@ def _configure(network: Network, port: Port) -> None:
         gateway = network.gateway
         kernel_words = [
             netlink.set_up(link.index),
-            netlink.new_address(link.index, port.address, 32),
-            netlink.new_neighbour(link.index, gateway, mac_of(gateway)),
-            netlink.new_route(Route(network.subnet, link.index, gateway)),
+            routes.new_address(link.index, port.address, 32),
+            routes.new_neighbour(link.index, gateway, mac_of(gateway)),
+            routes.new_route(Route(network.subnet, link.index, gateway)),
         ]
         if not network.internal:
-            kernel_words.append(netlink.new_route(Route(_EVERYWHERE, link.index, gateway)))
+            kernel_words.append(routes.new_route(Route(_EVERYWHERE, link.index, gateway)))
         # EEXIST: a second plug of one namespace leaves the first one's default route.
         inside.send(*kernel_words, ignore=(errno.EEXIST,))
         _wait_operating(inside, port.interface)  # or its first answer would be lost
@@ -220,7 +221,7 @@ def _wait_operating(kernel: Netlink, name: str) -> None:
 
 def _refuse_overlap(kernel: Netlink, subnet: IPv4Network, what: str) -> None:
     """Refuse addresses that already lead elsewhere by a route as narrow as ours, or narrower."""
-    for route in netlink.routes(kernel):
+    for route in routes.routes(kernel):
         if route.to.subnet_of(subnet):
             raise AlreadyExists(f"the addresses of {what} ({subnet}) are in use: {route.to}", kind="Network", name=what)
 

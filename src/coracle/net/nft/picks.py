@@ -10,7 +10,7 @@ Packed by hand: nft 1.0.6 would let only TCP through these rules.  `nft list` sh
 
 from __future__ import annotations
 
-from coracle.linux.nftables import NETWORK, TRANSPORT, dnat, draw, go, load, load_protocol, look_up
+from coracle.linux.expressions import NETWORK, TRANSPORT, dnat, draw, go, load, load_protocol, look_up
 
 _SOURCE, _DESTINATION = 12, 16  # offsets in an IPv4 header
 _PORT = 2  # of the destination, in every transport's header

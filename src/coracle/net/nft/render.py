@@ -149,9 +149,10 @@ def remade(table: str, service_range: IPv4Network | None) -> str:
 
 
 def pin_chains(table: str, names: Iterable[str]) -> str:
-    """Commands that make `pin-` chains: remember where this connection went, for so many seconds."""
+    """Commands that make `pin-` chains, or make them anew: remember where this connection went, for so many seconds."""
+    emptied = "".join(f"add chain ip {table} {name}\nflush chain ip {table} {name}\n" for name in sorted(names))
     made = (_chain(name, _pinning(name.removeprefix("pin-"))) for name in sorted(names))
-    return f"table ip {table} {{\n" + "".join(made) + "}\n"
+    return f"{emptied}table ip {table} {{\n" + "".join(made) + "}\n"
 
 
 def _pinning(seconds: str) -> list[str]:

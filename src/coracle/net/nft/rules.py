@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
-from coracle.linux import conntrack, netlink, nftables
+from coracle.linux import conntrack, netlink, nftables, routes
 from coracle.linux.nftables import Batch, Rejected
 from coracle.net.api import Forward, Network
 from coracle.net.nft import picks, render
@@ -109,32 +109,38 @@ class Rules:
         except Rejected as error:
             log.warning("making the rules anew, another version made them: %s", error)
             nftables.run(render.remade(self.table, self._service_range))
-        # Chains that elements may lead to: made by us, whatever process that was.
         self._made = True
-        self._chains = _chains_of(nftables.run("list chains ip\n"), self.table)
+        self._chains = set()  # there may be some, of whatever version; they are made anew when they are needed
 
     def _refill(self, forwards: Sequence[Forward]) -> None:
-        """Tell everything: what the kernel holds is not known.  The maps change in one transaction."""
+        """Bring the maps to `forwards` from whatever they hold, in one transaction."""
         self._ensure_skeleton()
         nftables.run("".join(render.add_network(self.table, network) for network in self._networks.values()))
         present = Present()
         difference = present.difference(forwards, self._subnets())
         batch = Batch(self.table)
         made = self._make_chains(batch, difference.chains)
-        for filled in render.FILLED:
-            batch.clear(filled)
-        _add(batch, difference.add)
+        wanted, found = {(e.set, e.key): e for e in difference.add}, self._found()
+        _delete(batch, (element for place, element in found.items() if wanted.get(place) != element))
+        _add(batch, (element for place, element in wanted.items() if found.get(place) != element))
         batch.commit()
         self._chains |= made
         present.accept(difference)
         self._present, self._ready = present, True
         self._after_all(difference)
 
+    def _found(self) -> dict[tuple[str, bytes], Element]:
+        """What the kernel holds."""
+        return {
+            (name, key): Element(name, key, chain, data)
+            for name in render.FILLED
+            for key, data, chain in nftables.entries(self.table, name)
+        }
+
     def _tell(self, difference: Difference) -> None:
         batch = Batch(self.table)
         made = self._make_chains(batch, difference.chains)
-        for name, elements in _by_set(difference.delete):
-            batch.delete(name, (element.key for element in elements))
+        _delete(batch, difference.delete)
         _add(batch, difference.add)
         batch.commit()
         self._chains |= made
@@ -174,7 +180,7 @@ class Rules:
                     allowed.setdefault(key, set()).update((t.address, t.port) for t in forward.targets)
         for _ in range(_TRIES):
             stale = []
-            for key, data in nftables.entries(self.table, "pins"):
+            for key, data, _chain in nftables.entries(self.table, "pins"):
                 asked, address, port = render.pinned_target(key, data)
                 if (address, port) not in (allowed.get(asked) or allowed.get(asked[4:], set())):
                     stale.append(key)
@@ -205,22 +211,15 @@ def _add(batch: Batch, elements: Iterable[Element]) -> None:
         batch.add(name, ((element.key, _value(element)) for element in some))
 
 
+def _delete(batch: Batch, elements: Iterable[Element]) -> None:
+    for name, some in _by_set(elements):
+        batch.delete(name, (element.key for element in some))
+
+
 def _value(element: Element) -> bytes | None:
     if element.chain:
         return nftables.goto(element.chain)
     return nftables.value(element.data) if element.data else None
-
-
-def _chains_of(listed: str, table: str) -> set[str]:
-    """The made chains (`pick-`, `pin-`) of `table` in what `list chains` prints."""
-    found, mine = set(), False
-    for line in listed.splitlines():
-        words = line.split()
-        if words[:2] == ["table", "ip"]:
-            mine = words[2] == table
-        elif mine and words[:1] == ["chain"] and "-" in words[1]:
-            found.add(words[1])
-    return found
 
 
 def _forget(changed: Sequence[Forward], present: dict[str, Forward]) -> None:
@@ -228,7 +227,7 @@ def _forget(changed: Sequence[Forward], present: dict[str, Forward]) -> None:
     if not changed:
         return
     with netlink.Netlink() as kernel:
-        local = {address for _index, address, _prefix in netlink.addresses(kernel)}
+        local = {address for _index, address, _prefix in routes.addresses(kernel)}
     allowed: dict[tuple[IPv4Address | None, int], set[tuple[IPv4Address, int]]] = {
         (forward.address, forward.port): set() for forward in changed
     }
