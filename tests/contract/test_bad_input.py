@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -291,3 +292,60 @@ def test_what_may_not_change(space):
     said = refused(space, None, "patch", "service", "s", "-p", '{"spec": {"clusterIP": "None"}}')
     assert "spec.clusterIPs[0]: Invalid value:" in said
     assert "may not change once set" in said
+
+
+# --- images
+
+
+@makes
+def test_an_image_that_does_not_exist(space, cloud):
+    before = json.loads(cloud.coracle("status", "-o", "json").stdout)["images"]
+    space.kubectl("create", "-f", "-", input=json.dumps(pod(image="no-such-image:1")))
+    seen = set()
+
+    def backing_off():
+        (status,) = space.json("get", "pod", "p")["status"]["containerStatuses"]
+        seen.add(status["state"]["waiting"]["reason"])
+        return status["state"]["waiting"] if "ImagePullBackOff" in seen else None
+
+    waiting = space.wait_for(backing_off, 60)
+    assert waiting["message"].startswith('Back-off pulling image "no-such-image:1"')
+    events = space.text("events", "--for", "pod/p")
+    assert re.search(r"Warning\s+Failed\s+Pod/p\s+Failed to pull image \"no-such-image:1\": ", events), events
+    assert re.search(r"Warning\s+Failed\s+Pod/p\s+Error: ErrImagePull", events), events
+    assert re.search(r"Normal\s+BackOff\s+Pod/p\s+Back-off pulling image \"no-such-image:1\"", events), events
+    assert re.search(r"p\s+0/1\s+(ImagePullBackOff|ErrImagePull)\s+0", space.text("get", "pods"))
+    assert json.loads(cloud.coracle("status", "-o", "json").stdout)["images"] == before
+    space.kubectl("delete", "pod", "p", "--timeout=30s")
+    assert space.text("get", "pods", "-o", "name") == ""
+
+
+@makes
+def test_an_image_name_that_is_none(space):
+    space.kubectl("create", "-f", "-", input=json.dumps(pod(image="Not A Name")))
+
+    def waits():
+        (status,) = space.json("get", "pod", "p")["status"]["containerStatuses"]
+        return status["state"]["waiting"]["reason"] == "InvalidImageName"
+
+    space.wait_for(waits)
+
+
+@makes
+def test_no_container_was_made_of_all_this(cloud, space):
+    """A pod that cannot start leaves no container in the engine when it goes."""
+    count = json.loads(cloud.coracle("status", "-o", "json").stdout)["containers"]
+    space.kubectl("create", "-f", "-", input=json.dumps(pod(command=["/no/such/program"])))
+
+    def failed():
+        (status,) = space.json("get", "pod", "p")["status"]["containerStatuses"]
+        state = status["state"]
+        return (state.get("waiting") or state.get("terminated") or {}).get("reason") in (
+            "RunContainerError",
+            "StartError",
+            "CrashLoopBackOff",
+        )
+
+    space.wait_for(failed)
+    space.kubectl("delete", "pod", "p", "--timeout=60s")
+    space.wait_for(lambda: json.loads(cloud.coracle("status", "-o", "json").stdout)["containers"] <= count)
