@@ -207,3 +207,17 @@ def test_a_second_daemon_is_refused(cloud):
     cloud.up()
     assert cloud.daemon_pid == pid
     assert answers(cloud)
+
+
+def test_down_and_up_brings_everything_back(cloud):
+    known, uids = addresses(cloud), {uid for uid, *_ in identities(cloud)}
+    cloud.down()
+    assert processes(cloud) == set()
+    assert not answers(cloud, known)
+    cloud.up()
+    cloud.wait_for(lambda: cloud.json("get", "rc", "web")["status"].get("readyReplicas") == 2, 60)
+    assert addresses(cloud) == known
+    cloud.wait_for(lambda: answers(cloud, known))
+    web = cloud.json("get", "pods", "-l", "app=web")["items"]
+    assert {pod["metadata"]["uid"] for pod in web} <= uids  # the same pods, their containers started again
+    assert cloud.kubectl("exec", web[0]["metadata"]["name"], "--", "echo", "here").stdout == "here\n"

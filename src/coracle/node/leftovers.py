@@ -34,7 +34,7 @@ def find() -> list[Leftover]:
     except OSError:
         tables = []
     found += [Leftover("nft table", t) for t in tables if t.startswith(TABLES) and t.removeprefix(TABLES) not in known]
-    found += [Leftover("cgroup", f"{CGROUPS}/{name}") for name in children(CGROUPS) if name not in known]
+    found += [Leftover("cgroup", path) for path in children(CGROUPS) if Path(path).name not in known]
     return found
 
 
@@ -48,8 +48,8 @@ def remove(found: Iterable[Leftover]) -> set[Leftover]:
         elif thing.sort == "nft table":
             nftables.run(f"delete table inet {thing.name}")
         else:
-            for name in children(thing.name):
-                Cgroup(f"{thing.name}/{name}").signal_all(signal.SIGKILL)
+            for path in children(thing.name):
+                Cgroup(path).signal_all(signal.SIGKILL)
             Cgroup(thing.name).remove()
         gone.add(thing)
     return gone

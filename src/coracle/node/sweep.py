@@ -46,7 +46,7 @@ def purge(settings: Settings) -> None:
 
 def _end_containers(settings: Settings, grace_s: float) -> int:
     top = cgroup_path(settings)
-    groups = [Cgroup(f"{top}/{name}") for name in children(top)]
+    groups = [Cgroup(path) for path in children(top)]
     pids = [pid for group in groups for pid in group.pids()]
     monitors = list(_monitors(settings.run))
     for group in groups:
