@@ -1,6 +1,5 @@
 """The smaller kinds, and what holds for all of them."""
 
-
 from __future__ import annotations
 
 import importlib

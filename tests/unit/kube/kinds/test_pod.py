@@ -1,6 +1,5 @@
 """Pods: what they say where the user said nothing, what is refused, and how they are shown."""
 
-
 from __future__ import annotations
 
 import pytest

@@ -1,6 +1,5 @@
 """Services: addresses and ports that nobody else has, kept as long as they are needed."""
 
-
 from __future__ import annotations
 
 import ipaddress
