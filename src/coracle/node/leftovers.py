@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
-import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from coracle.linux import netlink, nftables
-from coracle.linux.cgroups import Cgroup, children
+from coracle.linux.cgroups import children
 from coracle.node.config import clouds, tag_of
 from coracle.node.marks import CGROUPS, TABLES
+from coracle.node.sweep import end_groups
 
 _LINK = re.compile(r"(coracle|cor[0-9a-f]{4})[0-9a-f]+")
 
@@ -40,16 +41,12 @@ def find() -> list[Leftover]:
 
 def remove(found: Iterable[Leftover]) -> set[Leftover]:
     """Remove them; returns those that are gone.  Raises OSError."""
-    gone = set()
     for thing in found:
         if thing.sort == "link":
             with netlink.Netlink() as kernel:
-                kernel.send(netlink.delete_link(thing.name))
+                kernel.send(netlink.delete_link(thing.name), ignore=(errno.ENODEV,))
         elif thing.sort == "nft table":
-            nftables.run(f"delete table inet {thing.name}")
+            nftables.run(f"delete table ip {thing.name}")
         else:
-            for path in children(thing.name):
-                Cgroup(path).signal_all(signal.SIGKILL)
-            Cgroup(thing.name).remove()
-        gone.add(thing)
-    return gone
+            end_groups(thing.name, grace_s=0)
+    return set(found) - set(find())

@@ -44,28 +44,37 @@ def purge(settings: Settings) -> None:
         shutil.rmtree(settings.cache, ignore_errors=True)
 
 
-def _end_containers(settings: Settings, grace_s: float) -> int:
-    top = cgroup_path(settings)
+def end_groups(top: str, grace_s: float, others: Iterable[int] = ()) -> int:
+    """End what runs in the groups below `top`, and remove them all; `others` are waited for too.
+
+    Returns how many groups there were.
+    """
     groups = [Cgroup(path) for path in children(top)]
     pids = [pid for group in groups for pid in group.pids()]
-    monitors = list(_monitors(settings.run))
     for group in groups:
         group.thaw()
         group.signal_all(signal.SIGTERM)
     _wait_gone(pids, grace_s)
     for group in groups:
         group.signal_all(signal.SIGKILL)
-    _wait_gone([*pids, *monitors], _KILLED_S)
-    for pid in monitors:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    _wait_gone([*pids, *others], _KILLED_S)
     for group in groups:
         group.remove()
     Cgroup(top).remove()
-    with contextlib.suppress(OSError):
-        if not children(str(Path(top).parent)):
-            Cgroup(str(Path(top).parent)).remove()
     return len(groups)
+
+
+def _end_containers(settings: Settings, grace_s: float) -> int:
+    top, monitors = cgroup_path(settings), list(_monitors(settings.run))
+    ended = end_groups(top, grace_s, monitors)
+    for pid in monitors:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    above = str(Path(top).parent)
+    with contextlib.suppress(OSError):
+        if not children(above):
+            Cgroup(above).remove()
+    return ended
 
 
 def _monitors(run: Path) -> Iterable[int]:
