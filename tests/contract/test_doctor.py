@@ -22,7 +22,7 @@ def test_this_machine_is_fit():
 
 
 def test_leftovers_are_found_and_removed():
-    top = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup")
+    top = Path("/sys/fs/cgroup/pids" if Path("/sys/fs/cgroup/pids").exists() else "/sys/fs/cgroup")
     group = top / "coracle" / GROUP / "container"
     group.mkdir(parents=True)
     subprocess.run(["ip", "link", "add", LINK, "type", "bridge"], check=True)
@@ -36,6 +36,6 @@ def test_leftovers_are_found_and_removed():
 
     assert told(examine()[1], "warn") == names
     assert told(examine("--fix")[1], "ok") == names
-    assert sleeper.wait(10) == -9
+    assert sleeper.wait(10) in (-15, -9)
     assert told(examine()[1], "warn") == set()
     assert not group.parent.exists()
