@@ -219,7 +219,7 @@ def test_a_cancelled_creation_leaves_nothing(machine):
             assert Cgroup(f"{machine.cgroup}/c").pids() == []
             assert os.listdir(machine.run_dir / "bundles") == []
             async with asyncio.timeout(10):  # killed is not yet gone
-                while machine._monitors():
+                while machine._monitors():  # noqa: ASYNC110 - processes of others: nothing tells
                     await asyncio.sleep(0.01)
 
     asyncio.run(main())
