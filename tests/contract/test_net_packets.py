@@ -120,6 +120,23 @@ def test_an_internal_network_reaches_itself_and_nobody_else(island):
     assert island.connect("a", OUTSIDE, 8080) == NOBODY
     assert island.connect("a", outer.address, 8080) == NOBODY
     assert island.connect("outside", a.address, 8080) == NOBODY
+    steer(island, forward(a, address=None, port=30080))
+    assert island.connect("outside", HOST, 30080) == NOBODY
+
+
+def test_a_plug_cannot_pass_for_the_host(island):
+    a = plug(island, "a", 2)
+    island.servers.add(island.host_path, "trusting", port=9)
+    with netns.entered(island.host_path):  # the kernel refuses it as well, unless it is told not to
+        Path(f"/proc/sys/net/ipv4/conf/{island.network.bridge}/accept_local").write_text("1")
+    with netns.entered(a.netns_path):
+        for name in ("all", "eth0"):
+            Path(f"/proc/sys/net/ipv4/conf/{name}/route_localnet").write_text("1")
+    with island.socket("a", "UDP") as client:
+        client.bind(("127.0.0.1", 0))
+        client.sendto(b"x", (str(island.network.gateway), 9))
+    assert island.connect("a", island.network.gateway, 9, "UDP") == "trusting"
+    assert island.servers.peers == [str(a.address)]
 
 
 def test_a_plug_cannot_reach_what_listens_on_the_hosts_loopback(island):
@@ -148,7 +165,10 @@ def test_a_target_outside_is_reached_and_answers_come_back(island, client):
     """As a service with addresses of its own, outside the cluster; and the API server, on the host itself."""
     plug(island, "a", 2)
     island.servers.add(island.host_path, "host", port=6443)
-    away = Forward("x", "TCP", None, 30080, (Target(OUTSIDE, 8080),))
+    other = OUTSIDE + 2  # who asks cannot be answered by itself in its own name
+    with netns.entered(island.outside_path), Netlink() as kernel:
+        kernel.send(routes.new_address(netlink.find_link(kernel, "eth0").index, other, 32))
+    away = Forward("x", "TCP", None, 30080, (Target(other, 8080),))
     own = Forward("y", "TCP", SERVICE, 443, (Target(HOST, 6443),))
     steer(island, away, own)
     assert island.connect(client, HOST, 30080) == "outside"
@@ -290,10 +310,21 @@ def test_a_flush_that_nobody_heard_is_mended_by_the_next_change(island):
     assert island.connect("a", OUTSIDE, 8080) == "outside"
 
 
-def test_a_plug_that_lost_its_link_is_made_whole(island):
+@pytest.mark.parametrize(
+    ("where", "lost"),
+    [
+        pytest.param("inside", ["ip", "link", "del", "eth0"], id="the link"),
+        pytest.param("inside", ["ip", "address", "flush", "dev", "eth0"], id="the address"),
+        pytest.param("host", ["ip", "link", "set", "PLUG", "nomaster"], id="the place in the bridge"),
+        pytest.param("host", ["ip", "link", "set", "PLUG", "down"], id="the state"),
+    ],
+)
+def test_a_plug_that_lost_something_is_made_whole(island, where, lost):
     a = plug(island, "a", 2)
-    with netns.entered(a.netns_path), Netlink() as kernel:
-        kernel.send(netlink.delete_link("eth0"))
+    (name,) = (link for link in links(island) if link.startswith("cor") and link != island.network.bridge)
+    with netns.entered(a.netns_path if where == "inside" else island.host_path):
+        subprocess.run([word.replace("PLUG", name) for word in lost], check=True)
+    assert island.connect("host", a.address, 8080) == NOBODY
     island.run(island.driver.plug(island.network, a))
     assert island.connect("host", a.address, 8080) == "a"
 
@@ -372,8 +403,8 @@ def everything():
 
 def settings():
     found = {}
-    for path in sorted(Path("/proc/sys/net").rglob("*")):
-        with contextlib.suppress(OSError):  # some can only be written
-            found[str(path)] = path.read_text()
-    found.pop("/proc/sys/net/netfilter/nf_conntrack_count", None)  # not a setting: connections not forgotten yet
+    for family in ("ipv4", "ipv6", "bridge"):  # others are the whole machine's, where others may be at work
+        for path in sorted(Path("/proc/sys/net", family).rglob("*")):
+            with contextlib.suppress(OSError):  # some can only be written
+                found[str(path)] = path.read_text()
     return found
