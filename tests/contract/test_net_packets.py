@@ -329,29 +329,6 @@ def test_a_plug_that_lost_something_is_made_whole(island, where, lost):
     assert island.connect("host", a.address, 8080) == "a"
 
 
-def test_plugs_that_come_and_go_quickly_leave_nothing_behind(island):
-    a = plug(island, "a", 2)
-
-    async def main():
-        async with running(island.driver):
-            for _ in range(20):
-                await island.driver.unplug(a)
-                await island.driver.plug(island.network, a)
-                assert await asyncio.to_thread(island.connect, "host", a.address, 8080) == "a"
-            await island.driver.unplug(a)
-            assert await asyncio.to_thread(island.connect, "host", a.address, 8080) == NOBODY
-            await asyncio.to_thread(island.on_host, wait_links, ["lo", "eth0", island.network.bridge])
-
-    def wait_links(names):
-        with Netlink() as news:
-            news.listen(netlink.LINK_NEWS)
-            news.socket.settimeout(5)
-            while links(island) != names:
-                news.socket.recv(65536)
-
-    island.run(main())
-
-
 # -- beside others, and gone -----------------------------------------------------------------------------------------
 
 

@@ -164,8 +164,7 @@ def _words(payload: bytes) -> str:
 
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO, _AF_SPEC, _NETNS_FD = 1, 3, 4, 10, 16, 18, 26, 28
-_SLAVE_KIND, _SLAVE_DATA, _BRPORT_STATE, _BRPORT_MODE = 4, 5, 1, 4  # in LINKINFO; linux/if_link.h
-_GROUP = 27
+_SLAVE_KIND, _SLAVE_DATA, _BRPORT_MODE = 4, 5, 4  # in LINKINFO; linux/if_link.h
 _KIND, _DATA = 1, 2
 _PEER = 1
 _BR_FORWARD_DELAY, _BR_STP = 1, 5
@@ -177,10 +176,7 @@ OPERATING = 6
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as the kernel tells of it.  `state` OPERATING: it carries packets.  `master` 0: in no bridge.
-
-    `group` is a number that links may share, so that they can be deleted together.
-    """
+    """A link as the kernel tells of it.  `state` OPERATING: it carries packets.  `master` 0: in no bridge."""
 
     index: int
     name: str
@@ -190,7 +186,6 @@ class Link:
     master: int
     kind: str
     mtu: int
-    group: int
 
 
 def _link_head(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
@@ -261,22 +256,6 @@ def set_mtu(index: int, mtu: int) -> Message:
     return Message(_NEWLINK, _link_head(index) + number(_MTU, mtu))
 
 
-def cut(name: str, group: int) -> Message:
-    """Let the bridge pass nothing of a port any more, and put it into `group`.  At once; deleting takes 30 ms."""
-    state = nest(_SLAVE_DATA, attribute(_BRPORT_STATE, b"\0"))
-    info = nest(_LINKINFO, text(_SLAVE_KIND, "bridge"), state)
-    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + number(_GROUP, group) + info)
-
-
-def set_group(name: str, group: int) -> Message:
-    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + number(_GROUP, group))
-
-
-def delete_group(group: int) -> Message:
-    """All links of `group`, in the time of one.  ENODEV where there is none."""
-    return Message(_DELLINK, _link_head() + number(_GROUP, group))
-
-
 def delete_link(name: str) -> Message:
     """ENODEV where there is none."""
     return Message(_DELLINK, _link_head() + text(_IFNAME, name))
@@ -310,7 +289,6 @@ def _read_link(payload: bytes) -> Link:
         master=to_number(said.get(_MASTER)),
         kind=to_text(kind),
         mtu=to_number(said.get(_MTU)),
-        group=to_number(said.get(_GROUP)),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -21,9 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from coracle.core.clock import Clock
-from coracle.core.errors import AlreadyExists, Unavailable
-from coracle.net.api import Transport
-from coracle.net.holds import HostPort, process_on
+from coracle.core.errors import Unavailable
 from coracle.net.resolvers import Resolvers
 from coracle.net.zones import Finding, Records, Zones
 from coracle.wire import dns
@@ -35,7 +32,6 @@ WAITING_AT_MOST = 1000  # questions asked outside at a time
 STREAMS_AT_MOST = 256
 STREAM_IDLE_S = 10.0
 
-_TRANSPORTS: tuple[Transport, ...] = ("UDP", "TCP")
 _IP_FREEBIND = 15  # ip(7): the address may come later than we
 
 # Takes a whole answer; called once, or never where there is none.
@@ -189,7 +185,7 @@ def _written(question: Question, found: Finding, limit_bytes: int) -> bytes:
 
 
 def _sockets(address: IPv4Address, port: int) -> tuple[socket.socket, socket.socket]:
-    """A datagram socket and a listening one on the same port.  Raises AlreadyExists naming the process; OSError."""
+    """A datagram socket and a listening one on the same port.  Raises OSError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
@@ -199,15 +195,10 @@ def _sockets(address: IPv4Address, port: int) -> tuple[socket.socket, socket.soc
         listener.bind((str(address), port))
         listener.listen(128)
         datagrams.bind((str(address), listener.getsockname()[1]))
-    except OSError as error:
+    except OSError:
         listener.close()
         datagrams.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        found = (process_on(HostPort(transport, address, port)) for transport in _TRANSPORTS)
-        holder = next(filter(None, found), "another process of the host")
-        said = f"names cannot be answered: port {port} of {address} is already used by {holder}"
-        raise AlreadyExists(said, kind="Port", name=f"UDP/{port}", holder=holder) from error
+        raise
     return datagrams, listener
 
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import os
-import socket
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from coracle.core.clock import SystemClock
-from coracle.core.errors import AlreadyExists, Unavailable
+from coracle.core.errors import Unavailable
 from coracle.core.tasks import running
 from coracle.net.names import Names, Scope
 from coracle.net.resolvers import Resolvers, parse_servers
@@ -189,17 +187,3 @@ def test_the_first_server_that_knows_is_believed(tmp_path):
                 return addresses(await resolvers.ask(dns.query(1, "www.example.com", dns.A)))
 
     assert asyncio.run(main()) == [OUTSIDE]
-
-
-def test_a_port_that_is_taken_is_refused_with_the_name_of_its_process():
-    async def main(port):
-        async with running(Names([LOOPBACK], SystemClock(), port=port)):
-            raise AssertionError("it started")
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("0.0.0.0", 0))
-        with pytest.raises(ExceptionGroup) as caught:
-            asyncio.run(main(taken.getsockname()[1]))
-    (error,) = caught.value.exceptions
-    assert isinstance(error, AlreadyExists)
-    assert f"pid {os.getpid()}" in error.message

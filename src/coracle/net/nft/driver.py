@@ -49,7 +49,7 @@ class Marks:
 
 
 class NftDriver:
-    """Also a Part: while it runs, rules that somebody removes are made again, and nobody waits for deletions."""
+    """Also a Part, while which it runs the rules are made again as soon as somebody removes them (`nft flush`)."""
 
     def __init__(self, marks: Marks) -> None:
         if not marks.table.startswith(_TABLES) or not 0 < len(marks.prefix) <= 7:
@@ -60,7 +60,6 @@ class NftDriver:
         self._ledger = Ledger(marks.ledger_path)
         self._telling = threading.Lock()  # of the rules; links take care of themselves
         self._purged = False
-        self._cut: asyncio.Event | None = None  # while running: links wait to be deleted
 
     async def ensure_network(self, network: Network) -> None:
         await offload(self._ensure_network, network)
@@ -79,10 +78,6 @@ class NftDriver:
 
     async def unplug(self, port: Port) -> None:
         await offload(self._links.unplug, port)
-        if self._cut is not None:
-            self._cut.set()
-        else:
-            await offload(self._links.sweep)
 
     async def steer(self, forwards: Sequence[Forward]) -> None:
         await offload(self._steer, tuple(forwards))
@@ -91,40 +86,24 @@ class NftDriver:
         await offload(self._purge)
 
     async def run(self, up: Callable[[], None]) -> None:
-        """Make the rules again where they are taken away; delete unplugged links behind the callers' backs."""
-        self._cut = asyncio.Event()
-        self._cut.set()  # what an earlier process left
-        try:
-            with nftables.TableNews() as news:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._watch_rules(news))
-                    group.create_task(self._sweep(self._cut))
-                    up()
-        finally:
-            self._cut = None
+        """Watch the rules, and make them again where they are taken away."""
+        with nftables.TableNews() as news:
+            loop = asyncio.get_running_loop()
+            removed = asyncio.Event()
 
-    async def _watch_rules(self, news: nftables.TableNews) -> None:
-        loop = asyncio.get_running_loop()
-        removed = asyncio.Event()
+            def heard() -> None:
+                if news.is_removed(self._marks.table):
+                    removed.set()
 
-        def heard() -> None:
-            if news.is_removed(self._marks.table):
-                removed.set()
-
-        loop.add_reader(news.fileno(), heard)
-        try:
-            while True:
-                await removed.wait()
-                removed.clear()
-                await offload(self._reassert)
-        finally:
-            loop.remove_reader(news.fileno())
-
-    async def _sweep(self, cut: asyncio.Event) -> None:
-        while True:
-            await cut.wait()
-            cut.clear()
-            await offload(self._sweep_links)
+            loop.add_reader(news.fileno(), heard)
+            try:
+                up()
+                while True:
+                    await removed.wait()
+                    removed.clear()
+                    await offload(self._reassert)
+            finally:
+                loop.remove_reader(news.fileno())
 
     # -- in threads ----------------------------------------------------------------------------------------------
 
@@ -154,16 +133,7 @@ class NftDriver:
         with self._telling:
             if not self._purged and not self._rules.exists():
                 log.warning("table %s was removed by somebody else; making it again", self._marks.table)
-                try:
-                    self._rules.reassert()
-                except OSError:
-                    log.exception("the rules could not be made again; the next change tries once more")
-
-    def _sweep_links(self) -> None:
-        try:
-            self._links.sweep()
-        except OSError:
-            log.exception("unplugged links could not be deleted; the next one takes them along")
+                self._rules.reassert()
 
     def _purge(self) -> None:
         with self._telling:

@@ -23,7 +23,6 @@ from coracle.net.nft import sysctls
 
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 _NO_MORE = (errno.EXFULL, errno.ENOMEM, errno.ENFILE, errno.ENOBUFS)
-DOOMED = 0x00C04AC1  # the group of links that are to be deleted, of whichever cloud
 _NO_IPV6 = (errno.EAFNOSUPPORT,)  # a kernel that speaks none needs not be told to be quiet
 _SETTLING_S = 2.0
 
@@ -149,7 +148,7 @@ class Links:
 
     def _is_whole(self, link: Link, bridge: Link, port: Port) -> bool:
         """Whether a plug found from before is as it should be."""
-        if link.master != bridge.index or not link.up or link.group == DOOMED:
+        if link.master != bridge.index or not link.up:
             return False
         with netns.entered(port.netns_path), Netlink() as inside:
             peer = netlink.find_link(inside, port.interface)
@@ -158,31 +157,22 @@ class Links:
             )
 
     def unplug(self, port: Port) -> None:
-        """Cut the plug off; `sweep` removes what is left of it.  Raises OSError."""
-        name = self.link_name(port.id)
+        """Raises OSError."""
         with Netlink() as kernel:
-            try:
-                kernel.send(netlink.cut(name, DOOMED), ignore=(errno.ENODEV,))
-            except Refused:  # in no bridge
-                kernel.send(netlink.delete_link(name), ignore=(errno.ENODEV,))
+            kernel.send(netlink.delete_link(self.link_name(port.id)), ignore=(errno.ENODEV,))
             bridge = netlink.find_link(kernel, self._bridges.get(port.network, ""))
             if bridge is not None:
                 kernel.send(routes.delete_neighbour(bridge.index, port.address), ignore=(errno.ENOENT,))
-
-    def sweep(self) -> None:
-        """Delete all links that were cut.  The kernel waits for its readers first, once for all of them."""
-        with Netlink() as kernel:
-            kernel.send(netlink.delete_group(DOOMED), ignore=(errno.ENODEV,))
 
     # -- all of it -----------------------------------------------------------------------------------------------
 
     def remove_all(self, pins_under: Path) -> None:
         """Every link with our prefix, every namespace pinned below `pins_under`.  Raises OSError."""
         with Netlink() as kernel:
-            mine = [link.name for link in netlink.links(kernel) if link.name.startswith(self._prefix)]
-            for some in _in_parts([netlink.set_group(name, DOOMED) for name in mine], 100):
+            mine = [link for link in netlink.links(kernel) if link.name.startswith(self._prefix)]
+            plugs_first = sorted(mine, key=lambda link: link.kind == "bridge")
+            for some in _in_parts([netlink.delete_link(link.name) for link in plugs_first], 100):
                 kernel.send(*some, ignore=(errno.ENODEV,))
-        self.sweep()
         for path in netns.pins(pins_under):
             netns.drop(path)
         self._bridges.clear()
