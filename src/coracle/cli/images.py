@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -40,11 +39,9 @@ def images_list(cloud: Settings | None, output: str) -> None:
 @cloud_options
 @click.argument("name")
 @click.option("--from-packages", "packages", required=True, metavar="A,B,C", help="Debian packages to put in.")
-@click.option("--cmd", "command", metavar="'PROGRAM ARG ...'", help="What the image runs.")
-def images_build(cloud: Settings | None, name: str, packages: str, command: str | None) -> None:
+def images_build(cloud: Settings | None, name: str, packages: str) -> None:
     """Make an image NAME from Debian packages."""
-    wanted = {"name": name, "packages": packages.split(","), "command": shlex.split(command or "")}
-    _follow(cloud, "/images/build", wanted)
+    _follow(cloud, "/images/build", {"name": name, "packages": packages.split(",")})
 
 
 @images.command("pull")
