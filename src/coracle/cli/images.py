@@ -37,11 +37,11 @@ def images_list(cloud: Settings | None, output: str) -> None:
 
 @images.command("build")
 @cloud_options
-@click.argument("name")
+@click.argument("image", metavar="NAME")
 @click.option("--from-packages", "packages", required=True, metavar="A,B,C", help="Debian packages to put in.")
-def images_build(cloud: Settings | None, name: str, packages: str) -> None:
+def images_build(cloud: Settings | None, image: str, packages: str) -> None:
     """Make an image NAME from Debian packages."""
-    _follow(cloud, "/images/build", {"name": name, "packages": packages.split(",")})
+    _follow(cloud, "/images/build", {"name": image, "packages": packages.split(",")})
 
 
 @images.command("pull")
