@@ -114,6 +114,7 @@ def env(cloud: Settings | None) -> None:
     """Print what lets clients find the cloud, for `eval "$(coracle env)"`."""
     cloud = known(cloud)
     click.echo(f"export KUBECONFIG={cloud.kubeconfig_path}")
+    click.echo(f"export DOCKER_HOST=unix://{cloud.docker_socket_path}")
 
 
 @main.command()

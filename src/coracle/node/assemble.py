@@ -7,6 +7,7 @@ kubelet; the doors; the node, which says Ready last.
 from __future__ import annotations
 
 import asyncio
+import grp
 import inspect
 import platform
 import socket
@@ -21,6 +22,7 @@ from coracle.core.informer import Index, Informer
 from coracle.core.loop import Loop, Reconciler
 from coracle.core.store import Store
 from coracle.core.tasks import Part, run_parts
+from coracle.docker.parts import Docker, Services, docker
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
@@ -129,6 +131,7 @@ class Cloud:
         served = kinds(settings.chosen.service_cidr)
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
+        self._docker = self._make_docker()
 
     def parts(self) -> list[Part]:
         """Everything, in the order of starting."""
@@ -150,6 +153,7 @@ class Cloud:
             EventExpiry(self._collections["Event"], self._clock),
             *self._loops(recorders),
             self._kubelet(recorders["kubelet"]),
+            *self._docker.parts,
             *self._doors(),
             self._node(),
         ]
@@ -170,6 +174,25 @@ class Cloud:
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
         return Engine(images, sandboxes, containers, execs, Logs(containers), Volumes(root_path=root), packages)
+
+    # -- Docker --------------------------------------------------------------------------------------------------
+
+    def _make_docker(self) -> Docker:
+        engine = self._engine
+        services = Services(
+            store=self._store,
+            clock=self._clock,
+            caches=self._caches,
+            images=engine.images,
+            sandboxes=engine.sandboxes,
+            containers=engine.containers,
+            execs=engine.execs,
+            logs=engine.logs,
+            volumes=engine.volumes,
+            forwards=self._forwards,
+            names=self._names,
+        )
+        return docker(services)
 
     # -- Kubernetes ----------------------------------------------------------------------------------------------
 
@@ -263,8 +286,11 @@ class Cloud:
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
         admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)
+        dock = self._docker.door
+        socket_path = Unix(str(settings.docker_socket_path), 0o660, docker_group())
         return [
             Server(api.handler, listeners, terms=api.router.terms, say=api.say, clock=self._clock),
+            Server(dock.handler, [socket_path], terms=dock.terms, say=dock.say, clock=self._clock),
             Server(admin.handler(), [Unix(str(settings.socket_path), 0o600)], clock=self._clock),
         ]
 
@@ -301,6 +327,14 @@ def host_address() -> IPv4Address | None:
         except OSError:
             return None
         return IPv4Address(probe.getsockname()[0])
+
+
+def docker_group() -> str | None:
+    """Who may use Docker's socket beside root: the group `docker`, where the host has one."""
+    try:
+        return grp.getgrnam("docker").gr_name
+    except KeyError:
+        return None
 
 
 def _user_catalogue(settings: Settings) -> Path | None:

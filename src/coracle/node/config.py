@@ -89,6 +89,11 @@ class Settings:
         return self.run / "admin.sock"
 
     @property
+    def docker_socket_path(self) -> Path:
+        """Docker's door."""
+        return self.run / "docker.sock"
+
+    @property
     def log_path(self) -> Path:
         return self.root / "daemon.log"
 

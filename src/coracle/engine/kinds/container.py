@@ -16,6 +16,8 @@ Status
     message      why, in the runtime's words
     log_path     its log; a ".1" beside it is what came before
     rootfs_path  its root file system while it runs
+    paused       it runs, and its processes are frozen
+    details      what the API that it belongs to keeps of its life (health, restarts, published ports); opaque here
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Security:
 class ContainerSpec:
     """What to make.
 
+    sandbox      "": its own, which has the container's id for a name; it needs to be there at start only
     argv         None: what the image says (see `combine` for Docker's and Kubernetes' rules)
     env          NAME=value, over the image's
     workdir      "": the image's, else /
@@ -64,13 +67,19 @@ class ContainerSpec:
     groups       more groups of the process, numbers or names
     stop_signal  "": the image's, else SIGTERM
     pid_mode     "": its own processes only; "host"; "container:<id>"
+    ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "host"; "container:<id>"
+    init         a small first process that hands signals on and reaps (Docker's --init)
+    stdin_once   see runtime.api.Bundle
+    keeps_log    whether anybody can read later what it wrote
+    made_by      which API it belongs to: "docker"; "" for those whose maker finds them by sandbox
+    details      what that API keeps with it; opaque here
     rlimits      name in lower case without RLIMIT_ -> (soft, hard)
     owner        who wants it, for messages: "Pod default/web"
     """
 
     name: str
-    sandbox: str
     image: str
+    sandbox: str = ""
     argv: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()
     workdir: str = ""
@@ -89,12 +98,20 @@ class ContainerSpec:
     pid_mode: str = ""
     devices: tuple[Device, ...] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    ipc_mode: str = ""
+    uts_mode: str = ""
+    init: bool = False
+    stdin_once: bool = False
+    keeps_log: bool = True
+    made_by: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def to_record(id: str, spec: ContainerSpec, image_id: str) -> Object:
     """The record as it is first committed."""
     body = asdict(spec)
     del body["labels"]
+    body["sandbox"] = spec.sandbox or id
     body["image_id"] = image_id
     status = {"state": "created", "pid": 0}
     return Object(KIND.name, Meta(name=id, labels=dict(spec.labels)), {"spec": body, "status": status}, API)

@@ -1,0 +1,51 @@
+"""Joins Docker's side: its loops, and the areas of its door.  Called by node.assemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coracle.core.clock import Clock
+from coracle.core.informer import Informer
+from coracle.core.store import Store
+from coracle.core.tasks import Part
+from coracle.docker.door import Door, door
+from coracle.docker.system import System
+from coracle.engine.containers import Containers
+from coracle.engine.execs import Execs
+from coracle.engine.images import Images
+from coracle.engine.logs import Logs
+from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.volumes import Volumes
+from coracle.net.forwards import Forwards
+from coracle.net.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The engine's services, for `docker` alone to hand on: no area is given more of them than it uses."""
+
+    store: Store
+    clock: Clock
+    caches: Mapping[str, Informer]
+    images: Images
+    sandboxes: Sandboxes
+    containers: Containers
+    execs: Execs
+    logs: Logs
+    volumes: Volumes
+    forwards: Forwards
+    names: Names
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """`parts` start before the door opens."""
+
+    parts: tuple[Part, ...]
+    door: Door
+
+
+def docker(_services: Services) -> Docker:
+    """Docker's API over these services."""
+    return Docker((), door([System()]))
