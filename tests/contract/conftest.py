@@ -1,5 +1,6 @@
-"""One cloud for the tests that drive it through clients, one namespace for each test."""
+"""One cloud for the tests that drive it through clients; for each test a namespace, or Docker's tidied up."""
 
+import json
 import uuid
 from pathlib import Path
 
@@ -37,3 +38,46 @@ def space(cloud):
     cloud.kubectl("create", "namespace", namespace)
     yield Space(cloud, namespace)
     cloud.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+class Docker:
+    """The docker command against a cloud: `docker("run", "--rm", "busybox", "true")` gives what it wrote, stripped."""
+
+    def __init__(self, cloud):
+        self.cloud, self.wait_for, self.environment = cloud, cloud.wait_for, cloud.environment
+        self.socket = cloud.docker_socket
+
+    def __call__(self, *words, input=None):
+        return self.cloud.docker(*words, input=input).stdout.strip()
+
+    def attempt(self, *words, input=None):
+        """The whole outcome: returncode, stdout, stderr."""
+        return self.cloud.docker(*words, input=input, check=False)
+
+    def refused(self, *words, input=None):
+        """What it said when it failed, as it has to."""
+        done = self.attempt(*words, input=input)
+        assert done.returncode != 0, f"docker {' '.join(words)} was accepted: {done.stdout}"
+        return done.stderr.strip()
+
+    def inspect(self, name, *words):
+        return json.loads(self("inspect", *words, name))[0]
+
+    def made(self):
+        """What Docker's users have made: containers, networks and volumes (ids and names)."""
+        containers = self("ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^/?(?!k8s_)").split()
+        networks = self("network", "ls", "--filter", "type=custom", "--quiet", "--no-trunc").split()
+        return {"container": containers, "network": networks, "volume": self("volume", "ls", "--quiet").split()}
+
+
+@pytest.fixture
+def docker(cloud):
+    """Docker of the cloud; what the test makes is removed after it."""
+    docker = Docker(cloud)
+    before = docker.made()
+    yield docker
+    after = docker.made()
+    for kind, options in (("container", ("--force", "--volumes")), ("network", ()), ("volume", ("--force",))):
+        gone = [name for name in after[kind] if name not in before[kind]]
+        if gone:
+            docker.attempt(kind, "rm", *options, *gone)

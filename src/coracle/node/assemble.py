@@ -96,7 +96,7 @@ def open_store(settings: Settings) -> SqliteStore:
 
 def enter(settings: Settings) -> None:
     """Move this process into the cloud's mount namespace; before threads exist, with the store's lock held."""
-    settings.run.mkdir(parents=True, exist_ok=True, mode=0o710)
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)  # Docker's socket lies here, for its group
     homes.enter_home(settings.run)
 
 

@@ -41,7 +41,17 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "KUBECONFIG": str(self.root / "kubeconfig"), "NO_COLOR": "1"}
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self.root / "kubeconfig"),
+            "DOCKER_HOST": f"unix://{self.docker_socket}",
+            "DOCKER_CONFIG": str(self.root / "docker-client"),
+            "NO_COLOR": "1",
+        }
+
+    @property
+    def docker_socket(self) -> Path:
+        return Path("/run/coracle") / self.name / "docker.sock"
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -66,6 +76,9 @@ class Cloud:
 
     def kubectl(self, *words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run(["kubectl", *words], input=input, check=check)
+
+    def docker(self, *words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(["docker", *words], input=input, check=check)
 
     def json(self, *words: str) -> Any:
         """The answer of kubectl with `-o json`."""
