@@ -74,6 +74,7 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         log_path=places.log_path,
         log_limit_bytes=spec.log_limit_bytes,
         stdin=spec.stdin,
+        stdin_once=spec.stdin_once,
         shm_bytes=sandbox.spec["shm_bytes"],
     )
 

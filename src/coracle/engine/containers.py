@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import os
 import secrets
@@ -25,6 +26,7 @@ import shutil
 import signal as signal_numbers
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from coracle.core import claims
 from coracle.core.clock import Clock
@@ -35,6 +37,7 @@ from coracle.core.selectors import EVERYTHING, Selector
 from coracle.core.store import Store
 from coracle.core.tasks import offload
 from coracle.engine import bundles, signals, states
+from coracle.engine.attachments import Attachment, Attachments
 from coracle.engine.endings import Endings
 from coracle.engine.images import Images
 from coracle.engine.kinds import container as containers
@@ -44,7 +47,7 @@ from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
 from coracle.engine.rotation import Rotation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime
+from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime, Streams
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
@@ -52,6 +55,8 @@ log = logging.getLogger(__name__)
 
 KILL_WAIT_S = 30.0  # after SIGKILL; a process that waits for a dead disk does not end
 _RETRY_S = 1.0  # when the store cannot keep an exit
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Containers:
@@ -73,6 +78,7 @@ class Containers:
         self._logs_path = f"{root_path}/containers"
         self._records = Collection(containers.KIND, store, clock)
         self._locks, self._endings = KeyedLocks(), Endings()
+        self._attachments = Attachments(runtime.attach)
         self._rotation = Rotation()
         self._unsaid: set[str] = set()  # adopted before their record could say that they ran
 
@@ -121,7 +127,7 @@ class Containers:
 
         Raises: NotFound (image, sandbox), AlreadyExists (name; `holder` says whose), Invalid, Malformed.
         """
-        if self._sandboxes.find(spec.sandbox) is None:
+        if spec.sandbox and self._sandboxes.find(spec.sandbox) is None:
             raise NotFound(kind="Sandbox", name=spec.sandbox)
         image = self._images.get(spec.image)
         whole = containers.with_image(spec, image.spec["config"])
@@ -129,6 +135,25 @@ class Containers:
         bundles.capabilities(whole.security)
         with self._images.in_use(image):
             return await self._records.create(containers.to_record(secrets.token_hex(32), whole, image.spec["id"]))
+
+    async def rename(self, id: str, name: str) -> Object:
+        """Raises NotFound, AlreadyExists (`holder` says whose name it is)."""
+        return await self._records.change(containers.key(id), lambda now: now.with_spec(name=name))
+
+    async def note(self, id: str, change: Change) -> Object:
+        """Change what its API keeps of its life (status.details): `change` is given a copy.
+
+        Raises: NotFound, and what `change` raises.
+        """
+        return await self._records.change(
+            containers.key(id), lambda now: now.with_status(details=change(_copy(now.status.get("details"))))
+        )
+
+    async def respec(self, id: str, change: Change) -> Object:
+        """The same for what its API keeps of what was asked (spec.details)."""
+        return await self._records.change(
+            containers.key(id), lambda now: now.with_spec(details=change(_copy(now.spec.get("details"))))
+        )
 
     async def start(self, id: str) -> Object:
         """Let it run; a container that runs already stays as it is, one that has ended begins anew with its files.
@@ -153,6 +178,7 @@ class Containers:
                 at_s, why = self._clock.now_s(), error
                 record = await self._records.change(record.key, lambda now: states.failed(now, why, reason, at_s))
                 self._endings.tell(record)
+                self._attachments.fail(id, why)
                 raise
 
     async def stop(self, id: str, grace_s: float, signal: str | int | None = None) -> Object:
@@ -167,10 +193,12 @@ class Containers:
             return record
         if grace_s > 0:
             await self._send(id, signals.to_number(signal or record.spec["stop_signal"]))
+            await self._thaw(id)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     return await self.wait_exit(id)
         await self._send(id, signal_numbers.SIGKILL, all=True)
+        await self._thaw(id)
         try:
             async with asyncio.timeout(KILL_WAIT_S):
                 return await self.wait_exit(id)
@@ -178,11 +206,25 @@ class Containers:
             raise Timeout(f"container {id} did not end after SIGKILL", kind="Container", name=id) from error
 
     async def kill(self, id: str, signal: str | int) -> None:
-        """Send a signal to its first process.  Raises NotFound, Conflict (it does not run), Malformed (signal)."""
+        """Send a signal to its first process; one that ends it lets a paused container go on, to end.
+
+        Raises: NotFound, Conflict (it does not run), Malformed (signal).
+        """
         number = signals.to_number(signal)
-        if self.get(id).status["state"] != "running":
+        record = self.get(id)
+        if record.status["state"] != "running":
             raise Conflict(f"container {id} is not running", kind="Container", name=id)
         await self._send(id, number)
+        if number in (signal_numbers.SIGKILL, signals.to_number(record.spec["stop_signal"])):
+            await self._thaw(id)
+
+    async def pause(self, id: str) -> Object:
+        """Freeze its processes.  Raises NotFound, Conflict (not running, paused already), Unsupported."""
+        return await self._freeze(id, paused=True)
+
+    async def resume(self, id: str) -> Object:
+        """Let them go on.  Raises NotFound, Conflict (not running, not paused), Unsupported."""
+        return await self._freeze(id, paused=False)
 
     async def remove(self, id: str, force: bool = False) -> None:
         """Forget it, its files and its log; with `force` also while it runs.  Idempotent.
@@ -204,27 +246,70 @@ class Containers:
             await offload(_remove_tree, os.path.dirname(self.log_path(id)))
             await self._records.delete(record.key, missing_ok=True)
             self._endings.forget(id)
+            self._attachments.forget(id)
+
+    def attaching(self, id: str) -> Attachment:
+        """A place among those attached, from now on.  Where it does not run the streams come with its next start,
+        without a byte missing.  Close it in any case.  Raises NotFound."""
+        return self._attachments.expect(id, live=self.get(id).status["state"] == "running")
+
+    async def attach(self, id: str) -> Streams:
+        """Its streams, waiting for its next start where it does not run; they are the caller's to close.
+
+        Raises: as `Attachment.streams`.
+        """
+        attachment = self.attaching(id)
+        try:
+            return await attachment.streams()
+        except BaseException:
+            attachment.close()
+            raise
 
     async def update(self, id: str, resources: Resources) -> Object:
         """Change its limits, now where it runs.  Raises NotFound, Invalid, Unsupported (the runtime cannot)."""
         async with self._locks.of(id):
             record = self.get(id)
             if record.status["state"] == "running":
-                if not isinstance(self._runtime, Adjusts):
-                    raise Unsupported("this runtime cannot change the limits of a running container", status=501)
-                await self._runtime.update(id, resources)
+                await self._adjusts.update(id, resources)
             return await self._records.change(record.key, lambda now: now.with_spec(resources=asdict(resources)))
 
     # -- starting ------------------------------------------------------------------------------------------------
 
     async def _go(self, record: Object, bundle: Bundle) -> Object:
         pid = await self._runtime.create(bundle)
-        self._keep_log(bundle.id)
+        self._keep_log(bundle.log_path)
+        await self._attachments.connect(bundle.id)
         started_s = self._clock.now_s()  # before it begins, so that no exit is older
         await self._runtime.start(bundle.id)
-        return await self._records.change(
+        record = await self._records.change(
             record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
         )
+        self._attachments.started(bundle.id)
+        return record
+
+    @property
+    def _adjusts(self) -> Adjusts:
+        if not isinstance(self._runtime, Adjusts):
+            raise Unsupported("this runtime can neither change limits nor pause", status=501)
+        return self._runtime
+
+    async def _freeze(self, id: str, *, paused: bool) -> Object:
+        async with self._locks.of(id):
+            record = self.get(id)
+            if record.status["state"] != "running":
+                raise Conflict(f"container {id} is not running", kind="Container", name=id)
+            if record.status.get("paused", False) == paused:
+                said = "already" if paused else "not"
+                raise Conflict(f"container {id} is {said} paused", kind="Container", name=id)
+            await (self._adjusts.pause(id) if paused else self._adjusts.resume(id))
+            return await self._records.change(record.key, lambda now: now.with_status(paused=paused))
+
+    async def _thaw(self, id: str) -> None:
+        """Where it is paused: what has been sent to it can reach it."""
+        record = self.find(id)
+        if record is not None and record.status.get("paused"):
+            with contextlib.suppress(NotFound, Conflict):  # it has ended meanwhile, or somebody was quicker
+                await self.resume(id)
 
     async def _send(self, id: str, number: int, *, all: bool = False) -> None:
         with contextlib.suppress(NotFound):  # it has ended meanwhile, and been let go
@@ -236,11 +321,17 @@ class Containers:
         self._rotation.drop(self.log_path(id))
         await self._images.unmount(id)
 
-    def _keep_log(self, id: str) -> None:
+    def _keep_log(self, path: str) -> None:
         try:
-            self._rotation.keep(self.log_path(id))
+            if path:
+                self._rotation.keep(path)
         except OSError as error:  # no more inotify watches: it runs all the same, with a shorter memory
-            log.warning("the log of container %s keeps no older file: %s", id, error)
+            log.warning("the log %s keeps no older file: %s", path, error)
+
+    def _kept_log_path(self, id: str) -> str:
+        """Where the log of one that runs already is; "" where it keeps none."""
+        record = self.find(id)
+        return self.log_path(id) if record is None or record.spec["keeps_log"] else ""
 
     # -- the end, and the beginning of the daemon ----------------------------------------------------------------
 
@@ -270,11 +361,11 @@ class Containers:
         match found.what:
             case "keep":
                 self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
-                self._keep_log(found.id)
+                self._keep_log(self._kept_log_path(found.id))
             case "started":
                 rootfs_path = await self._images.mount(self._images.get(self.get(found.id).spec["image_id"]), found.id)
-                log_path = self.log_path(found.id)
-                self._keep_log(found.id)
+                log_path = self._kept_log_path(found.id)
+                self._keep_log(log_path)
                 await self._records.change(key, lambda now: states.running(now, found.pid, at_s, rootfs_path, log_path))
             case "lost":
                 await self._records.change(key, lambda now: states.lost(now, at_s))
@@ -311,6 +402,10 @@ class Containers:
             except Unavailable as error:  # the disk is full: what has happened has to be said in the end
                 log.error("the end of container %s cannot be kept: %s", exit.id, error)
                 await self._clock.sleep(_RETRY_S)
+
+
+def _copy(details: Any) -> dict[str, Any]:
+    return copy.deepcopy(dict(details or {}))
 
 
 def _remove_tree(path: str) -> None:

@@ -82,7 +82,7 @@ class Execs:
     async def attach(self, container_id: str) -> Streams:
         """The first program's streams, from now on.  Raises NotFound, Conflict (it does not run)."""
         self._running(container_id)
-        return await self._runtime.attach(container_id)
+        return await self._containers.attach(container_id)
 
     def _running(self, id: str) -> Object:
         record = self._containers.get(id)

@@ -51,7 +51,7 @@ class Preparation:
             return bundles.Places(
                 rootfs_path=rootfs_path,
                 sandbox_path=self._sandboxes.files_path(spec.sandbox),
-                log_path=log_path,
+                log_path=log_path if spec.keeps_log else "",
                 workdir=bundles.find_workdir(rootfs_path, spec.workdir),
                 identity=find_identity(rootfs_path, spec.user, spec.groups),
                 pidns_path=pidns_path,

@@ -24,6 +24,7 @@ def running(record: Object, pid: int, started_s: float, rootfs_path: str, log_pa
     return record.with_status(
         state="running",
         pid=pid,
+        paused=False,
         started_at=rfc3339_micro(started_s),
         finished_at="",
         exit_code=0,
@@ -42,6 +43,7 @@ def exited(record: Object, exit: Exit) -> Object:
     return record.with_status(
         state="exited",
         pid=0,
+        paused=False,
         started_at=record.status.get("started_at") or at,
         finished_at=at,
         exit_code=exit.code,
@@ -56,6 +58,7 @@ def lost(record: Object, at_s: float) -> Object:
     return record.with_status(
         state="exited",
         pid=0,
+        paused=False,
         finished_at=rfc3339_micro(at_s),
         exit_code=137,
         oom_killed=False,
@@ -71,6 +74,7 @@ def failed(record: Object, error: CloudError, reason: str, at_s: float) -> Objec
     return record.with_status(
         state="failed",
         pid=0,
+        paused=False,
         started_at="",
         finished_at=rfc3339_micro(at_s),
         exit_code=code,

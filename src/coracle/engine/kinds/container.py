@@ -113,7 +113,7 @@ def to_record(id: str, spec: ContainerSpec, image_id: str) -> Object:
     del body["labels"]
     body["sandbox"] = spec.sandbox or id
     body["image_id"] = image_id
-    status = {"state": "created", "pid": 0}
+    status = {"state": "created", "pid": 0, "paused": False, "details": {}}
     return Object(KIND.name, Meta(name=id, labels=dict(spec.labels)), {"spec": body, "status": status}, API)
 
 

@@ -121,6 +121,7 @@ def container_spec(
         security=security.security(pod, container),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         stop_signal=str((container.get("lifecycle") or {}).get("stopSignal") or ""),
         labels=labels,
         owner=f"Pod {pod.key}",
