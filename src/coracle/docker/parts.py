@@ -10,6 +10,9 @@ from coracle.core.informer import Informer
 from coracle.core.store import Store
 from coracle.core.tasks import Part
 from coracle.docker.door import Door, door
+from coracle.docker.host import Host
+from coracle.docker.plugins import Plugins
+from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -36,6 +39,7 @@ class Services:
     volumes: Volumes
     forwards: Forwards
     names: Names
+    host: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,6 @@ class Docker:
     door: Door
 
 
-def docker(_services: Services) -> Docker:
+def docker(services: Services) -> Docker:
     """Docker's API over these services."""
-    return Docker((), door([System()]))
+    return Docker((), door([System(services.store, services.clock, services.host), Swarm(), Plugins()]))

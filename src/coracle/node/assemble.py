@@ -7,12 +7,15 @@ kubelet; the doors; the node, which says Ready last.
 from __future__ import annotations
 
 import asyncio
+import functools
 import grp
 import inspect
 import platform
 import socket
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from coracle.core.informer import Index, Informer
 from coracle.core.loop import Loop, Reconciler
 from coracle.core.store import Store
 from coracle.core.tasks import Part, run_parts
+from coracle.docker.host import Host
 from coracle.docker.parts import Docker, Services, docker
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -52,6 +56,7 @@ from coracle.kube.proxy.hostports import HostPorts
 from coracle.kube.proxy.names import PodNames, ServiceNames
 from coracle.kube.proxy.services import ServiceProxy
 from coracle.kube.scheduler import binding
+from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
 from coracle.net.forwards import Forwards
 from coracle.net.holds import PortHolds
@@ -191,6 +196,7 @@ class Cloud:
             volumes=engine.volumes,
             forwards=self._forwards,
             names=self._names,
+            host=docker_host(self._settings),
         )
         return docker(services)
 
@@ -312,6 +318,7 @@ def node_name() -> str:
     return platform.node().lower() or "localhost"
 
 
+@functools.cache
 def runtime_version() -> str:
     from coracle.node.versions import PROGRAMS, program_version
 
@@ -327,6 +334,20 @@ def host_address() -> IPv4Address | None:
         except OSError:
             return None
         return IPv4Address(probe.getsockname()[0])
+
+
+def docker_host(settings: Settings) -> Host:
+    """What Docker's side says of us."""
+    runtime, _, version = runtime_version().partition("://")
+    return Host(
+        id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{platform.node()}/{settings.root}")),
+        name=settings.name,
+        root_path=str(settings.root),
+        version=metadata.version("coracle"),
+        runtime=runtime,
+        cgroups=2 if cgroups.layout() == "unified" else 1,
+        programs={runtime: version},
+    )
 
 
 def docker_group() -> str | None:
