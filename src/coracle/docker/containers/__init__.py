@@ -1,0 +1,1 @@
+"""Docker's containers: created, described, started, ended, removed."""

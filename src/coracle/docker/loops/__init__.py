@@ -1,0 +1,1 @@
+"""Loops that keep Docker's promises: restart policies, removal at the end, health checks."""
