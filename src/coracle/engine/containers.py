@@ -116,6 +116,11 @@ class Containers:
             future.set_result(record)
         return future
 
+    def next_ending(self, id: str) -> asyncio.Future[Object]:
+        """As `ending`, where an end that has been already does not count."""
+        self.get(id)
+        return self._endings.next(id)
+
     def log_path(self, id: str) -> str:
         """Where its log is, or will be."""
         return f"{self._logs_path}/{id}/log"
