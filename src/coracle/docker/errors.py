@@ -45,8 +45,8 @@ def status_of(error: CloudError) -> int:
 
 def message_of(error: CloudError) -> str:
     """What a user is told."""
-    if isinstance(error, Unsupported) and error.status == 405:
-        return "page not found"
+    if (isinstance(error, Unsupported) and error.status == 405) or (type(error) is NotFound and not error.kind):
+        return "page not found"  # nothing at this path, or not with this method
     if isinstance(error, NotFound) and error.kind in _MISSING and error.name and not error.message:
         return _MISSING[error.kind].format(name=error.name)
     return str(error) or next(WORDS[type][1] for type in type(error).__mro__ if type in WORDS)
