@@ -270,6 +270,13 @@ class Containers:
             attachment.close()
             raise
 
+    def resize(self, id: str, columns: int, rows: int) -> None:
+        """Give its terminal a new size.  Raises NotFound, Conflict (it does not run)."""
+        if self.get(id).status["state"] != "running":
+            raise Conflict(f"container {id} is not running", kind="Container", name=id)
+        with contextlib.suppress(NotFound):  # it is ending
+            self._runtime.resize(id, columns, rows)
+
     async def update(self, id: str, resources: Resources) -> Object:
         """Change its limits, now where it runs.  Raises NotFound, Invalid, Unsupported (the runtime cannot)."""
         async with self._locks.of(id):

@@ -19,6 +19,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from coracle.linux.usage import Usage
+
+__all__ = ["DEFAULT_CAPABILITIES", "Adjusts", "Bundle", "Device", "Execution", "Exit", "Measures", "Mount", "Process",
+           "Resources", "Runtime", "State", "Streams", "Usage"]  # fmt: skip
+
 # The fourteen that Docker leaves a container (docker.md 6.1).
 DEFAULT_CAPABILITIES = (
     "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
@@ -61,7 +66,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device node of the host that the container may use."""
+    """A device node of the host that the container may use; or a directory of them, taken with all that is in it."""
 
     path: str
     source: str
@@ -70,19 +75,32 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Limits, by cgroup v1 or v2.  None: not limited.
+    """Limits, by cgroup v1 or v2.  None, empty: not limited.  What this kernel's groups do not have is left out.
 
-    Units: bytes; `cpu_quota_us` per `cpu_period_us`; `cpu_shares` as in cgroup v1 (1024 is one share).
+    Units: bytes; `cpu_quota_us` per `cpu_period_us`; `cpu_shares` as in cgroup v1 (1024 is one share);
+           `memory_swap_bytes` is memory and swap together; `blkio_weight` 10 to 1000; what is by device is
+           (path of its node, weight, or bytes or operations a second).  -1 takes a limit of memory or pids away.
     """
 
     memory_bytes: int | None = None
     memory_swap_bytes: int | None = None
     memory_reservation_bytes: int | None = None
+    memory_swappiness: int | None = None
+    oom_kill_disable: bool = False
     cpu_quota_us: int | None = None
     cpu_period_us: int = 100_000
     cpu_shares: int | None = None
+    cpu_realtime_runtime_us: int | None = None
+    cpu_realtime_period_us: int | None = None
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
     pids: int | None = None
+    blkio_weight: int | None = None
+    blkio_weight_device: tuple[tuple[str, int], ...] = ()
+    blkio_read_bps: tuple[tuple[str, int], ...] = ()
+    blkio_write_bps: tuple[tuple[str, int], ...] = ()
+    blkio_read_iops: tuple[tuple[str, int], ...] = ()
+    blkio_write_iops: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +109,10 @@ class Bundle:
 
     `rootfs_path` is mounted and owned by the caller.  `netns_path`, `ipcns_path`, `utsns_path`, `pidns_path`: "" for a
     new one, "host" for the host's, else a path to join.  `log_path` "" keeps no log; `log_limit_bytes` rotates.
-    `seccomp` "default", "unconfined" or the path of a profile; `masked_paths`, `read_only_paths` None for the default
-    lists.  `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or
+    `cgroupns` "private", "host", or "" for what is usual (private with cgroup v2).  `seccomp` "default", "unconfined",
+    the path of a profile or its JSON text, in OCI's words or Docker's; `masked_paths`, `read_only_paths` None for the
+    default lists.  `device_rules`: more devices that it may use, as "c 10:200 rwm".  `init_path`: a program of the host
+    that is to be the first process and runs the real one.  `domainname` as the kernel's, for NIS.  `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or
     closes it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
     """
 
@@ -107,6 +127,10 @@ class Bundle:
     ipcns_path: str = ""
     utsns_path: str = ""
     pidns_path: str = ""
+    cgroupns: str = ""
+    domainname: str = ""
+    init_path: str = ""
+    device_rules: tuple[str, ...] = ()
     read_only_root: bool = False
     privileged: bool = False
     seccomp: str = "default"
@@ -134,11 +158,12 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the runtime knows of a container now.  `pid` 0 unless it is created or running."""
+    """What the runtime knows of a container now.  `pid` 0 unless it is created or running; `paused` while it is frozen."""
 
     id: str
     state: Literal["created", "running", "stopped"]
     pid: int = 0
+    paused: bool = False
 
 
 class Streams(Protocol):
@@ -216,6 +241,10 @@ class Runtime(Protocol):
         """Every end, also those since the last time somebody listened; each until `delete`, at least once."""
         ...
 
+    def resize(self, id: str, columns: int, rows: int) -> None:
+        """Its terminal has a new size.  Raises NotFound."""
+        ...
+
     async def reopen_log(self, id: str) -> None:
         """Begin a new log file at the same path, after the old one was moved away."""
         ...
@@ -230,19 +259,17 @@ class Adjusts(Protocol):
     async def resume(self, id: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a container uses.  `memory_bytes` without cache that can go; `cpu_ns` since its start."""
-
-    memory_bytes: int = 0
-    memory_limit_bytes: int | None = None
-    cpu_ns: int = 0
-    pids: int = 0
-
-
+@runtime_checkable
 class Measures(Protocol):
-    """A Runtime that can say what a container uses."""
+    """A Runtime that can say what a container uses, and which processes are in it."""
 
     def usage(self, id: str) -> Usage:
         """Raises NotFound."""
+        ...
+
+    def processes(self, id: str) -> Sequence[int]:
+        """The host's numbers of all its processes, also those started by `exec`; empty where it has ended.
+
+        Raises: NotFound.
+        """
         ...

@@ -27,7 +27,7 @@ from typing import Literal
 
 from coracle.core.clock import Clock, rfc3339_micro
 from coracle.core.errors import AlreadyExists, Conflict, Invalid, NotFound
-from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams
+from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
 from coracle.runtime.spec import problems_of, process_problems
 
 _DEADLY = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
@@ -221,7 +221,7 @@ class FakeRuntime:
 
     async def states(self) -> Sequence[State]:
         return [
-            State(id, container.state, 0 if container.state == "stopped" else container.program.pid)
+            State(id, container.state, 0 if container.state == "stopped" else container.program.pid, container.paused)
             for id, container in sorted(self._containers.items())
         ]
 
@@ -237,6 +237,10 @@ class FakeRuntime:
         finally:
             self._listeners.remove(news)
 
+    def resize(self, id: str, columns: int, rows: int) -> None:
+        self._note("resize", id)
+        self._get(id).program.size = (columns, rows)
+
     async def reopen_log(self, id: str) -> None:
         self._note("reopen_log", id)
         _log(self._get(id).bundle.log_path, b"", self._clock)
@@ -244,6 +248,13 @@ class FakeRuntime:
     async def update(self, id: str, resources: Resources) -> None:
         self._note("update", id)
         self._get(id)
+
+    def usage(self, id: str) -> Usage:
+        return Usage(pids=len(self.processes(id)))
+
+    def processes(self, id: str) -> Sequence[int]:
+        container = self._get(id)
+        return [program.pid for program in (container.program, *container.execs) if program.code is None]
 
     async def pause(self, id: str) -> None:
         self._note("pause", id)

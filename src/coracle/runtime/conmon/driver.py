@@ -31,6 +31,7 @@ from coracle.core.clock import Clock
 from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFound
 from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
+from coracle.linux.usage import read_usage
 from coracle.runtime import spec
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
 from coracle.runtime.conmon import streams, waiting
@@ -138,7 +139,7 @@ class ConmonRuntime:
     async def states(self) -> Sequence[State]:
         self._adopt()
         made = [container for id, container in sorted(self._containers.items()) if container.made]
-        return [State(c.place.id, _state(c), 0 if c.exit is not None else c.place.pid()) for c in made]
+        return [self._state(container) for container in made]
 
     async def exits(self) -> AsyncIterator[Exit]:
         self._adopt()
@@ -155,8 +156,11 @@ class ConmonRuntime:
 
     def usage(self, id: str) -> Usage:
         self._get(id)
-        used = self._group(id).usage()
-        return Usage(used.memory_bytes, used.memory_limit_bytes, used.cpu_ns, used.pids)
+        return read_usage(self._group(id))
+
+    def processes(self, id: str) -> Sequence[int]:
+        self._get(id)
+        return self._group(id).pids()
 
     # -- adjusting -----------------------------------------------------------------------------------------------
 
@@ -173,6 +177,9 @@ class ConmonRuntime:
     async def resume(self, id: str) -> None:
         self._get(id)
         await self._command(id, "resume")
+
+    def resize(self, id: str, columns: int, rows: int) -> None:
+        streams.resize(str(self._get(id).place.bundle), columns, rows)
 
     async def reopen_log(self, id: str) -> None:
         """The monitor does it in its own time; a new file at the path says that it has."""
@@ -266,6 +273,12 @@ class ConmonRuntime:
         if container is None or not container.made:
             raise NotFound(kind="Container", name=id)
         return container
+
+    def _state(self, container: _Container) -> State:
+        id, state = container.place.id, _state(container)
+        if state == "stopped":
+            return State(id, state)
+        return State(id, state, container.place.pid(), paused=state == "running" and self._group(id).is_frozen())
 
     def _group(self, id: str) -> Cgroup:
         return Cgroup(f"{self._cgroup}/{id}")

@@ -35,8 +35,8 @@ class Attached:
     input where the container was made with `stdin_once`.
     """
 
-    def __init__(self, connected: socket.socket, control_path: str) -> None:
-        self._socket, self._control_path = connected, control_path
+    def __init__(self, connected: socket.socket, bundle_path: str) -> None:
+        self._socket, self._bundle_path = connected, bundle_path
         self._waiter = waiting.Waiter()
 
     async def write(self, data: bytes) -> None:
@@ -48,8 +48,7 @@ class Attached:
             self._socket.shutdown(socket.SHUT_WR)
 
     def resize(self, columns: int, rows: int) -> None:
-        size = (min(max(value, 0), _LARGEST_SIZE) for value in (rows, columns))
-        control(self._control_path, RESIZE_TERMINAL, *size)
+        resize(self._bundle_path, columns, rows)
 
     async def __aiter__(self) -> AsyncIterator[Said]:
         while self._socket.fileno() >= 0:
@@ -91,9 +90,15 @@ def connect(bundle_path: str) -> Attached:
             connected.close()
             raise
         connected.setblocking(False)
-        return Attached(connected, f"{bundle_path}/ctl")
+        return Attached(connected, bundle_path)
     finally:
         os.close(directory)
+
+
+def resize(bundle_path: str, columns: int, rows: int) -> None:
+    """Tell the monitor the size of the terminal."""
+    size = (min(max(value, 0), _LARGEST_SIZE) for value in (rows, columns))
+    control(f"{bundle_path}/ctl", RESIZE_TERMINAL, *size)
 
 
 def control(path: str, message: int, *numbers: int) -> None:
