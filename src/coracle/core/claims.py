@@ -6,7 +6,7 @@ cannot both be acknowledged, in one process or in several.  It goes in the commi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from coracle.core.errors import AlreadyExists
 from coracle.core.kind import Reader
@@ -40,6 +40,18 @@ def changes(reader: Reader, obj: Object, before: Iterable[str], after: Iterable[
     taken: list[Change] = [Put(_claim(name, obj), expect=0) for name in sorted(new - old)]
     freed: list[Change] = [Delete(TYPE, Key("", name)) for name in sorted(old - new)]
     return taken + freed
+
+
+def moves(reader: Reader, holders: Sequence[tuple[Object, Iterable[str], Iterable[str]]]) -> list[Change]:
+    """As `changes` for several objects (obj, before, after) in one commit: a name may pass from one to another."""
+    freed = {name for _, before, after in holders for name in {*before} - {*after}}
+    done: list[Change] = []
+    for obj, before, after in holders:
+        taken = {*after} - {*before}
+        done += changes(reader, obj, (), taken - freed)
+        done += [Put(_claim(name, obj)) for name in sorted(taken & freed)]
+        freed -= taken
+    return done + [Delete(TYPE, Key("", name)) for name in sorted(freed)]
 
 
 def _claim(name: str, obj: Object) -> Object:

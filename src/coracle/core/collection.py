@@ -11,7 +11,7 @@ Handlers and control loops write through the same verbs and are held to the same
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -158,6 +158,42 @@ class Collection:
                 continue
         raise Conflict(kind=self.kind.type, name=key.name)
 
+    async def write(
+        self,
+        new: Sequence[Object] = (),
+        changed: Mapping[Key, Callable[[Object], Object]] | None = None,
+        gone: Iterable[Key] = (),
+    ) -> Sequence[Object]:
+        """Create, change and remove objects in one commit, in which a claim may pass from one to another.
+
+        Returns the new ones, then the changed ones in the order of `changed`.  Nothing is held back by a grace or by
+        finalizers.  Raises as create, change and delete.
+        """
+        for obj in new:
+            self._check_shape(obj)
+        for _ in range(_TRIES):
+            pairs: list[tuple[Object | None, Object]] = [(None, self._admit_new(obj)) for obj in new]
+            for key, how in (changed or {}).items():
+                old = self._present(key)
+                pairs.append((old, self._prepared(old, how(old), "main")))
+            removed = [self._present(key) for key in gone]
+            writes = [(old, obj) for old, obj in pairs if obj != old]
+            changes: list[Change] = [Put(obj, expect=old.meta.revision if old else 0) for old, obj in writes]
+            changes += [Delete(self.kind.type, old.key, expect=old.meta.revision) for old in removed]
+            changes += claims.moves(
+                self._head,
+                [(obj, self.kind.claims(old) if old else (), self.kind.claims(obj)) for old, obj in writes]
+                + [(old, self.kind.claims(old), ()) for old in removed],
+            )
+            if not changes:
+                return [obj for _, obj in pairs]
+            try:
+                revision = await self._store.commit(*changes)
+            except Conflict:
+                continue
+            return [obj if obj == old else obj.with_meta(revision=revision) for old, obj in pairs]
+        raise Conflict(kind=self.kind.type, name="")
+
     # -- how -----------------------------------------------------------------------------------------------------
 
     def _present(self, key: Key) -> Object:
@@ -196,7 +232,8 @@ class Collection:
     def _broken_rules(self, obj: Object) -> Problems:
         return meta_problems(obj, self.kind.name_rule, self.kind.namespaced) + self.kind.validate(obj)
 
-    async def _replace(self, old: Object, obj: Object, part: str, dry_run: bool) -> Object:
+    def _prepared(self, old: Object, obj: Object, part: str) -> Object:
+        """What to store for `obj` in place of `old`.  Raises Invalid."""
         new = self._kept(old, obj, part)
         if part != "status":
             new = self.kind.default(new)
@@ -208,6 +245,10 @@ class Collection:
         if part != "status":
             problems = self._broken_rules(new) + problems
         self._refuse(new, problems)
+        return new
+
+    async def _replace(self, old: Object, obj: Object, part: str, dry_run: bool) -> Object:
+        new = self._prepared(old, obj, part)
         if new == old:
             return old
         if new.meta.deleting and not new.meta.grace_s and not self.kind.held(new):

@@ -19,30 +19,33 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from coracle.core import claims
-from coracle.core.clock import Clock
+from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import Conflict, Invalid, NotFound, Unsupported
+from coracle.core.errors import CloudError, Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import image as images
+from coracle.engine.removal import User, held, plan_removal
 from coracle.engine.sources import Builder, Source
 from coracle.engine.works import Progress, Step, Works
+from coracle.image import steps
 from coracle.image.blobs import BlobStore
-from coracle.image.config import ImageConfig, parse_config
+from coracle.image.config import parse_config
 from coracle.image.digests import chain_ids
-from coracle.image.manifest import Index, Manifest, compression_of, parse_manifest
+from coracle.image.manifest import Index, compression_of, parse_manifest
 from coracle.image.references import Reference, parse_reference
 from coracle.image.snapshots.api import Layer, Snapshotter
+from coracle.image.terms import PLAIN, Terms
 
-__all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step"]
+__all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step", "Terms"]
 
 Policy = Literal["IfNotPresent", "Always", "Never"]
 
@@ -51,10 +54,19 @@ _HEX = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What a removal did, as Docker tells it: names taken away, ids of images gone."""
+    """What a removal did, as Docker tells it: `records` in order are ("untagged", name) and ("deleted", id of an image
+    or chain id of a layer); `freed_bytes` is what the layers held."""
 
-    untagged: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
+    freed_bytes: int = 0
+
+    @property
+    def untagged(self) -> tuple[str, ...]:
+        return tuple(name for what, name in self.records if what == "untagged")
+
+    @property
+    def deleted(self) -> tuple[str, ...]:
+        return tuple(id for what, id in self.records if what == "deleted")
 
 
 class Images:
@@ -68,11 +80,12 @@ class Images:
         *,
         builder: Builder | None = None,
     ) -> None:
-        self._store, self._blobs, self._snapshotter = store, blobs, snapshotter
+        self._store, self._clock = store, clock
+        self._blobs, self._snapshotter = blobs, snapshotter
         self._sources, self._builder = tuple(sources), builder
         self._records = Collection(images.KIND, store, clock)
         self._works = Works()
-        self._naming = asyncio.Lock()  # a name moves from image to image in two commits
+        self._naming = asyncio.Lock()  # what a removal has planned does not change under it
         self._users: Counter[str] = Counter()  # ids of images that a container is being made of
         self._has_garbage = False
 
@@ -94,7 +107,8 @@ class Images:
         """Raises NotFound, Malformed."""
         found = self.find(reference)
         if found is None:
-            raise NotFound(f"no such image: {reference}", kind="Image", name=reference)
+            name = reference if _HEX.fullmatch(reference) else parse_reference(reference).familiar
+            raise NotFound(kind="Image", name=name)
         return found
 
     def list(self) -> Sequence[Object]:
@@ -106,11 +120,17 @@ class Images:
 
     # -- bringing in ---------------------------------------------------------------------------------------------
 
-    async def ensure(self, reference: str, policy: Policy = "IfNotPresent", progress: Progress | None = None) -> Object:
+    async def ensure(
+        self,
+        reference: str,
+        policy: Policy = "IfNotPresent",
+        progress: Progress | None = None,
+        terms: Terms = PLAIN,
+    ) -> Object:
         """The image of that name, brought here if need be.
 
         Raises:      Malformed (the name), NotFound (no source knows it), and what the sources raise.
-        Concurrency: calls for one name share one attempt and its failure; nobody remembers a failure.
+        Concurrency: calls for one name on the same terms share one attempt and its failure; nobody remembers it.
         """
         present = self.find(reference)
         if present is not None and (policy != "Always" or not self._has_remotes()):
@@ -118,9 +138,8 @@ class Images:
         if policy == "Never":
             raise NotFound(f"image {reference} is not present with pull policy Never", kind="Image", name=reference)
         name = parse_reference(reference)
-        return await self._works.share(
-            str(name), lambda report: self._fetch(name, report, local=present is None), progress
-        )
+        work = str(name) if terms == PLAIN else f"{name} {hash(terms)}"
+        return await self._works.share(work, lambda report: self._fetch(name, report, terms), progress)
 
     async def build_from_packages(self, name: str, packages: Sequence[str], progress: Progress | None = None) -> Object:
         """Make an image of that name from a list of packages.  Raises Malformed, Invalid, Unsupported, Unavailable."""
@@ -129,43 +148,74 @@ class Images:
             raise Unsupported("this machine's distribution cannot be built from", status=501)
 
         async def work(report: Progress) -> Object:
-            return await self._admit(await builder.build(reference, packages, report), reference)
+            return await self._admit(await builder.build(reference, packages, report), reference, report)
 
         return await self._works.share(str(reference), work, progress)
 
-    async def admit(self, manifest: str, reference: str = "") -> Object:
+    @contextlib.contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Around putting blobs into the blob store: nothing is swept before `admit` has made an image of them."""
+        with self._works.busy():
+            yield
+
+    async def admit(
+        self, manifest: str, reference: str = "", *, parent: str = "", progress: Progress | None = None
+    ) -> Object:
         """Make an image of blobs that are in the blob store: what `docker load` and `docker build` end with.
 
-        Raises: NotFound (a blob), Malformed, Invalid, Exhausted.
+        Raises: NotFound (a blob), Malformed, Invalid, TooLarge, Exhausted.
         """
-        with self._works.busy():
-            return await self._admit(manifest, parse_reference(reference) if reference else None)
+        name = parse_reference(reference) if reference else None
+        try:
+            with self._works.busy():
+                return await self._admit(manifest, name, progress, parent=parent)
+        except CloudError:
+            self._has_garbage = True
+            await self._collect()
+            raise
 
-    async def _fetch(self, reference: Reference, report: Progress, *, local: bool) -> Object:
+    async def _fetch(self, reference: Reference, report: Progress, terms: Terms) -> Object:
+        """Ask the sources, the remote ones first; what is here already is not built again."""
+        failure: Unavailable | None = None
         for source in sorted(self._sources, key=lambda source: not source.remote):
-            if not source.remote and not local:
+            if not source.remote and self.find(str(reference)) is not None:
                 break
-            manifest = await source.fetch(reference, report)
+            try:
+                manifest = await source.fetch(reference, report, terms)
+            except Unavailable as error:
+                if not source.remote:
+                    raise
+                failure = failure or error
+                continue
             if manifest is not None:
-                return await self._admit(manifest, reference)
+                return await self._admit(manifest, reference, report, pulled=True)
+        if failure is not None:
+            raise failure
         present = self.find(str(reference))
         if present is not None:
             return present
         said = f"no registry and no catalogue entry provides {reference.familiar}"
         raise NotFound(said, kind="Image", name=reference.familiar)
 
-    async def _admit(self, digest: str, reference: Reference | None) -> Object:
-        manifest, config = await offload(self._unpack, digest)
+    async def _admit(
+        self,
+        digest: str,
+        reference: Reference | None,
+        report: Progress | None = None,
+        *,
+        parent: str = "",
+        pulled: bool = False,
+    ) -> Object:
+        unpacked = await offload(self._unpack, digest, report or (lambda *_: None))
+        key = images.key(unpacked.manifest.config.digest)
         async with self._naming:
-            key = images.key(manifest.config.digest)
-            names = [reference] if reference else []
-            for name in names:
-                await self._untag(str(name), but=key)
-            if self._records.find(key) is None:
-                return await self._records.create(images.to_record(digest, manifest, config, names))
-            return await self._records.change(key, lambda now: images.with_names(now, digest, names))
+            present = self._records.find(key)
+            new = images.to_record(unpacked, parent) if present is None else None
+            if reference is not None:
+                return await self._name(key, reference, digest if pulled else "", new=new)
+            return present or await self._records.create(images.to_record(unpacked, parent))
 
-    def _unpack(self, digest: str) -> tuple[Manifest, ImageConfig]:
+    def _unpack(self, digest: str, report: Progress) -> images.Unpacked:
         """Unpack what is not yet; blocks."""
         manifest = parse_manifest(self._blobs.read(digest))
         if isinstance(manifest, Index):
@@ -176,38 +226,60 @@ class Images:
             raise Invalid(message=f"manifest lists {len(manifest.layers)} layers, its configuration {len(chain)}")
         for i, layer in enumerate(manifest.layers):
             packed: Any = compression_of(layer)
+            report(steps.unpack(layer.digest), 0, layer.size_bytes)
             self._snapshotter.unpack(Layer(chain[: i + 1], config.diff_ids[i], self._blobs.path(layer.digest), packed))
-        return manifest, config
+            report(steps.unpack(layer.digest), layer.size_bytes, layer.size_bytes)
+        return images.Unpacked(digest, manifest, config, tuple(self._snapshotter.layer_bytes(one) for one in chain))
 
     # -- names and removal ---------------------------------------------------------------------------------------
 
     async def tag(self, source: str, target: str) -> Object:
         """Give an image one more name, taking it from whoever had it.  Raises NotFound, Malformed."""
         name = parse_reference(target)
+        if name.digest:
+            raise Malformed("refusing to create a tag with a digest reference")
         async with self._naming:
-            key = self.get(source).key
-            await self._untag(str(name), but=key)
-            return await self._records.change(key, lambda now: images.with_names(now, "", [name]))
+            return await self._name(self.get(source).key, name)
 
-    async def remove(self, reference: str, force: bool = False) -> Removed:
-        """Take a name away; with the last one, or by id, the image goes.
+    async def note_digest(self, reference: str, digest: str) -> None:
+        """A registry has the image of that name under this manifest now."""
+        name = parse_reference(reference)
+        async with self._naming:
+            await self._name(self.get(reference).key, name, digest)
 
-        Raises: NotFound, Malformed; Conflict where a container uses the image (`force` only helps against stopped ones)
-                or, by id, where it has several names (`force` takes them all).
+    async def _name(self, key: Key, name: Reference, digest: str = "", *, new: Object | None = None) -> Object:
+        """One commit takes the name from whoever had it and gives it to `key`; with the naming lock held.
+
+        `new`: the record of `key` where it has none yet.
+        """
+        at = rfc3339(self._clock.now_s())
+        changed: dict[Key, Callable[[Object], Object]] = {}
+        loser = self._find_named(str(name)) if not name.digest else None
+        if loser is not None and loser.key != key:
+            changed[loser.key] = lambda now: images.without(now, [name.familiar])
+        if new is not None:
+            return (await self._records.write([images.with_name(new, name, at, digest=digest)], changed))[0]
+        changed[key] = lambda now: images.with_name(now, name, at, digest=digest)
+        return (await self._records.write(changed=changed))[-1]
+
+    async def remove(self, reference: str, force: bool = False, *, prune: bool = True) -> Removed:
+        """Take a name away; with the last one, or by id, the image goes; with `prune` its nameless parents too.
+
+        Raises: NotFound, Malformed; Conflict (see engine.removal).
         """
         async with self._naming:
             image = self.get(reference)
-            named = self._find_named(reference)
-            if named is not None and len(image.spec["references"]) > 1:
-                name = parse_reference(reference).familiar
-                if name in image.spec["references"]:
-                    await self._untag(reference)
-                    return Removed(untagged=(name,))
-            self._refuse_removal(image, named=named is not None, force=force)
-            await self._records.delete(image.key, missing_ok=True)
-        self._has_garbage = True
+            name = "" if self._find_named(reference) is None else parse_reference(reference).familiar
+            present = {one.spec["id"]: one for one in self.list()}
+            views = {id: held(one) for id, one in present.items()}
+            plan = plan_removal(views, self._users_of_images(), image.spec["id"], name, force=force, prune=prune)
+            self._refuse_busy(plan.deleted)
+            changed = {images.key(id): partial(_keeping, names=names) for id, names in plan.left.items()}
+            await self._records.write(changed=changed, gone=[images.key(id) for id in plan.deleted])
+        layers, freed_bytes = _lone_layers(present, plan.deleted)
+        self._has_garbage = self._has_garbage or bool(plan.deleted)
         await self._collect()
-        return Removed(tuple(image.spec["references"]), (image.spec["id"],))
+        return Removed((*plan.records, *(("deleted", layer) for layer in layers)), freed_bytes)
 
     @contextlib.contextmanager
     def in_use(self, image: Object) -> Iterator[None]:
@@ -221,19 +293,16 @@ class Images:
             if not self._users[id]:
                 del self._users[id]
 
-    def _refuse_removal(self, image: Object, *, named: bool, force: bool) -> None:
-        id, short = image.spec["id"], image.meta.name[:12]
-        if not named and not force and len(image.spec["references"]) > 1:
-            said = f"image {short} has several names: {', '.join(image.spec['references'])}"
-            raise Conflict(said, kind="Image", name=id)
-        users = [e.object() for e in self._store.entries(containers.TYPE)]
-        for user in (user for user in users if user.spec["image_id"] == id):
-            state = user.status["state"]
-            if state == "running" or not force:
-                said = f"image {short} is used by {state} container {user.spec['name']} ({user.meta.name[:12]})"
+    def _users_of_images(self) -> Sequence[User]:
+        found = [entry.object() for entry in self._store.entries(containers.TYPE)]
+        return [User(one.spec["image_id"], one.meta.name, one.status["state"] == "running") for one in found]
+
+    def _refuse_busy(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if self._users[id]:
+                short = id.removeprefix("sha256:")[:12]
+                said = f"conflict: unable to delete {short} (cannot be forced) - a container of it is being created"
                 raise Conflict(said, kind="Image", name=id)
-        if self._users[id]:
-            raise Conflict(f"image {short} is used by a container that is being created", kind="Image", name=id)
 
     async def _collect(self) -> None:
         """Give back the disk space of images that are gone, unless something is on its way in just now."""
@@ -262,13 +331,6 @@ class Images:
         entry = self._store.find(claims.TYPE, Key("", images.name_claim(str(reference))))
         return self._records.find(Key("", str(entry.object().body["holder"]).rpartition(" ")[2])) if entry else None
 
-    async def _untag(self, reference: str, but: Key | None = None) -> None:
-        image, name = self._find_named(reference), parse_reference(reference).familiar
-        if image is not None and image.key != but and name in image.spec["references"]:
-            await self._records.change(
-                image.key, lambda now: now.with_spec(references=[n for n in now.spec["references"] if n != name])
-            )
-
     def _has_remotes(self) -> bool:
         return any(source.remote for source in self._sources)
 
@@ -291,3 +353,20 @@ class Images:
         """At start: sweep up what the last daemon left half done."""
         await offload(self._snapshotter.sweep)
         await offload(self._blobs.sweep)
+
+
+def _keeping(image: Object, names: Sequence[str]) -> Object:
+    gone = {*image.spec["references"], *image.spec["digests"]} - {*names}
+    return images.without(image, gone)
+
+
+def _lone_layers(present: Mapping[str, Object], doomed: Sequence[str]) -> tuple[list[str], int]:
+    """The layers that only these images have, the topmost first, and what they hold."""
+    kept = {layer for id, image in present.items() if id not in doomed for layer in image.spec["chain_ids"]}
+    lone: dict[str, int] = {}
+    for id in doomed:
+        spec = present[id].spec
+        for layer, size in zip(reversed(spec["chain_ids"]), reversed(spec["layer_bytes"]), strict=True):
+            if layer not in kept:
+                lone[layer] = size
+    return list(lone), sum(lone.values())

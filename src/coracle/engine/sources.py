@@ -11,7 +11,9 @@ from coracle.engine.works import Progress
 from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import Recipe, package_recipe
 from coracle.image.debian import PackageImages
+from coracle.image.manifest import host_platform
 from coracle.image.references import Reference
+from coracle.image.terms import PLAIN, Terms
 
 
 class Source(Protocol):
@@ -20,7 +22,7 @@ class Source(Protocol):
     name: str
     remote: bool
 
-    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+    async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         """Bring the image's blobs into the blob store.
 
         Returns the digest of its manifest; None where this source does not know the name.
@@ -50,8 +52,10 @@ class CatalogueSource:
         self._packages, self._blobs = packages, blobs
         self._turn = asyncio.Lock()
 
-    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+    async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         """As Source.fetch.  Raises Unsupported: this machine's distribution is not known."""
+        if terms.platform is not None and not terms.platform.fits(host_platform()):
+            return None
         recipe = await offload(self._find, reference)
         return await self._make(recipe, progress) if recipe is not None else None
 

@@ -59,6 +59,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    def fits(self, other: Platform) -> bool:
+        """Whether what was made for this one runs on `other`, as far as names tell."""
+        same = (self.os, self.architecture) == (other.os, other.architecture)
+        return same and (not self.variant or not other.variant or self.variant == other.variant)
+
     def to_json(self) -> dict[str, Any]:
         doc = {"architecture": self.architecture, "os": self.os}
         return {**doc, "variant": self.variant} if self.variant else doc

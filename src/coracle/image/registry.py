@@ -37,6 +37,7 @@ from coracle.image.manifest import (
     parse_manifest,
 )
 from coracle.image.references import DEFAULT_REGISTRY, Reference
+from coracle.image.terms import PLAIN, Terms
 
 if TYPE_CHECKING:
     import aiohttp
@@ -83,7 +84,7 @@ class Registries:
         self._blobs, self._clock, self._mirrors = blobs, clock, mirrors or Mirrors()
         self._platform = platform or host_platform()
 
-    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+    async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         """Bring the image into the blob store; its manifest's digest, None where no registry knows the name.
 
         Raises: Unavailable, Unauthenticated, Forbidden, Invalid, Malformed, NotFound (the platform), TooLarge.
@@ -93,7 +94,7 @@ class Registries:
             async with open_session() as session:
                 pull = _Pull(Door(session, endpoint, reference, self._clock), reference, self._blobs)
                 try:
-                    found = await pull.image(self._platform, progress)
+                    found = await pull.image(terms.platform or self._platform, progress)
                 except (Unavailable, Unauthenticated, Forbidden) as error:
                     failure = failure or error
                     continue

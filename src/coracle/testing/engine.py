@@ -25,7 +25,8 @@ from coracle.engine.containers import Containers, ContainerSpec
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images, Progress
 from coracle.engine.logs import Logs
-from coracle.engine.sandboxes import Sandboxes, SandboxSpec
+from coracle.engine.sandboxes import Endpoint, GivenNetworks, Sandboxes, SandboxSpec
+from coracle.engine.scratch import Scratch
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, Settings
@@ -34,6 +35,7 @@ from coracle.image.manifest import OCI_CONFIG, OCI_LAYER, Descriptor, Manifest, 
 from coracle.image.references import Reference
 from coracle.image.snapshots.api import Snapshotter
 from coracle.image.snapshots.fake import FakeSnapshotter
+from coracle.image.terms import PLAIN, Terms
 from coracle.net.api import Network
 from coracle.net.fake import FakeNet
 from coracle.runtime.fake import FakeRuntime
@@ -80,7 +82,7 @@ class FakeSource:
     def add(self, name: str, settings: Settings, *layers: Mapping[str, str]) -> None:
         self.images[name] = (settings, layers)
 
-    async def fetch(self, reference: Reference, progress: Progress) -> str | None:
+    async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         self.fetched.append(reference.familiar)
         progress("fetching", 0, 1)
         await asyncio.sleep(0)  # nothing comes from elsewhere at once
@@ -105,15 +107,17 @@ class FakeEngine:
         self.blobs: BlobStore = before.blobs if before else BlobStore(root / "images")
         self.snapshotter: Snapshotter = before.snapshotter if before else FakeSnapshotter(root / "snapshots")
         self.source: FakeSource = before.source if before else self._make_source()
+        self.net.networks[PODS.name] = PODS
         paths = {"root_path": str(root / "state"), "run_path": str(root / "run")}
         self.images = Images(self.store, self.clock, self.blobs, self.snapshotter, [self.source])
-        self.sandboxes = Sandboxes(self.store, self.clock, self.net, [PODS], **paths)
+        self.sandboxes = Sandboxes(self.store, self.clock, self.net, GivenNetworks([PODS]), **paths)
         self.containers = Containers(
             self.store, self.clock, self.runtime, self.images, self.sandboxes, root_path=paths["root_path"]
         )
         self.execs = Execs(self.runtime, self.containers, self.sandboxes)
         self.logs = Logs(self.containers)
-        self.volumes = Volumes(root_path=paths["root_path"])
+        self.scratch = Scratch(root_path=paths["root_path"])
+        self.volumes = Volumes(self.store, self.clock, **paths)
 
     def _make_source(self) -> FakeSource:
         source = FakeSource(self.blobs)
@@ -134,6 +138,6 @@ class FakeEngine:
 
     async def create_container(self, *argv: str, name: str = "web", sandbox: str = "pod-1", **more: object) -> Object:
         await self.images.ensure("busybox")
-        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod"))
+        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod", endpoints=(Endpoint(network=PODS.name),)))
         spec = ContainerSpec(name=name, sandbox=sandbox, image="busybox", argv=argv or None)
         return await self.containers.create(replace(spec, **more))  # type: ignore[arg-type]

@@ -233,3 +233,39 @@ def test_a_dry_run_changes_nothing():
         assert collection.list() == []
 
     run(main())
+
+
+def test_a_claim_passes_from_one_to_another_in_one_commit():
+    async def main():
+        collection = things()
+        one, two = await collection.create(thing("a")), await collection.create(thing("b"))
+        swapped = await collection.write(
+            changed={
+                one.key: lambda now: now.with_spec(port=two.spec["port"]),
+                two.key: lambda now: now.with_spec(port=one.spec["port"]),
+            }
+        )
+        assert [obj.meta.revision for obj in swapped] == [3, 3]
+        assert claims.holder(collection._store, "port/1") == "Thing default/b"
+        assert claims.holder(collection._store, "port/2") == "Thing default/a"
+        assert claims.held_by(collection._store, "port/2", one.meta.uid)
+        made = await collection.write([thing("c", port=1)], {two.key: lambda now: now.with_spec(port=9)})
+        assert [obj.meta.name for obj in made] == ["c", "b"]
+        assert claims.holder(collection._store, "port/1") == "Thing default/c"
+
+    run(main())
+
+
+def test_several_changes_happen_together_or_not_at_all():
+    async def main():
+        collection = things()
+        one = await collection.create(thing("a"))
+        with pytest.raises(AlreadyExists, match="port/1 is already allocated to Thing default/a"):
+            await collection.write([thing("b", port=1)], {one.key: lambda now: now.with_spec(size=7)})
+        assert (collection.get(KEY).spec["size"], len(collection.list())) == (1, 1)
+        await collection.write([thing("b", port=1)], gone=[KEY])
+        assert [obj.meta.name for obj in collection.list()] == ["b"]
+        assert claims.holder(collection._store, "port/1") == "Thing default/b"
+        assert await collection.write() == []
+
+    run(main())

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 
@@ -6,6 +7,7 @@ from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavaila
 from coracle.engine.images import Images
 from coracle.engine.works import Step
 from coracle.image.config import Settings
+from coracle.image.terms import PLAIN
 from coracle.testing.autojump import run
 from coracle.testing.engine import FILES, FakeEngine, FakeSource, put_image
 
@@ -64,7 +66,7 @@ def test_who_asks_at_once_shares_one_attempt_and_its_progress(tmp_path):
 
 def test_progress_can_be_asked_for_while_it_lasts(tmp_path):
     class Slow(FakeSource):
-        async def fetch(self, reference, progress):
+        async def fetch(self, reference, progress, terms=PLAIN):
             progress("downloading", 3, 7)
             await asyncio.sleep(5)
             return await super().fetch(reference, progress)
@@ -94,7 +96,7 @@ def test_a_failure_is_shared_by_the_waiting_and_remembered_by_nobody(tmp_path):
 
 def test_if_the_one_who_works_gives_up_another_takes_over(tmp_path):
     class Slow(FakeSource):
-        async def fetch(self, reference, progress):
+        async def fetch(self, reference, progress, terms=PLAIN):
             await asyncio.sleep(5)
             return await super().fetch(reference, progress)
 
@@ -152,14 +154,17 @@ def test_the_order_of_places(tmp_path, policy, local, remote, asked, cmd):
     with_engine(main, tmp_path)
 
 
-def test_an_unreachable_registry_is_said_and_nothing_else_is_taken(tmp_path):
+def test_where_no_registry_can_be_reached_the_catalogue_provides(tmp_path):
     async def main(engine):
         registry = FakeSource(engine.blobs, "registry", remote=True)
-        registry.failures = [Unavailable("no route")]
+        registry.failures = [Unavailable("no route"), Unavailable("no route"), Unavailable("no route")]
         images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [registry, engine.source])
+        assert (await images.ensure("nginx")).spec["references"] == ["nginx:latest"]
         with pytest.raises(Unavailable):
-            await images.ensure("nginx")
-        assert engine.source.fetched == []
+            await images.ensure("nginx", "Always")  # what is here may be old, and is not built again
+        with pytest.raises(Unavailable):
+            await images.ensure("nobody/knows")
+        assert engine.source.fetched == ["nginx:latest", "nobody/knows:latest"]
 
     with_engine(main, tmp_path)
 
@@ -174,43 +179,73 @@ def test_a_name_moves_to_the_newer_image(tmp_path):
     with_engine(main, tmp_path)
 
 
+def test_a_name_moves_in_one_commit(tmp_path):
+    async def main(engine):
+        old = await engine.images.admit(put_image(engine.blobs, Settings(cmd=("old",))), "web")
+        await engine.images.admit(put_image(engine.blobs, Settings(cmd=("new",))), "other")
+        before = engine.store.revision
+        new = await engine.images.tag("other", "web")
+        assert engine.store.revision == before + 1
+        assert (engine.images.get("web").key, engine.images.get(old.spec["id"]).spec["references"]) == (new.key, [])
+        before = engine.store.revision
+        await engine.images.admit(put_image(engine.blobs, Settings(cmd=("newest",))), "web")
+        assert engine.store.revision == before + 1
+
+    with_engine(main, tmp_path)
+
+
 def test_tagging_and_taking_names_away(tmp_path):
     async def main(engine):
         image = await engine.images.ensure("nginx")
         await engine.images.tag("nginx", "mine:v1")
         assert names(engine) == {("nginx:latest", "mine:v1")}
         removed = await engine.images.remove("nginx")
-        assert (removed.untagged, removed.deleted) == (("nginx:latest",), ())
+        assert removed.records == (("untagged", "nginx:latest"), ("untagged", image.spec["digests"][0]))
         removed = await engine.images.remove("mine:v1")
-        assert (removed.untagged, removed.deleted) == (("mine:v1",), (image.spec["id"],))
+        assert (removed.untagged, removed.deleted) == (("mine:v1",), (image.spec["id"], *image.spec["chain_ids"]))
+        assert removed.freed_bytes == image.spec["size_bytes"] > 0
         with pytest.raises(NotFound):
             await engine.images.remove("mine:v1")
 
     with_engine(main, tmp_path)
 
 
-def test_removing_by_id_what_has_several_names_needs_force(tmp_path):
+def test_a_digest_is_no_tag(tmp_path):
     async def main(engine):
         image = await engine.images.ensure("nginx")
-        await engine.images.tag("nginx", "mine:v1")
-        with pytest.raises(Conflict, match="several names"):
-            await engine.images.remove(image.spec["id"])
-        await engine.images.remove(image.spec["id"], force=True)
-        assert engine.images.list() == []
+        with pytest.raises(Malformed, match="digest reference"):
+            await engine.images.tag("nginx", image.spec["digests"][0])
 
     with_engine(main, tmp_path)
 
 
-def test_an_image_in_use_stays_and_the_user_is_named(tmp_path):
+def test_an_image_that_a_container_uses_stays(tmp_path):
     async def main(engine):
         async with engine.running():
             record = await engine.run_container("sleep", "5", name="web")
-            with pytest.raises(Conflict, match="running container web"):
-                await engine.images.remove("busybox", force=True)
-            await engine.containers.wait_exit(record.meta.name)
-            with pytest.raises(Conflict, match="exited container web"):
+            with pytest.raises(Conflict, match="must force"):
                 await engine.images.remove("busybox")
-            await engine.images.remove("busybox", force=True)
+            await engine.images.remove("busybox", force=True)  # the name goes, the image stays
+            assert names(engine) == {()}
+            with pytest.raises(Conflict, match="running container"):
+                await engine.images.remove(record.spec["image_id"], force=True)
+            await engine.containers.wait_exit(record.meta.name)
+            with pytest.raises(Conflict, match="stopped container"):
+                await engine.images.remove(record.spec["image_id"])
+            await engine.images.remove(record.spec["image_id"], force=True)
+            assert names(engine) == set()
+
+    with_engine(main, tmp_path)
+
+
+def test_what_could_not_be_made_an_image_leaves_nothing(tmp_path):
+    async def main(engine):
+        digest = put_image(engine.blobs, Settings(), {"a": "1"})
+        layer = json.loads(engine.blobs.read(digest))["layers"][0]["digest"]
+        engine.blobs.path(layer).write_bytes(b"not a tar")
+        with pytest.raises(Invalid):
+            await engine.images.admit(digest, "bad")
+        assert (engine.images.list(), list(engine.blobs.list())) == ([], [])
 
     with_engine(main, tmp_path)
 

@@ -5,18 +5,23 @@ Named by the hex of the digest of its configuration.  `references` are its names
 
 Spec
     id           "sha256:..."
-    references   ["nginx:latest", ...]         digests  ["nginx@sha256:...", ...] (of manifests)
+    references   ["nginx:latest", ...]
+    digests      ["nginx@sha256:...", ...]: by which manifests registries and the catalogue gave it
     manifest     digest of its manifest in the blob store
-    size_bytes   of everything it needs, shared or not
     chain_ids    of its layers, the lowest first
+    layer_bytes  what their files hold, in the same order
+    size_bytes   the sum of these
+    parent       id of the image that it was made from here, "" where that is not known
+    platform     "linux/amd64"
     created      RFC 3339
+    named        RFC 3339: when it got a name last, "" before
     config       entrypoint, cmd, env, user, workdir, ports, volumes, stop_signal, labels, ... (image.config.Settings)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from coracle.core.errors import Invalid
@@ -68,32 +73,55 @@ def combine(
     return argv
 
 
-def to_record(digest: str, manifest: Manifest, config: ImageConfig, names: Sequence[Reference]) -> Object:
-    """The record of an image whose manifest has that digest."""
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """An image whose layers are with the snapshotter.  `digest` is its manifest's."""
+
+    digest: str
+    manifest: Manifest
+    config: ImageConfig
+    layer_bytes: tuple[int, ...]
+
+
+def to_record(image: Unpacked, parent: str = "") -> Object:
+    """The record of an image without names."""
+    digest, manifest, config = image.digest, image.manifest, image.config
     settings = {name: value for name, value in asdict(config.settings).items() if value}
     spec = {
         "id": manifest.config.digest,
-        "references": [name.familiar for name in names if name.tag],
-        "digests": [f"{name.familiar_name}@{digest}" for name in names],
+        "references": [],
+        "digests": [],
         "manifest": digest,
-        "size_bytes": manifest.config.size_bytes + sum(layer.size_bytes for layer in manifest.layers),
         "chain_ids": list(chain_ids(config.diff_ids)),
+        "layer_bytes": list(image.layer_bytes),
+        "size_bytes": sum(image.layer_bytes),
         "blobs": sorted({digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}),
+        "parent": parent,
+        "platform": str(config.platform),
         "config": settings,
         "created": config.created,
+        "named": "",
     }
     meta = Meta(name=key(manifest.config.digest).name)
     return Object(KIND.name, meta, {"spec": spec}, API)
 
 
-def with_names(image: Object, digest: str, names: Sequence[Reference]) -> Object:
-    """The image with `names` too.  `digest` of the manifest that came under them, "" for a mere tag."""
-    digest = digest or image.spec["manifest"]
-    references = [name.familiar for name in names if name.tag]
-    digests = [f"{name.familiar_name}@{digest}" for name in names]
+def with_name(image: Object, name: Reference, at: str, *, digest: str = "") -> Object:
+    """The image with one more name.  `digest`: of the manifest that came under it from elsewhere."""
+    references = [name.familiar] if name.tag and not name.digest else []
+    digests = [f"{name.familiar_name}@{digest}"] if digest else []
     return image.with_spec(
         references=list(dict.fromkeys([*image.spec["references"], *references])),
         digests=list(dict.fromkeys([*image.spec["digests"], *digests])),
+        named=at,
+    )
+
+
+def without(image: Object, names: Collection[str]) -> Object:
+    """The image without these tags and digests."""
+    return image.with_spec(
+        references=[one for one in image.spec["references"] if one not in names],
+        digests=[one for one in image.spec["digests"] if one not in names],
     )
 
 

@@ -60,6 +60,10 @@ class Change:
 class Snapshotter(Protocol):
     def has_layer(self, chain_id: str) -> bool: ...
 
+    def layer_bytes(self, chain_id: str) -> int:
+        """What the files of one layer hold, without those below it.  Raises NotFound."""
+        ...
+
     def unpack(self, layer: Layer) -> None:
         """Make the layer present; nothing to do where it is.
 

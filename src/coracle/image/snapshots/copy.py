@@ -19,8 +19,7 @@ from pathlib import Path
 
 from coracle.core.errors import Exhausted, NotFound, Unsupported
 from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers
-from coracle.image.snapshots.overlay import tree_bytes
+from coracle.image.snapshots.layers import Layers, tree_bytes
 from coracle.image.snapshots.view import LayerView
 
 _FICLONE = 0x40049409  # share the blocks of another file, until one of the two is written
@@ -36,6 +35,9 @@ class CopySnapshotter:
 
     def has_layer(self, chain_id: str) -> bool:
         return self._layers.has(chain_id)
+
+    def layer_bytes(self, chain_id: str) -> int:
+        return self._layers.size_bytes(chain_id)
 
     def unpack(self, layer: Layer) -> None:
         self._layers.unpack(layer)

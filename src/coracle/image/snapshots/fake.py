@@ -17,7 +17,7 @@ from coracle.core.errors import Invalid, NotFound
 from coracle.image.digests import hex_of
 from coracle.image.snapshots.api import Change, Layer, check_id
 from coracle.image.snapshots.copy import compare
-from coracle.image.snapshots.overlay import tree_bytes
+from coracle.image.snapshots.layers import content_bytes, tree_bytes
 from coracle.image.snapshots.untar import Source
 from coracle.image.snapshots.view import LayerView
 
@@ -34,6 +34,10 @@ class FakeSnapshotter:
 
     def has_layer(self, chain_id: str) -> bool:
         return (self._layers / hex_of(chain_id)).is_dir()
+
+    def layer_bytes(self, chain_id: str) -> int:
+        """Of the layer with those below it, since each is a whole tree here."""
+        return content_bytes(self._top([chain_id]) or self._layers)
 
     def unpack(self, layer: Layer) -> None:
         if self.has_layer(layer.chain[-1]):

@@ -1,6 +1,7 @@
 """Unpacked layers on disk, one directory each: what the overlay and copy drivers share.
 
     layers/<chain hex>/fs       a layer's own files, with overlayfs' marks for what it hides
+    layers/<chain hex>/bytes    how many bytes are in them
     tmp/                        what is being made or removed; swept at start
 
 A layer appears by one rename, after everything in it is on the disk.
@@ -12,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
@@ -54,10 +56,21 @@ class Layers:
         try:
             (made / "fs").mkdir(mode=0o755)
             self._untar(layer, made / "fs", parents)
+            (made / "bytes").write_text(str(content_bytes(made / "fs")))
             mounts.sync_file_system(made)
             self._publish(made, self._layers / hex_of(top))
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def size_bytes(self, chain_id: str) -> int:
+        """See Snapshotter.layer_bytes."""
+        [home] = self.paths([chain_id])
+        try:
+            return int((home.parent / "bytes").read_text())
+        except (FileNotFoundError, ValueError):  # nobody has counted yet
+            found = content_bytes(home)
+            (home.parent / "bytes").write_text(str(found))
+            return found
 
     def _untar(self, layer: Layer, target: Path, parents: list[Path]) -> None:
         asked = {
@@ -116,6 +129,33 @@ class Layers:
         """Remove what was being made or removed."""
         for entry in list(os.scandir(self._tmp)):
             shutil.rmtree(entry.path)
+
+
+def content_bytes(root: Path) -> int:
+    """What a layer's files hold, as tar counts it: the same wherever it is unpacked."""
+    sizes: dict[tuple[int, int], int] = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            found = os.lstat(f"{folder}/{name}")
+            if stat.S_ISREG(found.st_mode):
+                sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
+
+
+def tree_bytes(root: Path) -> int:
+    """Disk space of a tree, each file once however many names it has."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for folder, _, names in os.walk(root):
+        for path in (folder, *(f"{folder}/{name}" for name in names)):
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                continue  # a running container may remove it meanwhile
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
 
 
 def _understand(said: bytes, complaint: bytes, diff_id: str) -> None:

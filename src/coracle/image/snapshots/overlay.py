@@ -25,7 +25,7 @@ from typing import BinaryIO
 from coracle.core.errors import Broken, NotFound
 from coracle.image.snapshots import tar
 from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers
+from coracle.image.snapshots.layers import Layers, tree_bytes
 from coracle.image.snapshots.view import LayerView, is_whiteout
 from coracle.linux import mounts
 
@@ -44,6 +44,9 @@ class OverlaySnapshotter:
 
     def has_layer(self, chain_id: str) -> bool:
         return self._layers.has(chain_id)
+
+    def layer_bytes(self, chain_id: str) -> int:
+        return self._layers.size_bytes(chain_id)
 
     def unpack(self, layer: Layer) -> None:
         self._layers.unpack(layer)
@@ -121,22 +124,6 @@ class OverlaySnapshotter:
         if not home.is_dir():
             raise NotFound(kind="Snapshot", name=id)
         return home
-
-
-def tree_bytes(root: Path) -> int:
-    """Disk space of a tree, each file once however many names it has."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for folder, _, names in os.walk(root):
-        for path in (folder, *(f"{folder}/{name}" for name in names)):
-            try:
-                found = os.lstat(path)
-            except FileNotFoundError:
-                continue  # a running container may remove it meanwhile
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
 
 
 def _chain(home: Path) -> list[str]:
