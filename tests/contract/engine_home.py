@@ -22,9 +22,9 @@ from coracle.engine.containers import Containers, ContainerSpec, Security
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs, joined
-from coracle.engine.sandboxes import DnsConfig, Sandboxes, SandboxSpec
+from coracle.engine.sandboxes import DnsConfig, Endpoint, GivenNetworks, Sandboxes, SandboxSpec
+from coracle.engine.scratch import Scratch
 from coracle.engine.sources import CatalogueSource
-from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import read_catalogue
 from coracle.image.debian import PackageImages
@@ -64,7 +64,7 @@ class RealEngine:
             store, clock, self.runtime, self.images, self.sandboxes, root_path=paths["root_path"]
         )
         self.execs = Execs(self.runtime, self.containers, self.sandboxes)
-        self.logs, self.volumes = Logs(self.containers), Volumes(root_path=paths["root_path"])
+        self.logs, self.scratch = Logs(self.containers), Scratch(root_path=paths["root_path"])
 
     async def start(self, *argv, name="web", sandbox="pod-1", image="busybox", **more):
         await self.images.ensure(image)
@@ -128,8 +128,8 @@ async def nothing_left(engine):
 
 async def settings(engine):
     """What the spec asks for is what the program finds."""
-    volume = await engine.volumes.scratch("pod-1", "cache")
-    memory = await engine.volumes.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
+    volume = await engine.scratch.scratch("pod-1", "cache")
+    memory = await engine.scratch.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
     said, code = await engine.output(
         "sh", "-c", "id -u; id -g; pwd; echo $A; echo $HOME; echo $HOSTNAME; touch /cache/x; df -k /fast | tail -1; "
         "touch /y 2>/dev/null || echo read-only; grep CapEff /proc/self/status; cat /etc/hosts; ls /etc/hostname",
@@ -145,7 +145,7 @@ async def settings(engine):
     assert "CapEff:\t0000000000000000" in said, said
     assert f"{engine.sandboxes.find('pod-1').status['address']}\tmypod" in said, said
     assert os.listdir(volume) == ["x"]
-    await engine.volumes.drop_scratch("pod-1")
+    await engine.scratch.drop_scratch("pod-1")
     assert (await engine.output("sh", "-c", "grep CapEff /proc/self/status"))[0].endswith("00000000a80425fb")
     assert (await engine.output("sh", "-c", "exit 42"))[1] == 42
     await engine.sandboxes.ensure(SandboxSpec(name="pod-2", dns=DnsConfig(servers=("10.9.8.7",))))

@@ -1,134 +1,243 @@
-"""Directories that containers have in common with their pod or with the host.
+"""Volumes: directories with names of their own.  The only writer of Volume records.
 
-    scratch    lives as long as its owner (emptyDir): <root>/scratch/<owner>/<volume>, on disk or in memory
-    host path  the host's own, after the checks that its type asks for
+    <root>/volumes/<name>/_data    the content; also where the file system of a volume with options is mounted
+    <run>/views/<token>            a part of a volume or image, opened safely and bound there for a container
 
-Called by the kubelet.  Scratch volumes have no records: their directories say all, `owners` lists them, and dropping
-what is not there is no error.
-Source: Kubernetes documentation, "Volumes": emptyDir, hostPath.
+A record comes after its directory and goes before it, so that a record always means a volume.  What the last daemon
+left half made is swept at start.  A volume with options is mounted with its first running container, and unmounted with
+its last.  Which containers use a volume is what their records say (`spec.volumes`).
+
+Called by Docker's handlers and loops.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
-import shutil
-import stat
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import AlreadyExists, Conflict, Malformed, NotFound
+from coracle.core.object import Object
+from coracle.core.store import Store
 from coracle.core.tasks import offload
-from coracle.linux import mounts
+from coracle.engine import filesystems, filling, volumefiles
+from coracle.engine.kinds import container as containers
+from coracle.engine.kinds import volume as volumes
+from coracle.engine.locks import KeyedLocks
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
-
-# What Kubernetes calls each type, and what it is.
-_CHECKS = {
-    "Directory": ("directory", stat.S_ISDIR),
-    "DirectoryOrCreate": ("directory", stat.S_ISDIR),
-    "File": ("file", stat.S_ISREG),
-    "FileOrCreate": ("file", stat.S_ISREG),
-    "Socket": ("socket", stat.S_ISSOCK),
-    "CharDevice": ("character device", stat.S_ISCHR),
-    "BlockDevice": ("block device", stat.S_ISBLK),
-}
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_CHARACTERS = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
+_LONGEST = 255
 
 
 class Volumes:
-    def __init__(self, *, root_path: str) -> None:
-        self._scratch = Path(root_path) / "scratch"
+    """`root_path` keeps the volumes; `run_path` what is only true until the machine restarts."""
 
-    async def scratch(self, owner: str, volume: str, *, medium: str = "", size_bytes: int | None = None) -> str:
-        """An empty directory that everybody may write to: made, or as it is.
+    def __init__(self, store: Store, clock: Clock, *, root_path: str, run_path: str) -> None:
+        self._store = store
+        self._records = Collection(volumes.KIND, store, clock)
+        self._root, self._views = Path(root_path) / "volumes", Path(run_path) / "views"
+        self._locks = KeyedLocks()
+        self._holds: Counter[str] = Counter()  # names that a container is being made with
+        self._attached: defaultdict[str, set[str]] = defaultdict(set)  # name -> containers that start or run
 
-        `medium` "" is the disk, "Memory" a tmpfs of at most `size_bytes` (None: half of the machine's memory).
-        Raises: Invalid (name, medium), Exhausted (disk full), Broken.
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Object | None:
+        return self._records.find(volumes.key(name))
+
+    def get(self, name: str) -> Object:
+        """Raises NotFound."""
+        found = self.find(name)
+        if found is None:
+            raise NotFound(f"get {name}: no such volume", kind="Volume", name=name)
+        return found
+
+    def list(self) -> Sequence[Object]:
+        return self._records.list()
+
+    def path(self, name: str) -> str:
+        """Where the content of the volume of that name is, or will be."""
+        return str(self._root / name / "_data")
+
+    def users(self, name: str) -> Sequence[str]:
+        """The ids of the containers that use it, running or not."""
+        return [user.meta.name for user in self._users(name)]
+
+    def in_use_names(self) -> set[str]:
+        """The names of all volumes that containers use."""
+        used = {name for name, count in self._holds.items() if count}
+        for entry in self._store.entries(containers.TYPE):
+            used.update(_volumes_of(entry.object()))
+        return used
+
+    async def size_bytes(self, name: str) -> int:
+        """What its files hold.  Raises NotFound."""
+        self.get(name)
+        return await offload(volumefiles.content_bytes, self.path(name))
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def create(
+        self,
+        name: str,
+        *,
+        driver: str = "local",
+        options: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Object:
+        """Make a volume, or find the one of that name as it is.
+
+        Raises: Malformed (name, options), NotFound (driver), Exhausted, Broken.
         """
-        if medium not in ("", "Memory"):
-            raise Invalid(message=f'unknown storage medium "{medium[:40]}"')
-        path = self._scratch / _checked(owner) / _checked(volume)
-        await offload(_make_scratch, path, medium, size_bytes)
-        return str(path)
+        check_name(name)
+        if driver != "local":
+            said = f"error looking up volume plugin {driver}: plugin {_quoted(driver)} not found"
+            raise NotFound(said, kind="Driver", name=driver)
+        filesystems.check(options or {})
+        async with self._locks.of(name):
+            found = self.find(name)
+            if found is not None:
+                return found
+            await offload(volumefiles.make, self._root / name)
+            record = volumes.to_record(name, self.path(name), driver, options or {}, labels or {})
+            with contextlib.suppress(AlreadyExists):
+                return await self._records.create(record)
+            return self.get(name)
 
-    async def drop_scratch(self, owner: str) -> None:
-        """Remove everything of `owner`.  Idempotent."""
-        await offload(_drop, self._scratch / _checked(owner))
+    async def remove(self, name: str, force: bool = False) -> bool:
+        """Forget a volume and what is in it; whether there was one.
 
-    async def owners(self) -> Sequence[str]:
-        """Who has scratch volumes: to find those whose owner is gone."""
-        return await offload(_names, self._scratch)
-
-    async def host_path(self, path: str, type: str = "") -> str:
-        """The host's `path`, which must be of that type; the types ...OrCreate make what is missing.
-
-        Raises: Invalid (no such type; there is something else), NotFound, in Kubernetes' words.
+        Raises: NotFound (unless `force`), Conflict (containers use it).
         """
-        if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            raise Invalid(message=f"hostPath {path[:100]!r} must be absolute and must not contain '..'")
-        if type:
-            await offload(_check_host_path, path, type)
-        return path
+        async with self._locks.of(name):
+            if self.find(name) is None:
+                if force:
+                    return False
+                raise NotFound(f"get {name}: no such volume", kind="Volume", name=name)
+            users = self.users(name)
+            if users or self._holds[name]:
+                said = f"remove {name}: volume is in use - [{', '.join(users)}]"
+                raise Conflict(said, kind="Volume", name=name)
+            await self._records.delete(volumes.key(name), missing_ok=True)
+            await offload(volumefiles.remove, self._root / name)
+            return True
+
+    async def abandon(self, name: str) -> bool:
+        """Remove it unless it is used or gone; whether it was removed."""
+        with contextlib.suppress(Conflict):
+            return await self.remove(name, force=True)
+        return False
+
+    @contextlib.contextmanager
+    def in_use(self, names: Iterable[str]) -> Iterator[None]:
+        """While a container with these volumes is being journaled or started, none of them is removed."""
+        held = list(names)
+        self._holds.update(held)
+        try:
+            yield
+        finally:
+            self._holds.subtract(held)
+            for name in held:
+                if not self._holds[name]:
+                    del self._holds[name]
+
+    async def fill(self, name: str, root: str, path: str) -> None:
+        """Where the volume is empty, copy what the file system tree at `root` has at `path`, owner and mode included.
+
+        Raises: Invalid (there is a file, not a directory), Exhausted, Broken.
+        """
+        async with self._locks.of(name):
+            await self._mount(name)
+            try:
+                await offload(filling.fill, root, path, self.path(name))
+            finally:
+                await self._unmount(name)
+
+    # -- what containers see -------------------------------------------------------------------------------------
+
+    async def attach(self, name: str, user: str) -> None:
+        """Make its content visible at `path` for the container with id `user`, which is about to start.  Idempotent.
+
+        Raises: NotFound, Invalid (its file system cannot be mounted).
+        """
+        async with self._locks.of(name):
+            self.get(name)
+            self._attached[name].add(user)
+            await self._mount(name)
+
+    async def detach(self, name: str, user: str) -> None:
+        """`user` does not run any more: unmount its file system unless another one does.  Idempotent."""
+        async with self._locks.of(name):
+            self._attached[name].discard(user)
+            if not self._attached[name]:
+                del self._attached[name]
+            await self._unmount(name, but=user)
+
+    def view_path(self, token: str) -> str:
+        """Where `view` will show something; `token` is of letters and digits, and unique."""
+        return str(self._views / token)
+
+    async def view(self, path: str, base: str, subpath: str) -> None:
+        """Show what `subpath` is inside the directory `base` at `path` (see `view_path`); no link leads out of `base`.
+
+        Raises: NotFound (no such subpath), Broken.
+        """
+        await offload(volumefiles.show, path, base, subpath)
+
+    async def drop_view(self, path: str) -> None:
+        """Idempotent."""
+        await offload(volumefiles.hide, path)
+
+    async def adopt(self) -> None:
+        """At start: remove what was being made or removed."""
+        known = {record.meta.name for record in self.list()}
+        await offload(volumefiles.sweep, self._root, known)
+
+    # -- how -----------------------------------------------------------------------------------------------------
+
+    async def _mount(self, name: str) -> None:
+        """Mount its file system where it has one and is not mounted."""
+        options = self.get(name).spec["options"]
+        if options.get("type"):
+            await offload(filesystems.mount, self.path(name), options)
+
+    async def _unmount(self, name: str, but: str = "") -> None:
+        """Unmount its file system where it has one and no container but `but` needs it."""
+        found = self.find(name)
+        if found is None or not found.spec["options"].get("type") or self._attached.get(name):
+            return
+        running = (user for user in self._users(name) if user.status["state"] == "running")
+        if all(user.meta.name == but for user in running):
+            await offload(filesystems.unmount, self.path(name))
+
+    def _users(self, name: str) -> Iterator[Object]:
+        for entry in self._store.entries(containers.TYPE):
+            record = entry.object()
+            if name in _volumes_of(record):
+                yield record
 
 
-def _checked(name: str) -> str:
+def check_name(name: str) -> None:
+    """Raises Malformed in Docker's words."""
+    if len(name) == 1:
+        raise Malformed("volume name is too short, names should be at least two alphanumeric characters")
     if _NAME.fullmatch(name) is None:
-        raise Invalid(message=f"invalid volume name {name[:100]!r}")
-    return name
+        raise Malformed(
+            f"create {name[:_LONGEST]}: {_quoted(name[:_LONGEST])} includes invalid characters for a local volume "
+            f'name, only "{_CHARACTERS}" are allowed. If you intended to pass a host directory, use absolute path'
+        )
+    if len(name) > _LONGEST:
+        raise Malformed(f"volume name is too long, names should be at most {_LONGEST} characters")
 
 
-def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
-    try:
-        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            path.mkdir()
-        if medium == "Memory" and not _is_mounted(path):
-            size = f",size={size_bytes}" if size_bytes else ""
-            mounts.mount(
-                "tmpfs", path, source="tmpfs", flags=mounts.MS_NODEV | mounts.MS_NOSUID, data=f"mode=0777{size}"
-            )
-        elif medium == "":
-            path.chmod(0o777)  # whatever the umask is
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (Exhausted if full else Broken)(f"cannot make volume {path.name}: {error}") from error
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _drop(path: Path) -> None:
-    """Unmount, then remove; nothing a container has put there leads out of it (rmtree works by descriptors)."""
-    for name in _names(path):
-        while _is_mounted(path / name) and mounts.unmount(path / name):
-            pass
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)
-
-
-def _is_mounted(path: Path) -> bool:
-    return os.lstat(path).st_dev != os.lstat(path.parent).st_dev
-
-
-def _names(path: Path) -> Sequence[str]:
-    try:
-        return sorted(os.listdir(path))
-    except FileNotFoundError:
-        return []
-
-
-def _check_host_path(path: str, type: str) -> None:
-    if type not in _CHECKS:
-        raise Invalid(message=f"hostPath type check failed: unknown type {type[:40]!r}")
-    word, fits = _CHECKS[type]
-    if type == "DirectoryOrCreate":
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(path, mode=0o755)
-    elif type == "FileOrCreate":
-        with contextlib.suppress(FileExistsError, IsADirectoryError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        raise NotFound(f"hostPath type check failed: {path} is not a {word}", kind="HostPath", name=path) from None
-    if not fits(found.st_mode):
-        raise Invalid(message=f"hostPath type check failed: {path} is not a {word}")
+def _volumes_of(record: Object) -> Sequence[str]:
+    return record.spec.get("volumes") or ()

@@ -32,6 +32,7 @@ from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.scratch import Scratch
 from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
@@ -120,6 +121,7 @@ class Engine:
     execs: Execs
     logs: Logs
     volumes: Volumes
+    scratch: Scratch
     packages: PackageImages
 
 
@@ -151,7 +153,7 @@ class Cloud:
             self._net,
             Once(lambda: self._net.ensure_network(self._network)),
             self._names,
-            Once(self._engine.images.adopt, self._engine.sandboxes.adopt),
+            Once(self._engine.images.adopt, self._engine.sandboxes.adopt, self._engine.volumes.adopt),
             self._engine.containers,
             Once(self._bootstrap),
             *recorders.values(),
@@ -178,7 +180,9 @@ class Cloud:
         sandboxes = Sandboxes(store, clock, self._net, [self._network], root_path=root, run_path=run)
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
-        return Engine(images, sandboxes, containers, execs, Logs(containers), Volumes(root_path=root), packages)
+        volumes = Volumes(store, clock, root_path=root, run_path=run)
+        scratch = Scratch(root_path=root)
+        return Engine(images, sandboxes, containers, execs, Logs(containers), volumes, scratch, packages)
 
     # -- Docker --------------------------------------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class Cloud:
 
     def _kubelet(self, recorder: EventRecorder) -> Part:
         engine = self._engine
-        services = EngineServices(engine.sandboxes, engine.containers, engine.images, engine.volumes, engine.execs)
+        services = EngineServices(engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs)
         cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock)
         return kubelet(services, cluster, self._node_config())
 

@@ -65,6 +65,7 @@ class ContainerSpec:
     workdir      "": the image's, else /
     user         "": the image's; "1000", "1000:1000", "name", "name:group"
     groups       more groups of the process, numbers or names
+    volumes      the names of those that its mounts show
     stop_signal  "": the image's, else SIGTERM
     pid_mode     "": its own processes only; "host"; "container:<id>"
     ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "host"; "container:<id>"
@@ -86,6 +87,7 @@ class ContainerSpec:
     user: str = ""
     groups: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    volumes: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
     security: Security = Security()
     tty: bool = False

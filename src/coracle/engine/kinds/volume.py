@@ -1,12 +1,18 @@
 """Volume: a named directory that outlives the containers that use it.
 
-Spec: {driver, options, owner}.  Status: {path}.  What lives only as long as its pod (emptyDir) has no record: its
-directory says it all (engine.volumes).
+Spec
+    driver    "local"
+    options   of the file system that is mounted on it: {"type": "tmpfs", "device": "tmpfs", "o": "size=64m"}; {} for a
+              plain directory
+    path      where its content is on the host
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from coracle.core.kind import Kind
+from coracle.core.object import Key, Meta, Object
 
 TYPE = "Volume.engine"
 API = "engine/v1"
@@ -19,3 +25,12 @@ KIND = Kind(
     name_rule="record",
     counts_generations=False,
 )
+
+
+def key(name: str) -> Key:
+    return Key("", name)
+
+
+def to_record(name: str, path: str, driver: str, options: Mapping[str, str], labels: Mapping[str, str]) -> Object:
+    spec = {"driver": driver, "options": dict(options), "path": path}
+    return Object(KIND.name, Meta(name=name, labels=dict(labels)), {"spec": spec}, API)

@@ -13,7 +13,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.sandboxes import Sandboxes
-from coracle.engine.volumes import Volumes
+from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.actions import Actions
 from coracle.kube.kubelet.chores import Chores
@@ -35,7 +35,7 @@ class EngineServices:
     sandboxes: Sandboxes
     containers: Containers
     images: Images
-    volumes: Volumes
+    volumes: Scratch
     execs: Execs
 
 

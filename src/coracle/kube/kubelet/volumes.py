@@ -13,7 +13,7 @@ from coracle.core.errors import CloudError, Unsupported
 from coracle.core.object import Object
 from coracle.core.quantity import parse
 from coracle.core.tasks import offload
-from coracle.engine.volumes import Volumes
+from coracle.engine.scratch import Scratch
 from coracle.kube.kubelet.environment import ConfigError, expand
 from coracle.kube.kubelet.records import sandbox_name
 from coracle.runtime.api import Mount
@@ -28,7 +28,7 @@ class MountFailed(CloudError):
 class PodVolumes:
     """Sets up and drops the volumes of pods."""
 
-    def __init__(self, directories: Volumes) -> None:
+    def __init__(self, directories: Scratch) -> None:
         self._directories = directories
 
     async def prepare(self, pod: Object) -> dict[str, str]:

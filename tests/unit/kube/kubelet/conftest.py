@@ -20,8 +20,8 @@ from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.kinds import image as images
 from coracle.engine.logs import Logs
-from coracle.engine.sandboxes import Sandboxes
-from coracle.engine.volumes import Volumes
+from coracle.engine.sandboxes import GivenNetworks, Sandboxes
+from coracle.engine.scratch import Scratch
 from coracle.image.blobs import BlobStore
 from coracle.image.snapshots.fake import FakeSnapshotter
 from coracle.kube.kinds import event, pod
@@ -84,7 +84,7 @@ class Machine:
         sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *self.net.namespaces}
         containers = Containers(store, clock, self.runtime, found, sandboxes, root_path=root)
         execs, logs = Execs(self.runtime, containers, sandboxes), Logs(containers)
-        engine = Services(sandboxes, containers, found, Volumes(root_path=root), execs, logs)
+        engine = Services(sandboxes, containers, found, Scratch(root_path=root), execs, logs)
         caches = {type: Informer(type, store, INDEXES.get(type)) for type in ("Pod", CONTAINER, SANDBOX)}
         self.kubelet_records = Records(caches[SANDBOX], caches[CONTAINER])
         recorder = EventRecorder(self.events, clock, "kubelet", NODE.name)

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from coracle.core.errors import Invalid, NotFound
-from coracle.engine.volumes import Volumes
+from coracle.engine.scratch import Scratch
 
 
 def run(main):
@@ -15,7 +15,7 @@ def run(main):
 
 def test_a_scratch_volume_is_empty_everybodys_and_the_same_again(tmp_path):
     async def main():
-        volumes = Volumes(root_path=str(tmp_path))
+        volumes = Scratch(root_path=str(tmp_path))
         path = await volumes.scratch("pod-1", "cache")
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o777
         assert os.listdir(path) == []
@@ -33,7 +33,7 @@ def test_a_scratch_volume_is_empty_everybodys_and_the_same_again(tmp_path):
 
 def test_one_in_memory_is_a_tmpfs_of_its_size_and_goes_whole(tmp_path):
     async def main():
-        volumes = Volumes(root_path=str(tmp_path))
+        volumes = Scratch(root_path=str(tmp_path))
         path = await volumes.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
         await volumes.scratch("pod-1", "fast", medium="Memory", size_bytes=1 << 20)
         try:
@@ -51,7 +51,7 @@ def test_one_in_memory_is_a_tmpfs_of_its_size_and_goes_whole(tmp_path):
 
 def test_dropping_follows_no_link_out(tmp_path):
     async def main():
-        volumes = Volumes(root_path=str(tmp_path / "root"))
+        volumes = Scratch(root_path=str(tmp_path / "root"))
         (tmp_path / "precious").mkdir()
         path = await volumes.scratch("pod-1", "a")
         os.symlink(tmp_path / "precious", f"{path}/link")
@@ -64,7 +64,7 @@ def test_dropping_follows_no_link_out(tmp_path):
 @pytest.mark.parametrize(("owner", "volume", "medium"), [("..", "a", ""), ("a", "b/c", ""), ("a", "b", "HugePages")])
 def test_bad_names_and_mediums_are_refused(tmp_path, owner, volume, medium):
     with pytest.raises(Invalid):
-        run(Volumes(root_path=str(tmp_path)).scratch(owner, volume, medium=medium))
+        run(Scratch(root_path=str(tmp_path)).scratch(owner, volume, medium=medium))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_host_paths_are_what_their_type_says(tmp_path, type, what, error):
     with socket.socket(socket.AF_UNIX) as listener:
         if what == "socket":
             listener.bind(str(path))
-        wanted = Volumes(root_path=str(tmp_path)).host_path(str(path), type)
+        wanted = Scratch(root_path=str(tmp_path)).host_path(str(path), type)
         if error is None:
             assert run(wanted) == str(path)
         else:
@@ -111,4 +111,4 @@ def test_host_paths_are_what_their_type_says(tmp_path, type, what, error):
 @pytest.mark.parametrize("path", ["relative", "/a/../b", "/a\0"])
 def test_host_paths_are_absolute_and_straight(tmp_path, path):
     with pytest.raises(Invalid):
-        run(Volumes(root_path=str(tmp_path)).host_path(path))
+        run(Scratch(root_path=str(tmp_path)).host_path(path))

@@ -1,0 +1,1 @@
+"""Volumes as Docker has them, and the mount points of containers."""

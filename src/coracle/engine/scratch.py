@@ -1,0 +1,134 @@
+"""Directories that containers have in common with their pod or with the host.
+
+    scratch    lives as long as its owner (emptyDir): <root>/scratch/<owner>/<volume>, on disk or in memory
+    host path  the host's own, after the checks that its type asks for
+
+Called by the kubelet.  Scratch volumes have no records: their directories say all, `owners` lists them, and dropping
+what is not there is no error.
+Source: Kubernetes documentation, "Volumes": emptyDir, hostPath.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
+from coracle.core.tasks import offload
+from coracle.linux import mounts
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+
+# What Kubernetes calls each type, and what it is.
+_CHECKS = {
+    "Directory": ("directory", stat.S_ISDIR),
+    "DirectoryOrCreate": ("directory", stat.S_ISDIR),
+    "File": ("file", stat.S_ISREG),
+    "FileOrCreate": ("file", stat.S_ISREG),
+    "Socket": ("socket", stat.S_ISSOCK),
+    "CharDevice": ("character device", stat.S_ISCHR),
+    "BlockDevice": ("block device", stat.S_ISBLK),
+}
+
+
+class Scratch:
+    def __init__(self, *, root_path: str) -> None:
+        self._scratch = Path(root_path) / "scratch"
+
+    async def scratch(self, owner: str, volume: str, *, medium: str = "", size_bytes: int | None = None) -> str:
+        """An empty directory that everybody may write to: made, or as it is.
+
+        `medium` "" is the disk, "Memory" a tmpfs of at most `size_bytes` (None: half of the machine's memory).
+        Raises: Invalid (name, medium), Exhausted (disk full), Broken.
+        """
+        if medium not in ("", "Memory"):
+            raise Invalid(message=f'unknown storage medium "{medium[:40]}"')
+        path = self._scratch / _checked(owner) / _checked(volume)
+        await offload(_make_scratch, path, medium, size_bytes)
+        return str(path)
+
+    async def drop_scratch(self, owner: str) -> None:
+        """Remove everything of `owner`.  Idempotent."""
+        await offload(_drop, self._scratch / _checked(owner))
+
+    async def owners(self) -> Sequence[str]:
+        """Who has scratch volumes: to find those whose owner is gone."""
+        return await offload(_names, self._scratch)
+
+    async def host_path(self, path: str, type: str = "") -> str:
+        """The host's `path`, which must be of that type; the types ...OrCreate make what is missing.
+
+        Raises: Invalid (no such type; there is something else), NotFound, in Kubernetes' words.
+        """
+        if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            raise Invalid(message=f"hostPath {path[:100]!r} must be absolute and must not contain '..'")
+        if type:
+            await offload(_check_host_path, path, type)
+        return path
+
+
+def _checked(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise Invalid(message=f"invalid volume name {name[:100]!r}")
+    return name
+
+
+def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+        if medium == "Memory" and not _is_mounted(path):
+            size = f",size={size_bytes}" if size_bytes else ""
+            mounts.mount(
+                "tmpfs", path, source="tmpfs", flags=mounts.MS_NODEV | mounts.MS_NOSUID, data=f"mode=0777{size}"
+            )
+        elif medium == "":
+            path.chmod(0o777)  # whatever the umask is
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (Exhausted if full else Broken)(f"cannot make volume {path.name}: {error}") from error
+
+
+def _drop(path: Path) -> None:
+    """Unmount, then remove; nothing a container has put there leads out of it (rmtree works by descriptors)."""
+    for name in _names(path):
+        while _is_mounted(path / name) and mounts.unmount(path / name):
+            pass
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)
+
+
+def _is_mounted(path: Path) -> bool:
+    return os.lstat(path).st_dev != os.lstat(path.parent).st_dev
+
+
+def _names(path: Path) -> Sequence[str]:
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        return []
+
+
+def _check_host_path(path: str, type: str) -> None:
+    if type not in _CHECKS:
+        raise Invalid(message=f"hostPath type check failed: unknown type {type[:40]!r}")
+    word, fits = _CHECKS[type]
+    if type == "DirectoryOrCreate":
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(path, mode=0o755)
+    elif type == "FileOrCreate":
+        with contextlib.suppress(FileExistsError, IsADirectoryError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise NotFound(f"hostPath type check failed: {path} is not a {word}", kind="HostPath", name=path) from None
+    if not fits(found.st_mode):
+        raise Invalid(message=f"hostPath type check failed: {path} is not a {word}")
