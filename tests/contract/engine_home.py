@@ -48,7 +48,7 @@ class RealEngine:
         self.root, run = directory / "root", directory / "run"
         clock, self.store = SystemClock(), store
         number = int.from_bytes(self.tag.encode()[:2], "big") % 200
-        pods = Network(
+        self.pods = pods = Network(
             "pods", f"ce{self.tag[:5]}br", IPv4Network(f"10.97.{number}.0/24"), IPv4Address(f"10.97.{number}.1")
         )
         marks = Marks(f"coracle-{self.tag}", f"ce{self.tag[:5]}", run, ledger_path=directory / "sysctls.json")
@@ -59,7 +59,7 @@ class RealEngine:
         paths = {"root_path": str(self.root), "run_path": str(run)}
         self.images = Images(store, clock, blobs, snapshotter, [source], builder=source)
         self.runtime = ConmonRuntime(run, f"/cort-{self.tag}", clock, find_binaries())
-        self.sandboxes = Sandboxes(store, clock, self.net, [pods], **paths)
+        self.sandboxes = Sandboxes(store, clock, self.net, GivenNetworks([pods]), **paths)
         self.containers = Containers(
             store, clock, self.runtime, self.images, self.sandboxes, root_path=paths["root_path"]
         )
@@ -68,7 +68,7 @@ class RealEngine:
 
     async def start(self, *argv, name="web", sandbox="pod-1", image="busybox", **more):
         await self.images.ensure(image)
-        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod"))
+        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod", endpoints=(Endpoint(network="pods"),)))
         spec = ContainerSpec(name=name, sandbox=sandbox, image=image, argv=argv or None, **more)
         return await self.containers.start((await self.containers.create(spec)).meta.name)
 
@@ -209,7 +209,7 @@ async def die_with_containers(engine):
     async def killed(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    await engine.sandboxes.ensure(SandboxSpec(name="pod-3"))
+    await engine.sandboxes.ensure(SandboxSpec(name="pod-3", endpoints=(Endpoint(network="pods"),)))
     spec = ContainerSpec(name="unsaid", sandbox="pod-3", image="busybox", argv=("sleep", "1000"))
     record = await unsaid.create(spec)
     unsaid._records.change = killed
@@ -290,8 +290,10 @@ async def purge(engine):
 
 async def main(directory, store, scenario):
     engine = RealEngine(directory, store)
-    async with asyncio.timeout(120), running(store), running(engine.containers):
-        await globals()[scenario](engine)
+    async with asyncio.timeout(120), running(store):
+        await engine.net.ensure_network(engine.pods)
+        async with running(engine.containers):
+            await globals()[scenario](engine)
 
 
 if __name__ == "__main__":

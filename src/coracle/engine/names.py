@@ -8,6 +8,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+from coracle.core.object import Object
+from coracle.engine.endpoints import present
 from coracle.engine.kinds.sandbox import DnsConfig
 
 _HOSTS = """\
@@ -21,25 +23,57 @@ fe00::2\tip6-allrouters
 _HOST_FILE_BYTES = 1 << 20
 
 
-def render_hosts(hostname: str, address: str, more: Sequence[Sequence[str]] = ()) -> str:
-    """The sandbox's own name, and `more` lines of (address, name, ...).  No address (the host's network): the host's
-    file, and `more`."""
-    first = f"{_HOSTS}{address}\t{hostname}\n" if address else read_host_file("/etc/hosts", _HOSTS)
-    return first + "".join("\t".join((line[0], " ".join(line[1:]))) + "\n" for line in more)
+def render_files(sandbox: Object) -> dict[str, str]:
+    """The files of a sandbox, by name."""
+    spec = sandbox.spec
+    said = spec["dns"]
+    servers, searches, options = (tuple(said[name]) for name in ("servers", "searches", "options"))
+    dns = DnsConfig(servers=servers, searches=searches, options=options, embedded=said["embedded"])
+    there = present(sandbox)
+    own = [address for one in there for address in (one["address"], one["address6"]) if address]
+    names = (f"{spec['hostname']}.{spec['domain']}", spec["hostname"]) if spec["domain"] else (spec["hostname"],)
+    gateway = next((one["gateway"] for one in there if one["network"] == sandbox.status["primary"]), "")
+    return {
+        "hosts": render_hosts([(address, *names) for address in own], spec["hosts"], host=spec["host_network"]),
+        "hostname": render_hostname(spec["hostname"]),
+        "resolv.conf": render_resolv_conf(dns, gateway),
+    }
+
+
+def render_hosts(own: Sequence[Sequence[str]], more: Sequence[Sequence[str]] = (), *, host: bool = False) -> str:
+    """The sandbox's `own` addresses, and `more`: lines of (address, name, ...).  `host`: after the host's file."""
+    first = read_host_file("/etc/hosts", _HOSTS) if host else _HOSTS
+    return first + "".join("\t".join((line[0], " ".join(line[1:]))) + "\n" for line in (*own, *more))
 
 
 def render_hostname(hostname: str) -> str:
     return (hostname or socket.gethostname()) + "\n"
 
 
-def render_resolv_conf(dns: DnsConfig) -> str:
-    """What `dns` says; with no servers in it, the host's own file."""
-    if not dns.servers:
+def render_resolv_conf(dns: DnsConfig, gateway: str = "") -> str:
+    """What `dns` says; where it has no servers, and is not embedded at a `gateway`, the host's own file."""
+    embedded = dns.embedded and bool(gateway)
+    if not embedded and not dns.servers:
         return read_host_file("/etc/resolv.conf", "")
-    lines = [f"nameserver {server}" for server in dns.servers]
-    lines += [f"search {' '.join(dns.searches)}"] if dns.searches else []
-    lines += [f"options {' '.join(dns.options)}"] if dns.options else []
+    servers = (gateway,) if embedded else dns.servers
+    searches = dns.searches or (host_searches() if dns.embedded else ())
+    options = dns.options
+    if embedded and not any(option.startswith("ndots:") for option in options):
+        options = (*options, "ndots:0")
+    lines = [f"nameserver {server}" for server in servers]
+    lines += [f"search {' '.join(searches)}"] if searches and searches != (".",) else []
+    lines += [f"options {' '.join(options)}"] if options else []
     return "\n".join(lines) + "\n"
+
+
+def host_searches() -> tuple[str, ...]:
+    """The domains that the host searches; the last line that tells of any counts (resolv.conf(5))."""
+    found: tuple[str, ...] = ()
+    for line in read_host_file("/etc/resolv.conf", "").splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] in ("search", "domain"):
+            found = tuple(words[1:])
+    return found
 
 
 def read_host_file(path: str, otherwise: str) -> str:

@@ -1,7 +1,7 @@
 """Networks, plugs and steering: the NetDriver Protocol and the nouns of the network.
 
-    Network   a bridge with one IPv4 subnet; its first address is the gateway: there the host and the names are reached
-    Port      a plug: one address of one network in one network namespace (a pod, a container, a machine)
+    Network   a bridge with an IPv4 subnet, and an IPv6 one where wanted; at its gateway the host and the names are
+    Port      a plug: the addresses of one network in one network namespace (a pod, a container, a machine)
     Forward   a match and its targets: cluster IP, node port, host port, `docker -p` and floating IP are all Forwards
 
 `steer` is always told the whole set of Forwards, and applies the difference in one transaction: there is no incremental
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal, Protocol
 
 Transport = Literal["TCP", "UDP", "SCTP"]
@@ -22,7 +22,13 @@ Transport = Literal["TCP", "UDP", "SCTP"]
 class Network:
     """A bridge of the host.  `bridge` is the link's name (at most 15 bytes, with the cloud's prefix).
 
-    `internal`: no way to the outside.  `masquerade`: leave through the host's own address.
+    internal     no way to the outside, nor to other networks
+    masquerade   leave through the host's own address
+    isolated     packets of other networks do not get in, nor its own into theirs; those that are not isolated reach
+                 each other.  Forwards lead into any but internal ones
+    icc          its plugs reach each other (Docker's word for it)
+    pool, pool6  the parts of the subnets that are given out; None: all
+    reserved     addresses that are not given out
     """
 
     name: str
@@ -32,11 +38,21 @@ class Network:
     mtu: int = 1500
     internal: bool = False
     masquerade: bool = True
+    isolated: bool = True
+    icc: bool = True
+    pool: IPv4Network | None = None
+    subnet6: IPv6Network | None = None
+    gateway6: IPv6Address | None = None
+    pool6: IPv6Network | None = None
+    reserved: tuple[IPv4Address | IPv6Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One plug.  `id` is unique in the cloud; `netns_path` a pinned namespace; `interface` its name inside."""
+    """One plug.  `id` is unique in the cloud; `netns_path` a pinned namespace; `interface` its name inside.
+
+    `leads`, `leads6`: the namespace's way to everywhere goes through this plug (never through an internal network).
+    """
 
     id: str
     network: str
@@ -44,6 +60,9 @@ class Port:
     netns_path: str
     mac: str
     interface: str = "eth0"
+    address6: IPv6Address | None = None
+    leads: bool = True
+    leads6: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,8 +107,9 @@ class NetDriver(Protocol):
     async def drop_netns(self, path: str) -> None: ...
 
     async def plug(self, network: Network, port: Port) -> None:
-        """Connect the port's namespace: link, address, default route, neighbours can reach it on return.
+        """Connect the port's namespace: link, addresses, routes; neighbours can reach it on return.
 
+        A namespace may have several plugs.  Plugging again makes true what is not, also which plug leads out.
         Raises: Exhausted (the kernel has no more links), Broken.
         """
         ...

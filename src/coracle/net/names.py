@@ -47,6 +47,21 @@ class Scope:
     outside: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks from these addresses: something that is in several networks, and knows the names of all of them.
+
+    servers   are asked for what is not ours, instead of the host's
+    outside   whether it may ask for such names at all
+    """
+
+    name: str
+    addresses: tuple[str, ...]
+    networks: tuple[str, ...]
+    servers: tuple[str, ...] = ()
+    outside: bool = True
+
+
 class Names:
     """A Part: listens on `addresses`, at `port` (0: any, see `ports`), by UDP and TCP."""
 
@@ -65,6 +80,8 @@ class Names:
         ours = [str(address) for address in self._addresses] if port == upstream_port else []
         self._resolvers = Resolvers(clock, resolv_conf, ours, upstream_port)
         self._scopes: dict[str, Scope] = {}
+        self._askers: dict[str, Asker] = {}
+        self._by_address: dict[str, Asker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._waiting = 0
         self.ports: dict[IPv4Address, int] = {}
@@ -87,6 +104,19 @@ class Names:
 
     def unscope(self, name: str) -> None:
         self._scopes.pop(name, None)
+
+    def know(self, asker: Asker) -> None:
+        """From now on this is who asks from `asker.addresses`; what was known by its name is forgotten."""
+        self.forget(asker.name)
+        self._askers[asker.name] = asker
+        self._by_address.update(dict.fromkeys(asker.addresses, asker))
+
+    def forget(self, name: str) -> None:
+        """Nothing where nobody is known by this name."""
+        asker = self._askers.pop(name, None)
+        for address in asker.addresses if asker is not None else ():
+            if self._by_address.get(address) is asker:
+                del self._by_address[address]
 
     async def run(self, up: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -31,7 +31,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
-from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.sandboxes import GivenNetworks, Sandboxes
 from coracle.engine.scratch import Scratch
 from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.volumes import Volumes
@@ -177,7 +177,8 @@ class Cloud:
         sources: list[Source] = [Registries(blobs, clock, read_mirrors(settings.root)), source]
         images = Images(store, clock, blobs, snapshotter, sources, builder=source)
         runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, find_binaries())
-        sandboxes = Sandboxes(store, clock, self._net, [self._network], root_path=root, run_path=run)
+        networks = GivenNetworks([self._network])
+        sandboxes = Sandboxes(store, clock, self._net, networks, self._names, root_path=root, run_path=run)
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
         volumes = Volumes(store, clock, root_path=root, run_path=run)

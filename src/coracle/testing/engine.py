@@ -110,7 +110,7 @@ class FakeEngine:
         self.net.networks[PODS.name] = PODS
         paths = {"root_path": str(root / "state"), "run_path": str(root / "run")}
         self.images = Images(self.store, self.clock, self.blobs, self.snapshotter, [self.source])
-        self.sandboxes = Sandboxes(self.store, self.clock, self.net, GivenNetworks([PODS]), **paths)
+        self.sandboxes = Sandboxes(self.store, self.clock, self.net, GivenNetworks([PODS]), None, **paths)
         self.containers = Containers(
             self.store, self.clock, self.runtime, self.images, self.sandboxes, root_path=paths["root_path"]
         )
@@ -138,6 +138,7 @@ class FakeEngine:
 
     async def create_container(self, *argv: str, name: str = "web", sandbox: str = "pod-1", **more: object) -> Object:
         await self.images.ensure("busybox")
-        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod", endpoints=(Endpoint(network=PODS.name),)))
+        plugged = (Endpoint(network=PODS.name),)
+        await self.sandboxes.ensure(SandboxSpec(name=sandbox, hostname="mypod", endpoints=plugged))
         spec = ContainerSpec(name=name, sandbox=sandbox, image="busybox", argv=argv or None)
         return await self.containers.create(replace(spec, **more))  # type: ignore[arg-type]

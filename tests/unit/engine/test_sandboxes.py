@@ -7,13 +7,17 @@ import pytest
 
 from coracle.core import claims
 from coracle.core.errors import Exhausted, Invalid, NotFound
-from coracle.engine.sandboxes import DnsConfig, SandboxSpec
+from coracle.engine.sandboxes import DnsConfig, Endpoint, SandboxSpec
 from coracle.net.fake import FakeNet
 from coracle.testing.autojump import run
-from coracle.testing.engine import FakeEngine
+from coracle.testing.engine import PODS, FakeEngine
 
 POD = SandboxSpec(
-    name="pod-1", hostname="mypod", labels={"io.kubernetes.pod.name": "a" * 200}, owner="Pod default/mypod"
+    name="pod-1",
+    hostname="mypod",
+    endpoints=(Endpoint(network="pods"),),
+    labels={"io.kubernetes.pod.name": "a" * 200},
+    owner="Pod default/mypod",
 )
 
 
@@ -40,6 +44,7 @@ def with_engine(main, tmp_path, net=None):
         engine = FakeEngine(tmp_path)
         if net is not None:
             engine.net = engine.sandboxes._net = net
+            net.networks.update({PODS.name: PODS})
         await engine.sandboxes.adopt()
         return await main(engine)
 
@@ -60,7 +65,7 @@ def test_a_sandbox_has_an_address_a_plug_and_its_files(tmp_path):
         record = await engine.sandboxes.ensure(replace(POD, dns=dns, hosts=(("10.1.1.1", "db", "db.lan"),)))
         assert record.status["state"] == "ready"
         assert record.status["address"] == "10.32.0.2"
-        assert str(engine.net.ports["pod-1"].address) == "10.32.0.2"
+        assert str(engine.net.ports["pod-1/pods"].address) == "10.32.0.2"
         assert engine.net.namespaces == {record.status["netns_path"]}
         files = texts(engine.sandboxes.files_path("pod-1"))
         assert "10.32.0.2\tmypod\n10.1.1.1\tdb db.lan\n" in files["hosts"]
@@ -155,14 +160,14 @@ def test_a_sandbox_whose_namespace_is_gone_is_mended_with_its_address(tmp_path):
         engine.net.namespaces.clear()  # a reboot
         again = await engine.sandboxes.ensure(POD)
         assert again.status["address"] == first.status["address"]
-        assert engine.net.ports["pod-1"].netns_path == first.status["netns_path"]
+        assert engine.net.ports["pod-1/pods"].netns_path == first.status["netns_path"]
 
     with_engine(main, tmp_path)
 
 
 def test_the_hosts_network_needs_no_address_and_no_plug(tmp_path):
     async def main(engine):
-        record = await engine.sandboxes.ensure(replace(POD, host_network=True))
+        record = await engine.sandboxes.ensure(replace(POD, host_network=True, endpoints=()))
         assert (record.status["netns_path"], record.status["utsns_path"], record.status["address"]) == (
             "host",
             "host",
@@ -178,11 +183,15 @@ def test_the_hosts_network_needs_no_address_and_no_plug(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        pytest.param({"network": "other"}, NotFound, id="a network nobody knows"),
+        pytest.param({"endpoints": (Endpoint(network="other"),)}, NotFound, id="a network nobody knows"),
         pytest.param({"hosts": (("1.1.1.1", "a\n2.2.2.2 b"),)}, Invalid, id="a line break in hosts"),
         pytest.param({"name": "../x"}, Invalid, id="a name that is a path"),
         pytest.param({"sysctls": {"kernel.panic": "1"}}, Invalid, id="a sysctl of the host"),
-        pytest.param({"sysctls": {"net.ipv4.ip_forward": "1"}, "host_network": True}, Invalid, id="the host's network"),
+        pytest.param(
+            {"sysctls": {"net.ipv4.ip_forward": "1"}, "host_network": True, "endpoints": ()},
+            Invalid,
+            id="the host's network",
+        ),
     ],
 )
 def test_bad_wishes_are_refused_and_nothing_is_made(tmp_path, change, error):

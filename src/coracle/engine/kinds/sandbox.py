@@ -2,7 +2,9 @@
 
 Status
     state       "making" (journaled, not yet in the kernel), "ready"
-    address     "10.32.0.5", "" with the host's network
+    address     "10.32.0.5": that of the primary endpoint; "" with the host's network, or with none
+    primary     the network whose gateway leads out and answers names; "" as above
+    endpoints   what it is plugged into, in the order of connecting: see Plugged
     netns_path  where its network namespace is pinned; "host"
     ipcns_path, utsns_path   "" where every container gets its own; "host"
 """
@@ -12,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import ip_address
+from typing import Any, Literal, TypedDict
 
-from coracle.core.errors import invalid
+from coracle.core.errors import duplicate, forbidden, invalid
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Key, Meta, Object
 from coracle.net.addresses import claim_of
@@ -25,11 +28,58 @@ API = "engine/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsConfig:
-    """What /etc/resolv.conf says.  No servers: the host's own file is taken as it is."""
+    """What /etc/resolv.conf says.
+
+    embedded    ask the gateway of the primary network, which knows the names of the sandbox's networks, and asks
+                `servers` (none: the host's) for all others.  The host's searches where none are given (and (".",)
+                stands for none at all), `ndots:0` where the options say nothing of it.  As Docker does
+    otherwise   `servers` as they are; with none of them, the host's own file
+    """
 
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    embedded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A wish to be plugged into `network`.
+
+    address, address6   of its subnets; "": the next free ones
+    mac                 "02:42:0a:20:00:05"; "": made from the address
+    interface           "": the next of eth0, eth1 ...
+    priority            of all endpoints, the one with the highest leads out; then those of internal networks come
+                        last, and the rest go by the networks' names
+    aliases, details    for whoever publishes names, and for the API that asked; opaque here
+    """
+
+    network: str
+    address: str = ""
+    address6: str = ""
+    mac: str = ""
+    interface: str = ""
+    priority: int = 0
+    aliases: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Plugged(TypedDict):
+    """An endpoint as it is.  `address6` and its fellows "" and 0 where the network has no IPv6.
+
+    state   "ready"; "making" and "leaving" while it is connected to, or disconnected from, a sandbox that was there
+    """
+
+    network: str
+    address: str
+    prefix: int
+    gateway: str
+    address6: str
+    prefix6: int
+    gateway6: str
+    mac: str
+    interface: str
+    state: Literal["making", "ready", "leaving"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +87,8 @@ class SandboxSpec:
     """What to make.
 
     hostname    "" stands for the name's first 12 characters, as Docker does
+    domain      of the hostname: "web" in "lan" is web.lan as well
+    endpoints   what it is plugged into; none: only the loopback
     owner       who wants it, for messages: "Pod default/web"
     hosts       more lines of /etc/hosts: (address, name, ...)
     shm_bytes   size of /dev/shm of each container
@@ -45,7 +97,8 @@ class SandboxSpec:
 
     name: str
     hostname: str = ""
-    network: str = "pods"
+    domain: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
     host_network: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
@@ -61,8 +114,14 @@ def to_record(spec: SandboxSpec) -> Object:
     body = asdict(spec)
     del body["name"], body["labels"]
     body["hostname"] = spec.hostname or spec.name[:12]
+    body["endpoints"] = [wish(endpoint) for endpoint in spec.endpoints]
     meta = Meta(name=spec.name, labels=dict(spec.labels))
-    return Object(KIND.name, meta, {"spec": body, "status": {"state": "making"}}, API)
+    return Object(KIND.name, meta, {"spec": body, "status": {"state": "making", "endpoints": []}}, API)
+
+
+def wish(endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint as spec.endpoints has it."""
+    return {**asdict(endpoint), "aliases": list(endpoint.aliases)}
 
 
 def key(name: str) -> Key:
@@ -70,8 +129,12 @@ def key(name: str) -> Key:
 
 
 def claims(sandbox: Object) -> Iterable[str]:
-    address = sandbox.status.get("address")
-    return (claim_of(sandbox.spec["network"], IPv4Address(address)),) if address else ()
+    return [
+        claim_of(one["network"], ip_address(address))
+        for one in sandbox.status["endpoints"]
+        for address in (one["address"], one["address6"])
+        if address
+    ]
 
 
 def _no_line_breaks(sandbox: Object) -> Problems:
@@ -79,6 +142,7 @@ def _no_line_breaks(sandbox: Object) -> Problems:
     spec, dns = sandbox.spec, sandbox.spec["dns"]
     words = {
         "spec.hostname": [spec["hostname"]],
+        "spec.domain": [spec["domain"]],
         "spec.dns": [*dns["servers"], *dns["searches"], *dns["options"]],
         "spec.hosts": [word for line in spec["hosts"] for word in line],
     }
@@ -108,8 +172,31 @@ def _own_sysctls(sandbox: Object) -> Problems:
     ]
 
 
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
+_INTERFACE = re.compile(r"[^\s/:%]{1,15}")
+
+
+def _endpoints(sandbox: Object) -> Problems:
+    wishes = sandbox.spec["endpoints"]
+    problems: Problems = []
+    if wishes and sandbox.spec["host_network"]:
+        problems.append(forbidden("spec.endpoints", "may not be set together with the host's network"))
+    for what in ("network", "interface"):
+        told = [one[what] for one in wishes if one[what]]
+        problems += [
+            duplicate(f"spec.endpoints[].{what}", name) for name in sorted({n for n in told if told.count(n) > 1})
+        ]
+    for number, one in enumerate(wishes):
+        place = f"spec.endpoints[{number}]"
+        if one["mac"] and not (_MAC.fullmatch(one["mac"]) and int(one["mac"][:2], 16) % 2 == 0):
+            problems.append(invalid(f"{place}.mac", one["mac"], "must be a link address of one station"))
+        if one["interface"] and (not _INTERFACE.fullmatch(one["interface"]) or one["interface"] in (".", "..", "lo")):
+            problems.append(invalid(f"{place}.interface", one["interface"], "must be a name for a link"))
+    return problems
+
+
 def _validate(sandbox: Object) -> Problems:
-    return _no_line_breaks(sandbox) + _own_sysctls(sandbox)
+    return _no_line_breaks(sandbox) + _own_sysctls(sandbox) + _endpoints(sandbox)
 
 
 KIND = Kind(

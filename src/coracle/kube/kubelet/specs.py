@@ -12,7 +12,7 @@ from typing import Any
 from coracle.core.object import Object
 from coracle.engine.kinds.container import ContainerSpec
 from coracle.engine.kinds.image import combine
-from coracle.engine.kinds.sandbox import DnsConfig, SandboxSpec
+from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, SandboxSpec
 from coracle.kube.kubelet import records, resources, security
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.environment import expand_all
@@ -29,7 +29,7 @@ def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
     return SandboxSpec(
         name=records.sandbox_name(pod.meta.uid),
         hostname=hostname(pod),
-        network=config.network,
+        endpoints=() if spec.get("hostNetwork") else (Endpoint(network=config.network),),
         host_network=bool(spec.get("hostNetwork")),
         labels=records.pod_labels(pod),
         owner=f"Pod {pod.key}",

@@ -191,7 +191,7 @@ def _configure(network: Network, port: Port) -> None:
             routes.new_neighbour(link.index, gateway, mac_of(gateway)),
             routes.new_route(Route(network.subnet, link.index, gateway)),
         ]
-        if not network.internal:
+        if port.leads and not network.internal:
             kernel_words.append(routes.new_route(Route(_EVERYWHERE, link.index, gateway)))
         # EEXIST: a second plug of one namespace leaves the first one's default route.
         inside.send(*kernel_words, ignore=(errno.EEXIST,))

@@ -62,6 +62,7 @@ class Machine:
     def __init__(self, root):
         self.root, self.store, self.clock = root, MemoryStore(), LoopClock()
         self.runtime, self.net = FakeRuntime(self.clock), FakeNet()
+        self.net.networks[PODS.name] = PODS
         self.snapshotter = FakeSnapshotter(root / "snapshots")
         self.pods = Collection(pod.KIND, self.store, self.clock)
         self.events = Collection(event.KIND, self.store, self.clock)
@@ -80,7 +81,7 @@ class Machine:
         """The engine and the kubelet, until the body ends."""
         store, clock, root = self.store, self.clock, str(self.root)
         found = Images(store, clock, BlobStore(self.root / "blobs"), self.snapshotter, sources)
-        sandboxes = Sandboxes(store, clock, self.net, [PODS], root_path=root, run_path=f"{root}/run")
+        sandboxes = Sandboxes(store, clock, self.net, GivenNetworks([PODS]), root_path=root, run_path=f"{root}/run")
         sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *self.net.namespaces}
         containers = Containers(store, clock, self.runtime, found, sandboxes, root_path=root)
         execs, logs = Execs(self.runtime, containers, sandboxes), Logs(containers)
