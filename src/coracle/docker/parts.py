@@ -9,11 +9,13 @@ from coracle.core.clock import Clock
 from coracle.core.informer import Informer
 from coracle.core.store import Store
 from coracle.core.tasks import Part
-from coracle.docker.door import Door, door
+from coracle.docker.door import Area, Door, door
+from coracle.docker.events import Events
 from coracle.docker.host import Host
 from coracle.docker.plugins import Plugins
 from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
+from coracle.docker.volumes.area import VolumesArea
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
@@ -52,4 +54,11 @@ class Docker:
 
 def docker(services: Services) -> Docker:
     """Docker's API over these services."""
-    return Docker((), door([System(services.store, services.clock, services.host), Swarm(), Plugins()]))
+    events = Events(services.store, services.caches["Container.engine"], services.clock)
+    areas: list[Area] = [
+        System(services.store, services.clock, services.host),
+        Swarm(),
+        Plugins(),
+        VolumesArea(services.volumes, events),
+    ]
+    return Docker((events,), door(areas))

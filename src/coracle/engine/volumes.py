@@ -94,11 +94,7 @@ class Volumes:
 
         Raises: Malformed (name, options), NotFound (driver), Exhausted, Broken.
         """
-        check_name(name)
-        if driver != "local":
-            said = f"error looking up volume plugin {driver}: plugin {_quoted(driver)} not found"
-            raise NotFound(said, kind="Driver", name=driver)
-        filesystems.check(options or {})
+        _check(name, driver, options or {})
         async with self._locks.of(name):
             found = self.find(name)
             if found is not None:
@@ -222,17 +218,25 @@ class Volumes:
                 yield record
 
 
-def check_name(name: str) -> None:
-    """Raises Malformed in Docker's words."""
+def _check(name: str, driver: str, options: Mapping[str, str]) -> None:
+    """Raises Malformed or NotFound in Docker's words."""
+    said, shown = f"create {name[:_LONGEST]}: ", _quoted(name[:_LONGEST])
+    if driver != "local":
+        said += f"error looking up volume plugin {driver}: plugin {_quoted(driver)} not found"
+        raise NotFound(said, kind="Driver", name=driver)
     if len(name) == 1:
-        raise Malformed("volume name is too short, names should be at least two alphanumeric characters")
+        raise Malformed(f"{said}volume name is too short, names should be at least two alphanumeric characters")
     if _NAME.fullmatch(name) is None:
         raise Malformed(
-            f"create {name[:_LONGEST]}: {_quoted(name[:_LONGEST])} includes invalid characters for a local volume "
-            f'name, only "{_CHARACTERS}" are allowed. If you intended to pass a host directory, use absolute path'
+            f'{said}{shown} includes invalid characters for a local volume name, only "{_CHARACTERS}" are allowed. '
+            "If you intended to pass a host directory, use absolute path"
         )
     if len(name) > _LONGEST:
-        raise Malformed(f"volume name is too long, names should be at most {_LONGEST} characters")
+        raise Malformed(f"{said}volume name is too long, names should be at most {_LONGEST} characters")
+    try:
+        filesystems.check(options)
+    except Malformed as error:
+        raise Malformed(f"{said}{error}") from None
 
 
 def _quoted(text: str) -> str:
