@@ -47,7 +47,7 @@ from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
 from coracle.engine.rotation import Rotation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.runtime.api import Adjusts, Bundle, Exit, Resources, Runtime, Streams
+from coracle.runtime.api import Adjusts, Bundle, Exit, Measures, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
@@ -124,6 +124,16 @@ class Containers:
     def log_path(self, id: str) -> str:
         """Where its log is, or will be."""
         return f"{self._logs_path}/{id}/log"
+
+    def usage(self, id: str) -> Usage:
+        """What it uses now.  Raises NotFound, Conflict (it does not run), Unsupported."""
+        self._running(id)
+        return self._measures.usage(id)
+
+    def processes(self, id: str) -> Sequence[int]:
+        """The host's numbers of all its processes.  Raises as `usage`."""
+        self._running(id)
+        return self._measures.processes(id)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -216,9 +226,7 @@ class Containers:
         Raises: NotFound, Conflict (it does not run), Malformed (signal).
         """
         number = signals.to_number(signal)
-        record = self.get(id)
-        if record.status["state"] != "running":
-            raise Conflict(f"container {id} is not running", kind="Container", name=id)
+        record = self._running(id)
         await self._send(id, number)
         if number in (signal_numbers.SIGKILL, signals.to_number(record.spec["stop_signal"])):
             await self._thaw(id)
@@ -300,6 +308,18 @@ class Containers:
         return record
 
     @property
+    def _measures(self) -> Measures:
+        if not isinstance(self._runtime, Measures):
+            raise Unsupported("this runtime cannot tell what a container uses", status=501)
+        return self._runtime
+
+    def _running(self, id: str) -> Object:
+        record = self.get(id)
+        if record.status["state"] != "running":
+            raise Conflict(f"container {id} is not running", kind="Container", name=id)
+        return record
+
+    @property
     def _adjusts(self) -> Adjusts:
         if not isinstance(self._runtime, Adjusts):
             raise Unsupported("this runtime can neither change limits nor pause", status=501)
@@ -307,9 +327,7 @@ class Containers:
 
     async def _freeze(self, id: str, *, paused: bool) -> Object:
         async with self._locks.of(id):
-            record = self.get(id)
-            if record.status["state"] != "running":
-                raise Conflict(f"container {id} is not running", kind="Container", name=id)
+            record = self._running(id)
             if record.status.get("paused", False) == paused:
                 said = "already" if paused else "not"
                 raise Conflict(f"container {id} is {said} paused", kind="Container", name=id)

@@ -17,7 +17,6 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -25,27 +24,17 @@ ROOT = Path("/sys/fs/cgroup")
 UNIFIED = "unified"
 
 _CGROUP2_MAGIC = 0x63677270
-_UNLIMITED_BYTES = 1 << 62  # version 1 says "no limit" as the largest page-aligned long
 _KILL_ROUNDS = 100
+_libc = ctypes.CDLL(None)
 
 Layout = Literal["unified", "hybrid", "legacy"]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a cgroup uses now.  `memory_bytes` without cache that can go; `memory_limit_bytes` None: not limited."""
-
-    memory_bytes: int = 0
-    memory_limit_bytes: int | None = None
-    cpu_ns: int = 0
-    pids: int = 0
 
 
 def layout(root: Path = ROOT) -> Layout:
     """How this machine's hierarchies are arranged, as seen from our mount namespace."""
     if is_version2(root):
         return "unified"
-    return "hybrid" if is_version2(root / UNIFIED) and _text(root / UNIFIED / "cgroup.controllers") else "legacy"
+    return "hybrid" if is_version2(root / UNIFIED) and text(root / UNIFIED / "cgroup.controllers") else "legacy"
 
 
 def is_version2(path: Path) -> bool:
@@ -56,7 +45,7 @@ def is_version2(path: Path) -> bool:
 def filesystem_magic(path: Path) -> int:
     """The type of the file system that holds `path`, as statfs(2) says; 0 where there is none."""
     buffer = ctypes.create_string_buffer(256)
-    if ctypes.CDLL(None).statfs(os.fsencode(path), buffer) != 0:
+    if _libc.statfs(os.fsencode(path), buffer) != 0:
         return 0
     return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF
 
@@ -66,29 +55,31 @@ class Cgroup:
 
     def __init__(self, path: str, root: Path = ROOT) -> None:
         self.path = path
-        self._version2 = is_version2(root)
+        self.version2 = is_version2(root)
         self._root = root
 
     def directory(self, controller: str) -> Path:
         """Its directory in the hierarchy of `controller` (memory, cpu, cpuacct, pids, freezer)."""
-        return (self._root if self._version2 else self._root / controller) / self.path.lstrip("/")
-
-    def usage(self) -> Usage:
-        """Memory, processor time and number of processes; zeros where it is gone."""
-        return self._usage2() if self._version2 else self._usage1()
+        return (self._root if self.version2 else self._root / controller) / self.path.lstrip("/")
 
     def oom_kills(self) -> int:
         """How many processes in it were killed for want of memory."""
-        name = "memory.events" if self._version2 else "memory.oom_control"
-        return _keyed(self.directory("memory") / name).get("oom_kill", 0)
+        name = "memory.events" if self.version2 else "memory.oom_control"
+        return keyed(self.directory("memory") / name).get("oom_kill", 0)
 
     def pids(self) -> list[int]:
         """Every process in it and in the groups below."""
         return list(self._pids())
 
+    def is_frozen(self) -> bool:
+        """Whether somebody has paused it."""
+        if self.version2:
+            return text(self.directory("") / "cgroup.freeze") == "1"
+        return text(self.directory("freezer") / "freezer.state") in ("FROZEN", "FREEZING")
+
     def thaw(self) -> None:
         """Let a frozen group go on, so that its processes can die."""
-        name, value = ("cgroup.freeze", "0") if self._version2 else ("freezer.state", "THAWED")
+        name, value = ("cgroup.freeze", "0") if self.version2 else ("freezer.state", "THAWED")
         with contextlib.suppress(OSError):
             (self.directory("freezer") / name).write_text(value)
 
@@ -99,7 +90,7 @@ class Cgroup:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             return
-        if self._version2:
+        if self.version2:
             with contextlib.suppress(OSError):
                 (self.directory("") / "cgroup.kill").write_text("1")
                 return
@@ -112,9 +103,9 @@ class Cgroup:
 
     def _kill_frozen(self) -> None:
         """Freeze, so that nobody forks, signal all, thaw: a fork bomb dies too."""
-        freezer = self.directory("freezer") / ("cgroup.freeze" if self._version2 else "freezer.state")
+        freezer = self.directory("freezer") / ("cgroup.freeze" if self.version2 else "freezer.state")
         with contextlib.suppress(OSError):
-            freezer.write_text("1" if self._version2 else "FROZEN")
+            freezer.write_text("1" if self.version2 else "FROZEN")
         try:
             for _ in range(_KILL_ROUNDS):  # more than one only while the freezer is still catching forks
                 before = self.pids()
@@ -128,37 +119,15 @@ class Cgroup:
 
     def _pids(self) -> Iterator[int]:
         for directory, _, _ in os.walk(self.directory("pids")):
-            for line in _text(Path(directory) / "cgroup.procs").split():
+            for line in text(Path(directory) / "cgroup.procs").split():
                 yield int(line)
 
     def _tops(self) -> list[Path]:
-        if self._version2:
+        if self.version2:
             return [self.directory("")]
         with contextlib.suppress(OSError):
             return [self.directory(name) for name in sorted(os.listdir(self._root))]
         return []
-
-    def _usage2(self) -> Usage:
-        top = self.directory("")
-        reclaimable = _keyed(top / "memory.stat").get("inactive_file", 0)
-        limit = _text(top / "memory.max")
-        return Usage(
-            memory_bytes=max(0, _number(top / "memory.current") - reclaimable),
-            memory_limit_bytes=int(limit) if limit.isdigit() else None,
-            cpu_ns=_keyed(top / "cpu.stat").get("usage_usec", 0) * 1000,
-            pids=_number(top / "pids.current"),
-        )
-
-    def _usage1(self) -> Usage:
-        memory = self.directory("memory")
-        reclaimable = _keyed(memory / "memory.stat").get("total_inactive_file", 0)
-        limit_bytes = _number(memory / "memory.limit_in_bytes")
-        return Usage(
-            memory_bytes=max(0, _number(memory / "memory.usage_in_bytes") - reclaimable),
-            memory_limit_bytes=limit_bytes if 0 < limit_bytes < _UNLIMITED_BYTES else None,
-            cpu_ns=_number(self.directory("cpuacct") / "cpuacct.usage"),
-            pids=_number(self.directory("pids") / "pids.current"),
-        )
 
 
 def children(path: str, root: Path = ROOT) -> list[str]:
@@ -182,18 +151,21 @@ def _remove_tree(top: Path) -> bool:
     return gone
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
+    """What a file of the kernel says; "" where it is not there."""
     try:
         return path.read_text().strip()
     except OSError:
         return ""
 
 
-def _number(path: Path) -> int:
-    text = _text(path)
-    return int(text) if text.isdigit() else 0
+def number(path: Path) -> int:
+    """The same, as a number; 0 where it is none."""
+    said = text(path)
+    return int(said) if said.isdigit() else 0
 
 
-def _keyed(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _text(path).splitlines())
+def keyed(path: Path) -> dict[str, int]:
+    """The same, of lines that are a name and a number."""
+    pairs = (line.split() for line in text(path).splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}

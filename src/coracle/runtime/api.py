@@ -112,8 +112,10 @@ class Bundle:
     `cgroupns` "private", "host", or "" for what is usual (private with cgroup v2).  `seccomp` "default", "unconfined",
     the path of a profile or its JSON text, in OCI's words or Docker's; `masked_paths`, `read_only_paths` None for the
     default lists.  `device_rules`: more devices that it may use, as "c 10:200 rwm".  `init_path`: a program of the host
-    that is to be the first process and runs the real one.  `domainname` as the kernel's, for NIS.  `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or
-    closes it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
+    that is to be the first process and runs the real one.  `domainname` is the kernel's, for NIS.
+
+    `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or closes
+    it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
     """
 
     id: str
@@ -158,7 +160,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the runtime knows of a container now.  `pid` 0 unless it is created or running; `paused` while it is frozen."""
+    """What the runtime knows of a container now.  `pid` 0 unless it is created or running; `paused`: it is frozen."""
 
     id: str
     state: Literal["created", "running", "stopped"]

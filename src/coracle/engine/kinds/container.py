@@ -41,7 +41,7 @@ class Security:
     """What a container may do.
 
     add, drop         capabilities, with or without CAP_, or ALL; on top of the runtime's default set
-    seccomp           "default", "unconfined" or the path of a profile
+    seccomp           "default", "unconfined", the path of a profile, or its JSON text in OCI's words or Docker's
     masked_paths, read_only_paths   None: the usual lists; empty: none
     """
 
@@ -68,7 +68,13 @@ class ContainerSpec:
     volumes      the names of those that its mounts show
     stop_signal  "": the image's, else SIGTERM
     pid_mode     "": its own processes only; "host"; "container:<id>"
-    ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "host"; "container:<id>"
+    ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "host"; "container:<id>"; ipc_mode also
+                 "shareable" (its own, for others to join) and "none" (its own, without /dev/shm)
+    cgroup_mode  "private", "host", or "" for what is usual here
+    domainname   the kernel's, for NIS
+    shm_bytes    of its /dev/shm; None: as the sandbox says
+    log_files    how many files its log has, when they are full: at least 1
+    device_rules more devices that it may use, as "c 10:200 rwm"
     init         a small first process that hands signals on and reaps (Docker's --init)
     stdin_once   see runtime.api.Bundle
     keeps_log    whether anybody can read later what it wrote
@@ -102,11 +108,19 @@ class ContainerSpec:
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     ipc_mode: str = ""
     uts_mode: str = ""
+    cgroup_mode: str = ""
+    domainname: str = ""
+    shm_bytes: int | None = None
+    log_files: int = 2
+    device_rules: tuple[str, ...] = ()
     init: bool = False
     stdin_once: bool = False
     keeps_log: bool = True
     made_by: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+_LISTS = ("argv", "env", "groups", "device_rules", "volumes")
 
 
 def to_record(id: str, spec: ContainerSpec, image_id: str) -> Object:
@@ -126,15 +140,20 @@ def from_record(record: Object) -> ContainerSpec:
     return ContainerSpec(
         **{
             **body,
-            **{name: tuple(body[name]) for name in ("argv", "env", "groups") if body[name] is not None},
+            **{name: tuple(body[name]) for name in _LISTS if body.get(name) is not None},
             "labels": record.meta.labels,
             "mounts": tuple(Mount(**{**mount, "options": tuple(mount["options"])}) for mount in body["mounts"]),
             "devices": tuple(Device(**device) for device in body["devices"]),
-            "resources": Resources(**body["resources"]),
+            "resources": _resources(body["resources"]),
             "security": Security(**security),
             "rlimits": {name: (soft, hard) for name, (soft, hard) in body["rlimits"].items()},
         }
     )
+
+
+def _resources(body: Mapping[str, Any]) -> Resources:
+    """Lists in it are of pairs."""
+    return Resources(**{name: tuple(map(tuple, v)) if isinstance(v, list) else v for name, v in body.items()})
 
 
 def with_image(spec: ContainerSpec, config: Mapping[str, Any]) -> ContainerSpec:
