@@ -1,6 +1,6 @@
 """What a sandbox is plugged into: addresses and interfaces for the endpoints it wishes for, and which one leads out.
 
-spec.endpoints (wishes)  --plugged()-->  status.endpoints (Plugged)  --port_of()-->  a Port for the driver
+spec.endpoints (wishes)  --plugged()-->  status.endpoints (Plugged)  --ports_of()-->  Ports for the driver
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REMEMBERED = 4096  # networks whose last given address is known
 class KnownNetworks(Protocol):
     """The networks that there are."""
 
-    def named(self, name: str) -> Network:
+    def find(self, name: str) -> Network:
         """Raises NotFound."""
         ...
 
@@ -34,7 +34,7 @@ class GivenNetworks:
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = {network.name: network for network in networks}
 
-    def named(self, name: str) -> Network:
+    def find(self, name: str) -> Network:
         if name not in self._networks:
             raise NotFound(kind="Network", name=name)
         return self._networks[name]
@@ -62,7 +62,7 @@ class Plugs:
         Raises: NotFound (the network), Invalid (an address of another subnet), AlreadyExists (address or interface
                 taken), Exhausted.
         """
-        network = self._networks.named(wish["network"])
+        network = self._networks.find(wish["network"])
         address = self._address(network, wish["address"], reader)
         address6 = self._address6(network, wish["address6"], reader)
         return {
@@ -141,10 +141,14 @@ def _interface(asked: str, taken: Sequence[str]) -> str:
 # -- which one leads out ---------------------------------------------------------------------------------------------
 
 
-def primary(sandbox: Object, networks: KnownNetworks) -> Plugged | None:
+def networks_of(sandbox: Object, networks: KnownNetworks) -> dict[str, Network]:
+    """The networks that the sandbox is plugged into, by name.  Raises NotFound."""
+    return {one["network"]: networks.find(one["network"]) for one in present(sandbox)}
+
+
+def primary(sandbox: Object, networks: Mapping[str, Network]) -> Plugged | None:
     """The endpoint that stands for the sandbox: the one that leads out, or the one that would."""
-    there = present(sandbox)
-    return min(there, key=lambda one: _rank(sandbox, networks.named(one["network"])), default=None)
+    return min(present(sandbox), key=lambda one: _rank(sandbox, networks[one["network"]]), default=None)
 
 
 def present(sandbox: Object) -> list[Plugged]:
@@ -152,19 +156,23 @@ def present(sandbox: Object) -> list[Plugged]:
     return [one for one in sandbox.status["endpoints"] if one["state"] != "leaving"]
 
 
-def port_of(sandbox: Object, one: Plugged, networks: KnownNetworks) -> Port:
-    """The plug of an endpoint."""
-    return Port(
-        id=port_id(sandbox.meta.name, one["network"]),
-        network=one["network"],
-        address=IPv4Address(one["address"]),
-        netns_path=sandbox.status["netns_path"],
-        mac=one["mac"],
-        interface=one["interface"],
-        address6=IPv6Address(one["address6"]) if one["address6"] else None,
-        leads=_leader(sandbox, networks, "gateway") == one["network"],
-        leads6=_leader(sandbox, networks, "gateway6") == one["network"],
-    )
+def ports_of(sandbox: Object, networks: Mapping[str, Network]) -> list[Port]:
+    """The plugs of all its endpoints."""
+    leader, leader6 = (_leader(sandbox, networks, gateway) for gateway in ("gateway", "gateway6"))
+    return [
+        Port(
+            id=port_id(sandbox.meta.name, one["network"]),
+            network=one["network"],
+            address=IPv4Address(one["address"]),
+            netns_path=sandbox.status["netns_path"],
+            mac=one["mac"],
+            interface=one["interface"],
+            address6=IPv6Address(one["address6"]) if one["address6"] else None,
+            leads=leader == one["network"],
+            leads6=leader6 == one["network"],
+        )
+        for one in present(sandbox)
+    ]
 
 
 def bare_port(sandbox: Object, one: Plugged) -> Port:
@@ -177,9 +185,9 @@ def port_id(sandbox: str, network: str) -> str:
     return f"{sandbox}/{network}"
 
 
-def _leader(sandbox: Object, networks: KnownNetworks, gateway: str) -> str:
+def _leader(sandbox: Object, networks: Mapping[str, Network], gateway: str) -> str:
     """The network through which everything else is reached: one that is not internal."""
-    found = [networks.named(one["network"]) for one in present(sandbox) if dict(one)[gateway]]
+    found = [networks[one["network"]] for one in present(sandbox) if dict(one)[gateway]]
     outward = [network for network in found if not network.internal]
     leader = min(outward, key=lambda network: _rank(sandbox, network), default=None)
     return leader.name if leader else ""

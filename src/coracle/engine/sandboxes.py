@@ -179,9 +179,9 @@ class Sandboxes:
 
     async def _plug_in(self, record: Object) -> None:
         """Bring the kernel, the files and the names to what the record says."""
-        for one in endpoints.present(record):
-            network = self._networks.named(one["network"])
-            await self._net.plug(network, endpoints.port_of(record, one, self._networks))
+        networks = endpoints.networks_of(record, self._networks)
+        for port in endpoints.ports_of(record, networks):
+            await self._net.plug(networks[port.network], port)
         await offload(_write_files, self.files_path(record.meta.name), render_files(record))
         self._announce(record)
 
@@ -236,7 +236,7 @@ class Sandboxes:
                 addresses=tuple(address for one in there for address in (one["address"], one["address6"]) if address),
                 networks=tuple(one["network"] for one in there),
                 servers=tuple(dns["servers"]) if dns["embedded"] else (),
-                outside=any(not self._networks.named(one["network"]).internal for one in there),
+                outside=any(not network.internal for network in endpoints.networks_of(record, self._networks).values()),
             )
         )
 
@@ -248,7 +248,7 @@ class Sandboxes:
                 made = self._plugs.plugged(wish, there, reader)
                 there.append(made if old is None else {**made, "state": "making"})
         filled = sandbox.with_status(endpoints=there)
-        first = endpoints.primary(filled, self._networks)
+        first = endpoints.primary(filled, endpoints.networks_of(filled, self._networks))
         return filled.with_status(address=first["address"] if first else "", primary=first["network"] if first else "")
 
 
