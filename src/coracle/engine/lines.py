@@ -10,11 +10,14 @@ Source: Kubernetes' CRI, "Logging"; conmon's ctr_logging.c.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
-BLOCK_BYTES = 64 * 1024
+BLOCK_BYTES = 256 * 1024
+_ZONED = re.compile(r"(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?P<fraction>\.\d{9})(?P<zone>[+-]\d\d:\d\d)")
 LONGEST_BYTES = 1 << 20  # conmon's longest is 8 KiB and its prefix: what is longer is no line
 
 
@@ -33,13 +36,23 @@ def parse_line(raw: bytes) -> LogLine | None:
     parts = raw.split(b" ", 3)
     if len(parts) < 4 or parts[2] not in (b"F", b"P"):
         return None
-    at = parts[0].decode("ascii", "replace").replace("+00:00", "Z")
+    at = in_utc(parts[0])
     match parts[1]:
         case b"stdout":
             return LogLine(at, "stdout", parts[3], parts[2] == b"P")
         case b"stderr":
             return LogLine(at, "stderr", parts[3], parts[2] == b"P")
     return None
+
+
+def in_utc(at: bytes) -> str:
+    """conmon writes the time of its own zone: "...+00:00", "...+02:00"; nanoseconds stay."""
+    text = at.decode("ascii", "replace")
+    parts = _ZONED.fullmatch(text)
+    if parts is None or parts["zone"] == "+00:00":
+        return text.replace("+00:00", "Z")
+    second = datetime.fromisoformat(parts["second"] + parts["zone"]).astimezone(UTC)
+    return f"{second:%Y-%m-%dT%H:%M:%S}{parts['fraction']}Z"
 
 
 async def joined(pieces: AsyncIterator[LogLine]) -> AsyncIterator[LogLine]:
@@ -56,23 +69,30 @@ async def joined(pieces: AsyncIterator[LogLine]) -> AsyncIterator[LogLine]:
         yield line
 
 
-class LineReader:
+class BlockReader:
     """Whole stored lines of an open file, from an offset on, as far as it is written.  Blocks."""
 
     def __init__(self, fd: int, offset: int = 0) -> None:
         self.fd = fd
         self._offset, self._rest = offset, b""
 
-    def read(self) -> list[bytes]:
-        """The lines of the next block; empty at the end of what is written so far."""
+    def read(self) -> bytes:
+        """The next lines, each with its line break; b"" at the end of what is written so far."""
         while block := os.pread(self.fd, BLOCK_BYTES, self._offset):
             self._offset += len(block)
-            *lines, self._rest = (self._rest + block).split(b"\n")
+            end = block.rfind(b"\n") + 1
+            if end:
+                lines, self._rest = self._rest + block[:end], block[end:]
+                return lines
+            self._rest += block
             if len(self._rest) > LONGEST_BYTES:
                 self._rest = b""  # no log: do not keep it
-            if lines:
-                return lines
-        return []
+        return b""
+
+
+def parse_block(block: bytes) -> list[LogLine]:
+    """The lines of a block; torn ones are left out."""
+    return [line for raw in block.split(b"\n")[:-1] if (line := parse_line(raw)) is not None]
 
 
 def tail_offset(fd: int, count: int) -> tuple[int, int]:

@@ -1,0 +1,30 @@
+"""Moments as Docker's clients write them in a query: seconds since 1970, with a fraction if they like.
+
+Source: moby api/types/time, as far as a server reads it: "1136073845.000000001", "1136073845".
+"""
+
+from __future__ import annotations
+
+import re
+
+from coracle.core.clock import from_rfc3339
+from coracle.core.errors import Malformed
+from coracle.web.messages import Request
+
+_SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{0,12})?")
+
+
+def moment(request: Request, name: str) -> float | None:
+    """Seconds since 1970; None where the query has none, or 0.  An RFC 3339 time is understood too.
+
+    Raises: Malformed.
+    """
+    text = request.query.get(name)
+    if text in ("", "0"):
+        return None
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise Malformed(f"invalid value for {name!r}: {text[:40]!r} is not a number of seconds since 1970") from error

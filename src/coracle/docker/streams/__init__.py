@@ -1,0 +1,1 @@
+"""Streams of containers: attach, exec, logs."""
