@@ -9,10 +9,17 @@ from coracle.core.clock import Clock
 from coracle.core.informer import Informer
 from coracle.core.store import Store
 from coracle.core.tasks import Part
+from coracle.docker.containers.finding import Finder
 from coracle.docker.door import Area, Door, door
 from coracle.docker.events import Events
 from coracle.docker.host import Host
+from coracle.docker.images.area import ImageArea
 from coracle.docker.plugins import Plugins
+from coracle.docker.streams.attach import Attach
+from coracle.docker.streams.events import EventStream
+from coracle.docker.streams.execs import ExecArea
+from coracle.docker.streams.instances import Instances
+from coracle.docker.streams.logs import ContainerLogs
 from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
 from coracle.docker.volumes.area import VolumesArea
@@ -20,6 +27,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
+from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.volumes import Volumes
 from coracle.net.forwards import Forwards
@@ -34,6 +42,7 @@ class Services:
     clock: Clock
     caches: Mapping[str, Informer]
     images: Images
+    networks: Networks
     sandboxes: Sandboxes
     containers: Containers
     execs: Execs
@@ -55,10 +64,17 @@ class Docker:
 def docker(services: Services) -> Docker:
     """Docker's API over these services."""
     events = Events(services.store, services.caches["Container.engine"], services.clock)
+    finder = Finder(services.store, services.containers)
+    instances = Instances(services.caches["Container.engine"])
     areas: list[Area] = [
         System(services.store, services.clock, services.host),
         Swarm(),
         Plugins(),
         VolumesArea(services.volumes, events),
+        Attach(finder, services.containers, services.logs, events),
+        ContainerLogs(finder, services.logs, services.clock),
+        EventStream(events, services.clock),
+        ExecArea(finder, services.execs, instances, events),
     ]
-    return Docker((events,), door(areas))
+    areas.append(ImageArea(services.images, services.store, services.clock, events))
+    return Docker((events, instances), door(areas))

@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 import orjson
@@ -62,39 +62,39 @@ class Networks:
         self._store, self._net, self._names, self._ground = store, net, names, ground
         self._tag, self._pods = tag, pods
         self._records = Collection(networks.KIND, store, clock, [self._keep_used])
+        self._whole: dict[str, Network] = {}  # those that can be plugged into, by name
+        self._ids: dict[str, str] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def list(self) -> Sequence[Object]:
         """Those that are whole, predefined ones first, then in order of name."""
-        ready = [record for record in self._records.list() if record.status["state"] == "ready"]
-        return sorted(ready, key=lambda record: (record.spec["name"] not in PREDEFINED, record.spec["name"]))
-
-    def named(self, name: str) -> Object | None:
-        """The network of that name."""
-        return next((record for record in self.list() if record.spec["name"] == name), None)
+        ready = (self._records.find(networks.key(id)) for id in self._ids.values())
+        found = [record for record in ready if record is not None]
+        return sorted(found, key=lambda record: (record.spec["name"] not in PREDEFINED, record.spec["name"]))
 
     def get(self, text: str) -> Object:
         """By id, name or the only id that begins so, in this order.  Raises NotFound, Malformed (several)."""
-        present = self.list()
-        same_id = (record for record in present if record.meta.name == text)
-        same_name = (record for record in present if record.spec["name"] == text)
-        found = next(same_id, None) or next(same_name, None)
-        if found is not None:
-            return found
-        begin = [record for record in present if text and record.meta.name.startswith(text)]
-        if len(begin) > 1:
-            raise Malformed(f"network {text} is ambiguous ({len(begin)} matches found based on ID prefix)")
-        if not begin:
-            raise NotFound(f"network {text} not found", kind="Network", name=text)
-        return begin[0]
+        id = text if text in self._ids.values() else self._ids.get(text)
+        if id is None:
+            begin = [one for one in self._ids.values() if text and one.startswith(text)]
+            if len(begin) > 1:
+                raise Malformed(f"network {text} is ambiguous ({len(begin)} matches found based on ID prefix)")
+            if not begin:
+                raise NotFound(f"network {text} not found", kind="Network", name=text)
+            id = begin[0]
+        return self._records.get(networks.key(id))
 
     def find(self, name: str) -> Network:
-        """What the driver calls the network of that name.  Raises NotFound."""
-        record = self.named(name)
-        if record is None:
+        """What the driver knows as the network of that name.  Raises NotFound."""
+        network = self._whole.get(name)
+        if network is None:
             raise NotFound(f"network {name} not found", kind="Network", name=name)
-        return network_of(record)
+        return network
+
+    def members(self, name: str) -> Sequence[Object]:
+        """The sandboxes that are plugged into the network of that name."""
+        return members(self._store, name)
 
     # -- making and removing -------------------------------------------------------------------------------------
 
@@ -113,13 +113,14 @@ class Networks:
 
         Raises: NotFound; Forbidden (predefined), Conflict (somebody is plugged in).
         """
-        key = networks.key(id)
-        name = self._records.get(key).spec["name"]
+        record = self._records.get(networks.key(id))
+        name = record.spec["name"]
         if name in PREDEFINED:
             raise Forbidden(f"{name} is a pre-defined network and cannot be removed", kind="Network", name=name)
-        await self._records.change(key, lambda now: now.with_status(state="removing"))
-        if members(self._store, name):  # a newcomer whose commit was under way
-            await self._records.change(key, lambda now: now.with_status(state="ready"))
+        await self._records.change(record.key, lambda now: now.with_status(state="removing"))
+        self._forget(name)
+        if self.members(name):  # a newcomer whose commit was under way
+            self._remember(await self._records.change(record.key, lambda now: now.with_status(state="ready")))
             raise _in_use(name)
         await self._clear(id)
 
@@ -129,6 +130,8 @@ class Networks:
             if record.status["state"] != "ready":
                 log.info("network %s was half made or half gone: removed", record.spec["name"])
                 await self._clear(record.meta.name)
+        for record in self._records.list():
+            self._remember(record)
         await self._ensure_pods()
         await self._ensure_bridge()
         for record in self.list():
@@ -143,7 +146,16 @@ class Networks:
             await self._raise(record)
             record = await self._records.change(record.key, lambda now: now.with_status(state="ready"))
             undo.pop_all()
+        self._remember(record)
         return record
+
+    def _remember(self, record: Object) -> None:
+        self._whole[record.spec["name"]] = network_of(record)
+        self._ids[record.spec["name"]] = record.meta.name
+
+    def _forget(self, name: str) -> None:
+        self._whole.pop(name, None)
+        self._ids.pop(name, None)
 
     async def _raise(self, record: Object) -> None:
         network = network_of(record)
@@ -161,7 +173,7 @@ class Networks:
 
     async def _ensure_pods(self) -> None:
         """Kubernetes' network has the subnet of the cloud."""
-        pods, record = self._pods, self.named(PODS)
+        pods = self._pods
         spec = NetworkSpec(
             name=PODS,
             subnet=str(pods.subnet),
@@ -171,23 +183,22 @@ class Networks:
             isolated=False,
             made_by="kube",
         )
-        if record is None:
+        if PODS not in self._whole:
             await self._make(_id(), spec)
 
     async def _ensure_bridge(self) -> None:
         """Docker's default network keeps its subnet, unless somebody else took it while the cloud was down."""
         async with self._ground.alone() as others:
-            record = self.named(BRIDGE)
-            if record is not None:
-                taken = [other for other, _ in others]
-                if not any(subnets.overlaps(IPv4Network(record.spec["subnet"]), other) for other in taken):
+            id, present = self._ids.get(BRIDGE, _id()), self._whole.get(BRIDGE)
+            if present is not None:
+                if not any(subnets.overlaps(present.subnet, other) for other, _ in others):
                     return
-                if members(self._store, BRIDGE):
-                    log.warning("network bridge has a subnet that others have too: %s", record.spec["subnet"])
+                if self.members(BRIDGE):
+                    log.warning("network bridge has a subnet that others have too: %s", present.subnet)
                     return
-                await self._clear(record.meta.name)
+                self._forget(BRIDGE)
+                await self._clear(id)
             spec = NetworkSpec(name=BRIDGE, isolated=False, made_by="docker")
-            id = record.meta.name if record is not None else _id()
             await self._make(*self._completed(id, spec, [*others, *self._taken()]))
 
     def _taken(self) -> Sequence[tuple[Subnet, str]]:
@@ -243,6 +254,13 @@ def network_of(record: Object) -> Network:
         mtu=spec["mtu"],
         internal=spec["internal"],
         masquerade=spec["masquerade"],
+        isolated=spec["isolated"],
+        icc=spec["icc"],
+        pool=IPv4Network(spec["range"]) if spec["range"] else None,
+        subnet6=IPv6Network(spec["subnet6"]) if spec["subnet6"] else None,
+        gateway6=IPv6Address(spec["gateway6"]) if spec["gateway6"] else None,
+        pool6=IPv6Network(spec["range6"]) if spec["range6"] else None,
+        reserved=tuple(ip_address(address) for address in spec["reserved"]),
     )
 
 

@@ -31,7 +31,8 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
-from coracle.engine.sandboxes import GivenNetworks, Sandboxes
+from coracle.engine.networks import Networks
+from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
 from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.volumes import Volumes
@@ -66,6 +67,7 @@ from coracle.net.nft.driver import NftDriver
 from coracle.node import pki
 from coracle.node.admin import Admin
 from coracle.node.config import Settings
+from coracle.node.ground import SharedGround
 from coracle.node.kubeconfig import render_kubeconfig, write_own
 from coracle.node.marks import PODS, cgroup_path, marks, pod_network
 from coracle.node.registries import read_mirrors
@@ -116,6 +118,7 @@ class Engine:
     """The engine's services over the drivers of this host."""
 
     images: Images
+    networks: Networks
     sandboxes: Sandboxes
     containers: Containers
     execs: Execs
@@ -131,7 +134,6 @@ class Cloud:
     def __init__(self, settings: Settings, store: SqliteStore) -> None:
         self._settings, self._store, self._clock = settings, store, SystemClock()
         self._net = NftDriver(marks(settings))
-        self._network = pod_network(settings)
         self._forwards = Forwards(self._net, self._clock, PortHolds())
         self._names = Names([settings.gateway], self._clock, zones=(DOMAIN,))
         self._engine = self._make_engine()
@@ -151,8 +153,8 @@ class Cloud:
             self._store,
             *self._caches.values(),
             self._net,
-            Once(lambda: self._net.ensure_network(self._network)),
             self._names,
+            Once(self._engine.networks.adopt),
             Once(self._engine.images.adopt, self._engine.sandboxes.adopt, self._engine.volumes.adopt),
             self._engine.containers,
             Once(self._bootstrap),
@@ -177,13 +179,15 @@ class Cloud:
         sources: list[Source] = [Registries(blobs, clock, read_mirrors(settings.root)), source]
         images = Images(store, clock, blobs, snapshotter, sources, builder=source)
         runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, find_binaries())
-        networks = GivenNetworks([self._network])
+        ground = SharedGround(settings.name, settings.tag)
+        pods = pod_network(settings)
+        networks = Networks(store, clock, self._net, self._names, ground, tag=settings.tag, pods=pods)
         sandboxes = Sandboxes(store, clock, self._net, networks, self._names, root_path=root, run_path=run)
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
         volumes = Volumes(store, clock, root_path=root, run_path=run)
         scratch = Scratch(root_path=root)
-        return Engine(images, sandboxes, containers, execs, Logs(containers), volumes, scratch, packages)
+        return Engine(images, networks, sandboxes, containers, execs, Logs(containers), volumes, scratch, packages)
 
     # -- Docker --------------------------------------------------------------------------------------------------
 
@@ -194,6 +198,7 @@ class Cloud:
             clock=self._clock,
             caches=self._caches,
             images=engine.images,
+            networks=engine.networks,
             sandboxes=engine.sandboxes,
             containers=engine.containers,
             execs=engine.execs,

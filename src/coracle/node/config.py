@@ -183,10 +183,17 @@ def _taken_subnets() -> Iterator[IPv4Network]:
         address, mask = (int.from_bytes(bytes.fromhex(words[n]), "little") for n in (1, 7))
         if mask:
             yield IPv4Network((address, mask.bit_count()))
+    for subnet, _whose in others(""):
+        yield subnet
+
+
+def others(name: str) -> Iterator[tuple[IPv4Network, str]]:
+    """What the clouds of this host have for pods and services, all but the one called `name`; and whose it is."""
     for path in _CHOSEN.glob("*"):
-        other = json.loads(path.read_text())
-        yield IPv4Network(other["pod_cidr"])
-        yield IPv4Network(other["service_cidr"])
+        if path.name != name:
+            other = json.loads(path.read_text())
+            yield IPv4Network(other["pod_cidr"]), f"cloud {path.name}"
+            yield IPv4Network(other["service_cidr"]), f"cloud {path.name}"
 
 
 def _free_port(first: int) -> int:

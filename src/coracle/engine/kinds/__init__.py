@@ -1,5 +1,5 @@
 """The engine's records: what there is, and since when, in no API's words."""
 
-from coracle.engine.kinds import container, image, sandbox, volume
+from coracle.engine.kinds import container, image, network, sandbox, volume
 
-KINDS = (sandbox.KIND, container.KIND, image.KIND, volume.KIND)
+KINDS = (network.KIND, sandbox.KIND, container.KIND, image.KIND, volume.KIND)
