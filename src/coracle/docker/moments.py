@@ -15,16 +15,16 @@ _SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{0,12})?")
 
 
 def moment(request: Request, name: str) -> float | None:
-    """Seconds since 1970; None where the query has none, or 0.  An RFC 3339 time is understood too.
-
-    Raises: Malformed.
-    """
+    """Seconds since 1970; None where the query has none, or 0.  Raises Malformed."""
     text = request.query.get(name)
-    if text in ("", "0"):
-        return None
+    return None if text in ("", "0") else moment_s(text)
+
+
+def moment_s(text: str) -> float:
+    """Seconds since 1970; an RFC 3339 time is understood too.  Raises Malformed."""
     if _SECONDS.fullmatch(text):
         return float(text)
     try:
         return from_rfc3339(text)
     except ValueError as error:
-        raise Malformed(f"invalid value for {name!r}: {text[:40]!r} is not a number of seconds since 1970") from error
+        raise Malformed(f"invalid time: {text[:40]!r} is not a number of seconds since 1970") from error

@@ -1,0 +1,30 @@
+"""Why a program cannot be started, in the words that Docker's clients know, and the code that goes with it.
+
+    exec: "nope": executable file not found in $PATH: unknown      127
+    exec: "/etc/passwd": permission denied: unknown                126
+
+Source: moby daemon/errors.go (translateContainerdStartErr); runc's messages.
+"""
+
+from __future__ import annotations
+
+_REASONS = (
+    ("not found in $path", "", 127),
+    ("no such file", "", 127),
+    ("permission denied", "permission denied", 126),
+    ("operation not permitted", "operation not permitted", 126),
+    ("exec format", "exec format error", 126),
+    ("is a directory", "is a directory", 126),
+)
+
+
+def unstartable(program: str, said: str) -> tuple[int, str]:
+    """(exit code, words) for what the runtime said when it was to run `program`; 128 where it is something else."""
+    for word, reason, code in _REASONS:
+        if word in said.lower():
+            return code, f'exec: "{program}": {reason if code != 127 else _missing(program)}: unknown'
+    return 128, f"{said}: unknown"
+
+
+def _missing(program: str) -> str:
+    return f"stat {program}: no such file or directory" if "/" in program else "executable file not found in $PATH"
