@@ -38,7 +38,7 @@ from coracle.engine.sources import Builder, Source
 from coracle.engine.works import Progress, Step, Works
 from coracle.image import steps
 from coracle.image.blobs import BlobStore
-from coracle.image.config import parse_config
+from coracle.image.config import ImageConfig, parse_config
 from coracle.image.digests import chain_ids
 from coracle.image.manifest import Index, compression_of, parse_manifest
 from coracle.image.references import Reference, parse_reference
@@ -113,6 +113,17 @@ class Images:
 
     def list(self) -> Sequence[Object]:
         return self._records.list()
+
+    async def config(self, image: Object) -> ImageConfig:
+        """Its whole configuration, history included.  Raises NotFound, Invalid (damaged)."""
+        return parse_config(await offload(self._blobs.read, image.spec["id"]))
+
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        """The tags under which the sources have that repository.  Raises Unavailable, Unauthenticated, Forbidden."""
+        found: dict[str, None] = {}
+        for source in self._sources:
+            found.update(dict.fromkeys(await source.tags(reference, terms)))
+        return list(found)
 
     def progress(self, reference: str) -> Sequence[Step]:
         """How far the fetching or building of that name is; empty when nothing is under way."""
@@ -280,6 +291,20 @@ class Images:
         self._has_garbage = self._has_garbage or bool(plan.deleted)
         await self._collect()
         return Removed((*plan.records, *(("deleted", layer) for layer in layers)), freed_bytes)
+
+    async def prune(self, wanted: Callable[[Object], bool], *, named: bool) -> Sequence[tuple[Object, Removed]]:
+        """Remove the images without tags that nobody uses and `wanted` accepts; `named`: those with tags too."""
+        parents = {image.spec["parent"] for image in self.list()}
+        done = []
+        for image in self.list():
+            names = (*image.spec["references"], *image.spec["digests"])
+            is_inner = not names and image.spec["id"] in parents
+            if is_inner or (image.spec["references"] and not named) or not wanted(image):
+                continue
+            for name in names or (image.spec["id"],):
+                with contextlib.suppress(Conflict, NotFound):  # a container has it; it went with another name
+                    done.append((image, await self.remove(name)))
+        return done
 
     @contextlib.contextmanager
     def in_use(self, image: Object) -> Iterator[None]:

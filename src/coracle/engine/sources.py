@@ -12,7 +12,7 @@ from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import Recipe, package_recipe
 from coracle.image.debian import PackageImages
 from coracle.image.manifest import host_platform
-from coracle.image.references import Reference
+from coracle.image.references import DEFAULT_REGISTRY, Reference
 from coracle.image.terms import PLAIN, Terms
 
 
@@ -28,6 +28,10 @@ class Source(Protocol):
         Returns the digest of its manifest; None where this source does not know the name.
         Raises: Unavailable (it could not be asked), Forbidden, Invalid (what it gave is damaged), Exhausted.
         """
+        ...
+
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        """The tags of that repository; none where this source does not know it.  Raises as fetch."""
         ...
 
 
@@ -59,6 +63,10 @@ class CatalogueSource:
         recipe = await offload(self._find, reference)
         return await self._make(recipe, progress) if recipe is not None else None
 
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        """As Source.tags."""
+        return await offload(self._tags, reference)
+
     async def build(self, reference: Reference, packages: Sequence[str], progress: Progress) -> str:
         """As Builder.build."""
         return await self._make(package_recipe(str(reference), packages), progress)
@@ -67,6 +75,12 @@ class CatalogueSource:
         if all(recipe.name != reference.familiar_name for recipe in self._packages.catalogue.list()):
             return None  # without asking what distribution this is
         return self._packages.catalogue.find(reference, self._packages.distribution.names)
+
+    def _tags(self, reference: Reference) -> Sequence[str]:
+        found = [recipe for recipe in self._packages.catalogue.list() if recipe.name == reference.familiar_name]
+        if not found or reference.registry != DEFAULT_REGISTRY:
+            return ()
+        return [tag.format(**self._packages.distribution.names) for tag in found[0].tags]
 
     async def _make(self, recipe: Recipe, progress: Progress) -> str:
         if await offload(self._packages.find, recipe) is not None:

@@ -13,7 +13,7 @@ Source: OCI distribution specification 1.1, "Pull"; distribution "Token Authenti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,9 @@ class Registries:
         if failure is not None:
             raise failure
         return None
+
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        return ()
 
 
 class _Pull:

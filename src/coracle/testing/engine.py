@@ -94,6 +94,10 @@ class FakeSource:
         progress("fetching", 1, 1)
         return put_image(self._blobs, found[0], *found[1])
 
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        names = (name.rpartition(":") for name in self.images)
+        return [tag for name, _, tag in names if name == reference.familiar_name]
+
 
 class FakeEngine:
     """The engine's services, joined.  `before`: the engine that ran here until it died."""

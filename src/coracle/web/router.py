@@ -2,7 +2,9 @@
 
 A pattern is literal segments, `{name}` for one segment and `{name:path}` for one or more: `/api/v1/pods/{name}`,
 `/images/{name:path}/json`, `/proxy/{rest:path}`.  Patterns are a tree of segments.  At each segment a literal wins over
-`{name}`, which wins over `{name:path}`; a branch that ends nowhere is left for the next best.
+`{name}`, which wins over `{name:path}`; a branch that ends nowhere is left for the next best.  `{name:path}` takes as
+many segments as leave something that answers to the method: with GET `/images/{name:path}/json` and DELETE
+`/images/{name:path}`, a GET of `/images/a/b/json` is about `a/b`, a DELETE of it about `a/b/json`.
 
 Escapes are decoded once, after the path is cut into segments.  `%2F` is then part of a segment: only `{name:path}`
 takes it.  A path with a segment that decodes to `.`, `..`, NUL or bytes that are not UTF-8 is Malformed, whatever the
@@ -64,7 +66,7 @@ class Router:
 
     async def dispatch(self, request: Request) -> Answer:
         """The handler's answer.  Raises NotFound, Malformed, Unsupported (405; `request.allowed` says what is)."""
-        node, values = self._match(request.raw_path)
+        node, values = self._match(request.raw_path, request.method)
         route = _route(node, request.method)
         if route is None:
             request.allowed = _allowed(node)
@@ -75,7 +77,7 @@ class Router:
     def terms(self, method: str, raw_path: str) -> Terms:
         """How to take the body of such a request; the usual terms where there is no route (dispatch will say so)."""
         try:
-            route = _route(self._match(raw_path)[0], method)
+            route = _route(self._match(raw_path, method)[0], method)
         except (NotFound, Malformed):
             route = None
         return route.terms if route is not None else default_terms(method, raw_path)
@@ -100,9 +102,8 @@ class Router:
             raise ValueError(f"a parameter twice in {pattern!r}")
         return node, tuple(names)
 
-    def _match(self, raw_path: str) -> tuple[_Node, tuple[str, ...]]:
-        segments = split_path(raw_path)
-        found = _find(self._root, segments, 0, ())
+    def _match(self, raw_path: str, method: str) -> tuple[_Node, tuple[str, ...]]:
+        found = _find(self._root, (split_path(raw_path), method), 0, ())
         if found is None:
             raise NotFound(f"there is nothing at {raw_path}")
         return found
@@ -134,24 +135,26 @@ def _decode(segment: str) -> str:
 
 
 _Found = tuple[_Node, tuple[str, ...]]
+_Asked = tuple[list[str], str]  # segments and method
 
 
-def _find(node: _Node, segments: list[str], at: int, values: tuple[str, ...]) -> _Found | None:
-    """The best place where `segments[at:]` ends below `node`.  Recurses only where there is a choice."""
+def _find(node: _Node, asked: _Asked, at: int, values: tuple[str, ...]) -> _Found | None:
+    """The best place where the segments from `at` on end below `node`.  Recurses only where there is a choice."""
+    segments = asked[0]
     while at < len(segments):
         segment = segments[at]
         literal, one = node.literals.get(segment), node.one
         if one is not None and (not segment or "/" in segment):
             one = None
         if literal is not None and (one is not None or node.many is not None):
-            found = _find(literal, segments, at + 1, values)
+            found = _find(literal, asked, at + 1, values)
             if found is not None:
                 return found
             literal = None
         if literal is not None:
             node = literal
         elif node.many is not None:
-            return _find_many(node.many, one, (segments, at), values)
+            return _find_many(node.many, one, (asked, at), values)
         elif one is not None:
             node, values = one, (*values, segment)
         else:
@@ -160,18 +163,21 @@ def _find(node: _Node, segments: list[str], at: int, values: tuple[str, ...]) ->
     return (node, values) if node.routes else None
 
 
-def _find_many(many: _Node, one: _Node | None, place: tuple[list[str], int], values: tuple[str, ...]) -> _Found | None:
+def _find_many(many: _Node, one: _Node | None, place: tuple[_Asked, int], values: tuple[str, ...]) -> _Found | None:
     """`one` is the node below a `{name}`, `many` below a `{name:path}`, which takes as many segments as will do."""
-    segments, at = place
+    asked, at = place
+    segments, method = asked
     if one is not None:
-        found = _find(one, segments, at + 1, (*values, segments[at]))
+        found = _find(one, asked, at + 1, (*values, segments[at]))
         if found is not None:
             return found
+    second: _Found | None = None
     for end in range(len(segments), at, -1):
-        found = _find(many, segments, end, (*values, "/".join(segments[at:end])))
-        if found is not None:
+        found = _find(many, asked, end, (*values, "/".join(segments[at:end])))
+        if found is not None and _route(found[0], method) is not None:
             return found
-    return None
+        second = second or found
+    return second
 
 
 def _route(node: _Node, method: str) -> Route | None:

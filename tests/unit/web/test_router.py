@@ -186,3 +186,19 @@ def test_any_path_is_answered_or_refused_and_parameters_are_safe(path):
     for value in params.values():
         assert {".", ".."}.isdisjoint(value.split("/"))
         assert "\0" not in value
+
+
+def test_a_long_name_leaves_what_answers_to_the_method():
+    async def main():
+        router = Router()
+        router.add("GET", "/images/{name:path}/json", named("inspect"))
+        router.add("DELETE", "/images/{name:path}", named("remove"))
+        return [await router.dispatch(Request(method, "/images/a/b/json")) for method in ("GET", "HEAD", "DELETE")]
+
+    def named(what):
+        async def handler(request):
+            return what, request.params["name"]
+
+        return handler
+
+    assert asyncio.run(main()) == [("inspect", "a/b"), ("inspect", "a/b"), ("remove", "a/b/json")]

@@ -1,0 +1,1 @@
+"""Docker's images: listing, naming, pulling, pushing, archives, and registries' own questions."""
