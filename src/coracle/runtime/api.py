@@ -111,8 +111,8 @@ class Bundle:
     new one, "host" for the host's, else a path to join.  `log_path` "" keeps no log; `log_limit_bytes` rotates.
     `cgroupns` "private", "host", or "" for what is usual (private with cgroup v2).  `seccomp` "default", "unconfined",
     the path of a profile or its JSON text, in OCI's words or Docker's; `masked_paths`, `read_only_paths` None for the
-    default lists.  `device_rules`: more devices that it may use, as "c 10:200 rwm".  `init_path`: a program of the host
-    that is to be the first process and runs the real one.  `domainname` is the kernel's, for NIS.
+    default lists.  `device_rules`: more devices that it may use, as "c 10:200 rwm".  `domainname` is the kernel's, for
+    NIS.  `shm`: what is at /dev/shm: "" memory of its own (`shm_bytes`), "none", or a directory of the host.
 
     `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or closes
     it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
@@ -131,7 +131,6 @@ class Bundle:
     pidns_path: str = ""
     cgroupns: str = ""
     domainname: str = ""
-    init_path: str = ""
     device_rules: tuple[str, ...] = ()
     read_only_root: bool = False
     privileged: bool = False
@@ -144,6 +143,7 @@ class Bundle:
     log_limit_bytes: int | None = None
     stdin: bool = False
     stdin_once: bool = False
+    shm: str = ""
     shm_bytes: int = 64 * 1024 * 1024
 
 

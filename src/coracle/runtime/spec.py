@@ -10,52 +10,29 @@ Source: OCI Runtime Specification 1.0.2, config.md and config-linux.md; docker.m
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from coracle.core.errors import Invalid, Problem
 from coracle.core.errors import invalid as invalid_value
-from coracle.runtime import seccomp
-from coracle.runtime.api import Bundle, Device, Mount, Process, Resources
+from coracle.runtime import devices, seccomp
+from coracle.runtime.api import Bundle, Mount, Process
+from coracle.runtime.limits import resources
+from coracle.runtime.machine import Host
 
 Json = dict[str, Any]
 
 OCI_VERSION = "1.0.2"
 _LARGEST_ID = 2**31 - 1
+_UNLIMITED = 2**64 - 1
 
 MASKED_PATHS = (
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )  # fmt: skip
+_SHM = "/dev/shm"  # noqa: S108
 READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
-
-@dataclass(frozen=True, slots=True)
-class HostDevice:
-    """A device node of the host: `kind` c or b, numbers, and who may use it."""
-
-    kind: str
-    major: int
-    minor: int
-    mode: int = 0o660
-    uid: int = 0
-    gid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What this machine and this process can give.
-
-    `capabilities` None: all there are.  `oom_score_adj_floor`: below it we may not go.  `devices`: by path, those that
-    Bundles name, and for privileged ones all of /dev.
-    """
-
-    processors: int = 1
-    capabilities: frozenset[str] | None = None
-    oom_score_adj_floor: int = -1000
-    devices: Mapping[str, HostDevice] = field(default_factory=dict)
 
 
 def config(bundle: Bundle, host: Host, cgroup_path: str) -> Json:
@@ -87,7 +64,7 @@ def process(asked: Process, host: Host, *, privileged: bool = False) -> Json:
         "capabilities": _capabilities(asked, host, privileged=privileged),
         "noNewPrivileges": asked.no_new_privileges,
         "rlimits": [
-            {"type": f"RLIMIT_{name.upper()}", "soft": soft, "hard": hard}
+            {"type": f"RLIMIT_{name.upper()}", "soft": _rlimit(soft), "hard": _rlimit(hard)}
             for name, (soft, hard) in sorted(asked.rlimits.items())
         ],
         # Lowering it needs a right that a daemon in somebody's container may lack: then as low as we are ourselves.
@@ -98,11 +75,17 @@ def process(asked: Process, host: Host, *, privileged: bool = False) -> Json:
     return text
 
 
+def _rlimit(value: int) -> int:
+    """-1 is what people write for no limit."""
+    return _UNLIMITED if value == -1 else value
+
+
 def problems_of(bundle: Bundle) -> list[Problem]:
     """What no runtime should be asked."""
     found = process_problems(bundle.process)
     for number, mount in enumerate(bundle.mounts):
         found += _mount_problems(f"mounts[{number}]", mount)
+    found += devices.problems_of(bundle)
     for name in bundle.sysctls:
         if _is_host_sysctl(name, bundle):
             found.append(invalid_value(f"sysctls[{name}]", name, "is not namespaced: it would change the host"))
@@ -122,7 +105,7 @@ def process_problems(asked: Process) -> list[Problem]:
     if not asked.cwd.startswith("/") or _is_below(asked.cwd, "/proc"):
         found.append(invalid_value("cwd", asked.cwd, "must be an absolute path outside /proc"))
     for name, (soft, hard) in asked.rlimits.items():
-        if soft > hard:
+        if _rlimit(soft) > _rlimit(hard) or min(soft, hard) < -1:
             found.append(invalid_value(f"rlimits[{name}]", soft, f"must not be above the hard limit {hard}"))
     return found
 
@@ -138,15 +121,19 @@ def mounts(bundle: Bundle) -> list[Json]:
 def _usual_mounts(bundle: Bundle) -> list[Json]:
     kernel = ["nosuid", "noexec", "nodev"]
     visible = kernel if bundle.privileged else [*kernel, "ro"]
-    return [
+    found = [
         _new("/proc", "proc", kernel),
         _new("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _new("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-        _new("/dev/shm", "tmpfs", [*kernel, "mode=1777", f"size={bundle.shm_bytes}"]),  # noqa: S108
         _new("/dev/mqueue", "mqueue", kernel),
         _new("/sys", "sysfs", visible),
         _new("/sys/fs/cgroup", "cgroup", [*visible, "relatime"]),
     ]
+    if bundle.shm == "none":
+        return found
+    if bundle.shm:
+        return [*found, {**_new(_SHM, "bind", ["rbind", "rprivate", *kernel]), "source": bundle.shm}]
+    return [*found, _new(_SHM, "tmpfs", [*kernel, "mode=1777", f"size={bundle.shm_bytes}"])]
 
 
 def _new(target: str, type: str, options: Sequence[str]) -> Json:
@@ -164,43 +151,28 @@ def _mount(asked: Mount) -> Json:
 def _linux(bundle: Bundle, host: Host, cgroup_path: str) -> Json:
     text: Json = {
         "cgroupsPath": cgroup_path,
-        "namespaces": _namespaces(bundle),
-        "resources": {**resources(bundle.resources), "devices": _device_rules(bundle, host)},
-        "devices": [_device(device, host) for device in _all_devices(bundle, host)],
+        "namespaces": _namespaces(bundle, host),
+        "resources": {**resources(bundle.resources, host), "devices": devices.rules(bundle, host)},
+        "devices": devices.nodes(bundle, host),
         "maskedPaths": list(_masked_paths(bundle, host)),
         "readonlyPaths": list(_read_only_paths(bundle)),
         "rootfsPropagation": _propagation(bundle.mounts),
     }
-    if bundle.sysctls:
-        text["sysctl"] = dict(bundle.sysctls)
+    sysctls = {**bundle.sysctls, **({"kernel.domainname": bundle.domainname} if bundle.domainname else {})}
+    if sysctls:
+        text["sysctl"] = sysctls
     if bundle.seccomp == "default" and not bundle.privileged:
         text["seccomp"] = seccomp.profile(bundle.process.capabilities)
     return text
 
 
-def _namespaces(bundle: Bundle) -> list[Json]:
+def _namespaces(bundle: Bundle, host: Host) -> list[Json]:
+    groups = bundle.cgroupns or ("private" if host.unified else "host")
     paths = {
         "pid": bundle.pidns_path, "network": bundle.netns_path, "ipc": bundle.ipcns_path, "uts": bundle.utsns_path,
-        "mount": "",
+        "cgroup": "host" if groups == "host" else "", "mount": "",
     }  # fmt: skip
     return [{"type": type, "path": path} if path else {"type": type} for type, path in paths.items() if path != "host"]
-
-
-def resources(asked: Resources) -> Json:
-    """The `resources` of config.json; by itself what `update` is given.  Limits that are None are left out."""
-    memory = _given(limit=asked.memory_bytes, swap=asked.memory_swap_bytes, reservation=asked.memory_reservation_bytes)
-    cpu = _given(
-        shares=asked.cpu_shares,
-        quota=asked.cpu_quota_us,
-        period=asked.cpu_period_us if asked.cpu_quota_us is not None else None,
-        cpus=asked.cpuset_cpus or None,
-    )
-    pids = _given(limit=asked.pids)
-    return {name: part for name, part in (("memory", memory), ("cpu", cpu), ("pids", pids)) if part}
-
-
-def _given(**values: int | str | None) -> Json:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _capabilities(asked: Process, host: Host, *, privileged: bool) -> Json:
@@ -210,39 +182,6 @@ def _capabilities(asked: Process, host: Host, *, privileged: bool) -> Json:
         names = [name for name in names if name in host.capabilities]
     held = names if asked.uid == 0 else []
     return {"bounding": names, "effective": held, "permitted": held, "inheritable": [], "ambient": []}
-
-
-def _all_devices(bundle: Bundle, host: Host) -> list[Device]:
-    if not bundle.privileged:
-        return list(bundle.devices)
-    asked = {device.path for device in bundle.devices}
-    return [*bundle.devices, *(Device(path=path, source=path) for path in sorted(host.devices) if path not in asked)]
-
-
-def _device(device: Device, host: Host) -> Json:
-    node = _node(device, host)
-    return {
-        "path": device.path, "type": node.kind, "major": node.major, "minor": node.minor, "fileMode": node.mode,
-        "uid": node.uid, "gid": node.gid,
-    }  # fmt: skip
-
-
-def _device_rules(bundle: Bundle, host: Host) -> list[Json]:
-    """Nothing but what is named; the runtime itself adds null, zero, full, random, urandom, tty and the terminals."""
-    if bundle.privileged:
-        return [{"allow": True, "access": "rwm"}]
-    rules: list[Json] = [{"allow": False, "access": "rwm"}]
-    for device in bundle.devices:
-        node = _node(device, host)
-        numbers = {"type": node.kind, "major": node.major, "minor": node.minor}
-        rules.append({"allow": True, "access": device.access, **numbers})
-    return rules
-
-
-def _node(device: Device, host: Host) -> HostDevice:
-    if device.source not in host.devices:
-        raise Invalid([invalid_value("devices", device.source, "is not a device node of the host")], kind="Container")
-    return host.devices[device.source]
 
 
 def _masked_paths(bundle: Bundle, host: Host) -> Sequence[str]:
@@ -286,6 +225,8 @@ def _is_host_sysctl(name: str, bundle: Bundle) -> bool:
     parts = name.replace("/", ".")
     if parts.startswith("net."):
         return bundle.netns_path == "host"
+    if parts in ("kernel.domainname", "kernel.hostname"):
+        return bundle.utsns_path == "host"
     in_ipc = parts.startswith(("fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm"))
     return not in_ipc or bundle.ipcns_path == "host"
 

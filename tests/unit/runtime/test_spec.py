@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.errors import Invalid
-from coracle.runtime import spec
+from coracle.runtime import limits, spec
 from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Device, Mount, Process, Resources
+from coracle.runtime.machine import Host, HostDevice
 
-HOST = spec.Host(processors=2, devices={"/dev/fuse": spec.HostDevice("c", 10, 229, 0o666)})
+HOST = Host(processors=2, devices={"/dev/fuse": HostDevice("c", 10, 229, 0o666)})
 
 
 def a_bundle(**fields):
@@ -79,7 +80,7 @@ def test_capabilities_are_held_by_root_only_and_never_inherited():
 
 
 def test_what_the_host_lacks_is_not_promised():
-    host = spec.Host(capabilities=frozenset({"CAP_CHOWN", "CAP_SYS_ADMIN"}), oom_score_adj_floor=100)
+    host = Host(capabilities=frozenset({"CAP_CHOWN", "CAP_SYS_ADMIN"}), oom_score_adj_floor=100)
     process = Process(argv=("true",), oom_score_adj=-500)
     assert spec.process(process, host)["capabilities"]["bounding"] == ["CAP_CHOWN"]
     assert spec.process(process, host, privileged=True)["capabilities"]["bounding"] == ["CAP_CHOWN", "CAP_SYS_ADMIN"]
@@ -106,8 +107,8 @@ def test_a_device_that_is_named_is_made_and_allowed():
 
 
 def test_limits_that_are_not_set_are_not_said():
-    assert spec.resources(Resources()) == {}
-    assert spec.resources(Resources(cpu_quota_us=5000, memory_bytes=7, pids=3)) == {
+    assert limits.resources(Resources(), HOST) == {}
+    assert limits.resources(Resources(cpu_quota_us=5000, memory_bytes=7, pids=3), HOST) == {
         "memory": {"limit": 7},
         "cpu": {"quota": 5000, "period": 100_000},
         "pids": {"limit": 3},

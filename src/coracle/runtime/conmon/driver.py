@@ -32,7 +32,6 @@ from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFou
 from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.usage import read_usage
-from coracle.runtime import spec
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
 from coracle.runtime.conmon import streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
@@ -167,7 +166,7 @@ class ConmonRuntime:
     async def update(self, id: str, resources: Resources) -> None:
         container = self._get(id)
         path = container.place.bundle / "resources.json"
-        path.write_bytes(orjson.dumps(spec.resources(resources)))
+        path.write_bytes(orjson.dumps(self._host.resources(resources)))
         await self._command(id, "update", f"--resources={path}")
 
     async def pause(self, id: str) -> None:
