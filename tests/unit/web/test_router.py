@@ -201,4 +201,4 @@ def test_a_long_name_leaves_what_answers_to_the_method():
 
         return handler
 
-    assert asyncio.run(main()) == [("inspect", "a/b"), ("inspect", "a/b"), ("remove", "a/b/json")]
+    assert run(main()) == [("inspect", "a/b"), ("inspect", "a/b"), ("remove", "a/b/json")]
