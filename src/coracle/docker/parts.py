@@ -9,11 +9,14 @@ from coracle.core.clock import Clock
 from coracle.core.informer import Informer
 from coracle.core.store import Store
 from coracle.core.tasks import Part
+from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
 from coracle.docker.door import Area, Door, door
 from coracle.docker.events import Events
 from coracle.docker.host import Host
 from coracle.docker.images.area import ImageArea
+from coracle.docker.loops.endings import Keeper
+from coracle.docker.mounts import Mounts
 from coracle.docker.plugins import Plugins
 from coracle.docker.streams.attach import Attach
 from coracle.docker.streams.events import EventStream
@@ -77,4 +80,17 @@ def docker(services: Services) -> Docker:
         ExecArea(finder, services.execs, instances, events),
     ]
     areas.append(ImageArea(services.images, services.store, services.clock, events))
-    return Docker((events, instances), door(areas))
+    needs = Needs(
+        clock=services.clock,
+        containers=services.containers,
+        images=services.images,
+        networks=services.networks,
+        sandboxes=services.sandboxes,
+        forwards=services.forwards,
+        finder=finder,
+        mounts=Mounts(services.volumes, services.images),
+        events=events,
+    )
+    containers = container_areas(needs, lambda _id: [])
+    keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
+    return Docker((events, instances, keeper), door([*areas, *containers.areas]))

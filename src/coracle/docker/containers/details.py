@@ -4,7 +4,7 @@ spec.details (from the create request, as Docker shows it; null, empty, zero and
     Config            with the image's settings merged in
     HostConfig        `NetworkMode` and `RestartPolicy` are always there
     NetworkingConfig  {"EndpointsConfig": {network name: endpoint}}
-    Mounts            what is mounted where (docker.mounts), resolved
+    MountPoints       what is mounted where (docker.mounts)
     Created           RFC 3339
 
 status.details (of its life)
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 
 MADE_BY = "docker"
@@ -46,6 +47,11 @@ def endpoints_config(record: Object) -> Mapping[str, Any]:
 def created_at(record: Object) -> str:
     """RFC 3339."""
     return str((record.spec.get("details") or {}).get("Created") or record.meta.created)
+
+
+def created_s(record: Object) -> float:
+    """Seconds since 1970."""
+    return from_rfc3339(created_at(record))
 
 
 def life(record: Object) -> Mapping[str, Any]:

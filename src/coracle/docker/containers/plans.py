@@ -18,6 +18,7 @@ from typing import Any
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 from coracle.docker.containers.details import is_docker, life, removes_itself, restart_policy
+from coracle.engine import signals
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 60.0
 LASTING_S = 10.0  # a run this long ends the row of quick ends
@@ -90,3 +91,9 @@ def _lasted(record: Object) -> bool:
     if not started_at or not finished_at:
         return False
     return from_rfc3339(finished_at) - from_rfc3339(started_at) >= LASTING_S
+
+
+def is_deadly(record: Object, signal: str) -> bool:
+    """Whether a user who sends `signal` means the container to end and stay so."""
+    number = signals.to_number(signal)
+    return number in (signals.to_number("KILL"), signals.to_number(record.spec["stop_signal"]))

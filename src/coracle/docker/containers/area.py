@@ -1,0 +1,67 @@
+"""Joins the areas of containers and what they share.  Called by docker.parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coracle.core.clock import Clock
+from coracle.docker.containers.create import Create
+from coracle.docker.containers.finding import Finder
+from coracle.docker.containers.homes import Homes
+from coracle.docker.containers.inspect import Inspect
+from coracle.docker.containers.listing import Listing
+from coracle.docker.containers.lives import Lives
+from coracle.docker.containers.removal import Removal
+from coracle.docker.containers.selection import Selection
+from coracle.docker.containers.verbs import Verbs
+from coracle.docker.containers.views import HealthLog, Views
+from coracle.docker.containers.waits import Waits
+from coracle.docker.door import Area
+from coracle.docker.events import Events
+from coracle.docker.mounts import Mounts
+from coracle.docker.ports import Ports
+from coracle.engine.containers import Containers
+from coracle.engine.images import Images
+from coracle.engine.networks import Networks
+from coracle.engine.sandboxes import Sandboxes
+from coracle.net.forwards import Forwards
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What containers need of the engine and of Docker's side."""
+
+    clock: Clock
+    containers: Containers
+    images: Images
+    networks: Networks
+    sandboxes: Sandboxes
+    forwards: Forwards
+    finder: Finder
+    mounts: Mounts
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerAreas:
+    lives: Lives
+    homes: Homes
+    areas: tuple[Area, ...]
+
+
+def container_areas(needs: Needs, health_log: HealthLog) -> ContainerAreas:
+    """The areas, and what the loops share with them."""
+    containers, finder, lookup = needs.containers, needs.finder, needs.networks.get
+    homes = Homes(needs.sandboxes, Ports(needs.forwards), lookup)
+    lives = Lives(containers, homes, needs.mounts, needs.clock)
+    views = Views(needs.sandboxes, lookup, health_log)
+    selection = Selection(finder, needs.images, lookup)
+    areas: tuple[Area, ...] = (
+        Create(containers, finder, needs.images, needs.mounts, lookup=lookup, clock=needs.clock),
+        Verbs(finder, lives, containers, needs.events),
+        Waits(finder, lives, containers),
+        Removal(finder, lives, containers, needs.clock),
+        Inspect(finder, containers, views),
+        Listing(containers, selection, views, needs.clock),
+    )
+    return ContainerAreas(lives, homes, areas)

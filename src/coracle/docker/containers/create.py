@@ -1,0 +1,97 @@
+"""POST /containers/create."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from coracle.core.clock import Clock, rfc3339_micro
+from coracle.core.errors import AlreadyExists, Conflict, NotFound
+from coracle.core.object import Object
+from coracle.docker.bodies import Fields, body_of
+from coracle.docker.containers.config import merged, settings_of
+from coracle.docker.containers.finding import Finder
+from coracle.docker.containers.modes import joined
+from coracle.docker.containers.names import check_name, random_name
+from coracle.docker.containers.specs import Asked, Given, container_spec, read_request
+from coracle.docker.door import Route
+from coracle.docker.mounts import MountPoint, Mounts, mount_points, resolve
+from coracle.docker.networks.endpoints import Lookup
+from coracle.engine.containers import Containers
+from coracle.engine.images import Images
+from coracle.image.references import parse_reference
+from coracle.web.messages import Answer, Request, Response
+
+_TRIES = 6
+
+
+class Create:
+    def __init__(
+        self, containers: Containers, finder: Finder, images: Images, mounts: Mounts, *, lookup: Lookup, clock: Clock
+    ) -> None:
+        self._containers, self._finder, self._lookup = containers, finder, lookup
+        self._images, self._mounts, self._clock = images, mounts, clock
+
+    def routes(self) -> Iterable[Route]:
+        return (Route("POST", "/containers/create", self.create),)
+
+    async def create(self, request: Request) -> Answer:
+        name = request.query.get("name")
+        name = check_name(name) if name else ""
+        body = Fields(body_of(request))
+        asked = read_request(body, self._lookup)
+        image = self._image(asked.config["Image"])
+        record = await self._make(name, asked, body.fields("HostConfig"), image)
+        return Response.of(201, {"Id": record.meta.name, "Warnings": list(asked.warnings)})
+
+    def _image(self, reference: str) -> Object:
+        found = self._images.find(reference)
+        if found is None:
+            shown = reference
+            if "@" not in reference and not reference.startswith("sha256:"):
+                shown = parse_reference(reference).familiar
+            raise NotFound(f"No such image: {shown}", kind="Image", name=reference)
+        return found
+
+    async def _make(self, name: str, asked: Asked, host: Fields, image: Object) -> Object:
+        config = merged(asked.config, settings_of(image))
+        points = resolve(host, config.get("Volumes", {}), self._lender)
+        pid_mode, ipc_mode = (self._with_id(str(asked.host.get(mode, ""))) for mode in ("PidMode", "IpcMode"))
+        lent = joined(str(asked.host["NetworkMode"]))
+        sandbox = str(self._finder.get(lent).spec["sandbox"]) if lent else ""
+        async with self._mounts.prepared(points) as mounts:
+            for attempt in range(_TRIES):
+                given = Given(
+                    name=name or random_name(attempt),
+                    config=config,
+                    created_at=rfc3339_micro(self._clock.now_s()),
+                    mounts=mounts,
+                    sandbox=sandbox,
+                    pid_mode=pid_mode,
+                    ipc_mode=ipc_mode,
+                )
+                try:
+                    record = await self._containers.create(container_spec(asked, given))
+                    break
+                except AlreadyExists as error:
+                    if name or attempt == _TRIES - 1:
+                        raise name_conflict(given.name, error) from error
+        await self._mounts.populate(record)
+        return record
+
+    def _lender(self, name: str) -> Sequence[MountPoint]:
+        return mount_points(self._finder.get(name))
+
+    def _with_id(self, mode: str) -> str:
+        other = joined(mode)
+        return f"container:{self._finder.get(other).meta.name}" if other else mode
+
+
+def name_conflict(name: str, error: AlreadyExists) -> Conflict:
+    """Docker's words for a name that somebody has."""
+    holder = error.holder.rpartition(" ")[2]
+    return Conflict(
+        f'Conflict. The container name "/{name}" is already in use by container "{holder}". '
+        "You have to remove (or rename) that container to be able to reuse that name.",
+        kind="Container",
+        name=name,
+    )

@@ -1,0 +1,91 @@
+"""GET /containers/json: what `docker ps` shows.
+
+Source: Docker Engine API 1.50, "ContainerList"; moby daemon/list.go for the filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from coracle.core.clock import Clock
+from coracle.core.object import Object
+from coracle.docker.bodies import flag, number
+from coracle.docker.containers import details, states
+from coracle.docker.containers.selection import FILTERS, Selection
+from coracle.docker.containers.views import Views
+from coracle.docker.door import Route
+from coracle.docker.filters import parse_filters
+from coracle.docker.mounts import shown
+from coracle.docker.versions import Version, version_of
+from coracle.engine.containers import Containers
+from coracle.web.messages import Answer, Request, Response
+
+
+class Listing:
+    def __init__(self, containers: Containers, selection: Selection, views: Views, clock: Clock) -> None:
+        self._containers, self._selection = containers, selection
+        self._views, self._clock = views, clock
+
+    def routes(self) -> Iterable[Route]:
+        return (Route("GET", "/containers/json", self.list),)
+
+    async def list(self, request: Request) -> Answer:
+        filters = parse_filters(request.query.get("filters"), FILTERS)
+        limit = number(request, "limit", 0) or 0
+        every = flag(request, "all") or limit > 0 or self._selection.wants_all(filters)
+        records = sorted(self._containers.list(), key=details.created_s, reverse=True)
+        chosen = [record for record in self._selection.of(records, filters) if every or states.is_alive(record)]
+        chosen = chosen[:limit] if limit > 0 else chosen
+        version, now_s = version_of(request), self._clock.now_s()
+        rows = [self._row(record, version, now_s) for record in chosen]
+        if flag(request, "size"):
+            sizes = [await self._views.sizes(record) for record in chosen]
+            rows = [{**row, **size} for row, size in zip(rows, sizes, strict=True)]
+        return Response.of(200, rows)
+
+    def _row(self, record: Object, version: Version, now_s: float) -> dict[str, Any]:
+        settings = self._views.network_settings(record, version)
+        host = {"NetworkMode": details.network_mode(record)}
+        if not details.is_docker(record):
+            host = {"NetworkMode": f"container:{record.spec['sandbox']}"}
+        return {
+            "Id": record.meta.name,
+            "Names": [f"/{record.spec['name']}"],
+            "Image": self._selection.image_name(record),
+            "ImageID": record.spec["image_id"],
+            "Command": command(record.spec["argv"] or ()),
+            "Created": int(details.created_s(record)),
+            "Ports": ports(settings["Ports"], details.config(record).get("ExposedPorts") or {}, record),
+            "Labels": dict(record.meta.labels),
+            "State": states.state(record),
+            "Status": states.sentence(record, now_s),
+            "HostConfig": host,
+            "NetworkSettings": {"Networks": settings["Networks"]},
+            "Mounts": shown(record),
+        }
+
+
+def command(argv: Iterable[str]) -> str:
+    """ "sh -c 'echo hi'": words with spaces in quotes, but for the first."""
+    first, *rest = tuple(argv) or ("",)
+    return " ".join([first, *(f"'{word}'" if " " in word else word for word in rest)])
+
+
+def ports(bound: dict[str, Any], exposed: Iterable[str], record: Object) -> list[dict[str, Any]]:
+    """`Ports`, in the order of the container's ports: bound ones with their host's port, others without."""
+    rows: list[dict[str, Any]] = []
+    if not states.is_alive(record):
+        return rows
+    for port in sorted({*bound, *exposed}, key=_port_order):
+        number, _, protocol = port.partition("/")
+        own = {"PrivatePort": int(number), "Type": protocol or "tcp"}
+        rows += [
+            {"IP": one.get("HostIp", ""), **own, "PublicPort": int(one["HostPort"])} for one in bound.get(port) or ()
+        ] or [own]
+    return rows
+
+
+def _port_order(port: str) -> tuple[int, str]:
+    number, _, protocol = port.partition("/")
+    return int(number), protocol
