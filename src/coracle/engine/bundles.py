@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from coracle.core.errors import Invalid
 from coracle.core.object import Object
+from coracle.engine import inits
+from coracle.engine.joining import Joined
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security, overlaid
 from coracle.engine.users import Identity
@@ -36,7 +38,7 @@ SANDBOX_FILES = ("hosts", "hostname", "resolv.conf")  # bound over /etc/<name>
 class Places:
     """What starting found out: where things are and as whom the program runs.
 
-    `pidns_path` as in Bundle; `sandbox_path` holds SANDBOX_FILES; `workdir` exists in the root file system.
+    `sandbox_path` holds SANDBOX_FILES; `workdir` exists in the root file system; `init_path` "": none.
     """
 
     rootfs_path: str
@@ -44,26 +46,31 @@ class Places:
     log_path: str
     workdir: str
     identity: Identity
-    pidns_path: str = ""
+    joined: Joined
+    init_path: str = ""
 
 
 def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
     """What the runtime shall create for a container's record.  Raises Invalid (unknown capability)."""
     spec = containers.from_record(record)
-    security, status = spec.security, sandbox.status
-    host_names = status["utsns_path"] == "host"
+    security, joined = spec.security, places.joined
+    host_names = joined.utsns_path == "host"
+    inits_mounts = (inits.mount_of(places.init_path),) if places.init_path else ()
     return Bundle(
         id=record.meta.name,
         rootfs_path=places.rootfs_path,
-        process=process(spec, sandbox.spec["hostname"], places.identity, places.workdir),
+        process=first_process(spec, sandbox.spec["hostname"], places),
         hostname="" if host_names else sandbox.spec["hostname"],
-        mounts=(*_sandbox_mounts(spec, places.sandbox_path), *spec.mounts),
+        domainname="" if host_names else spec.domainname,
+        mounts=(*_sandbox_mounts(spec, places.sandbox_path), *spec.mounts, *inits_mounts),
         devices=spec.devices,
         resources=spec.resources,
-        netns_path=status["netns_path"],
-        ipcns_path=status["ipcns_path"],
-        utsns_path=status["utsns_path"],
-        pidns_path=places.pidns_path,
+        device_rules=spec.device_rules,
+        netns_path=sandbox.status["netns_path"],
+        ipcns_path=joined.ipcns_path,
+        utsns_path=joined.utsns_path,
+        pidns_path=joined.pidns_path,
+        cgroupns=spec.cgroup_mode,
         read_only_root=security.read_only_root,
         privileged=security.privileged,
         seccomp="unconfined" if security.privileged and security.seccomp == "default" else security.seccomp,
@@ -75,12 +82,19 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         log_limit_bytes=spec.log_limit_bytes,
         stdin=spec.stdin,
         stdin_once=spec.stdin_once,
-        shm_bytes=sandbox.spec["shm_bytes"],
+        shm=joined.shm,
+        shm_bytes=spec.shm_bytes if spec.shm_bytes is not None else sandbox.spec["shm_bytes"],
     )
 
 
+def first_process(spec: ContainerSpec, hostname: str, places: Places) -> Process:
+    """With an init in front where there is one."""
+    first = process(spec, hostname, places.identity, places.workdir)
+    return replace(first, argv=inits.wrapped(first.argv)) if places.init_path else first
+
+
 def process(spec: ContainerSpec, hostname: str, identity: Identity, workdir: str) -> Process:
-    """The first program of a container."""
+    """A program in a container."""
     return Process(
         argv=spec.argv or (),
         env=environment(spec, hostname, identity),

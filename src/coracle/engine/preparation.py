@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
-from typing import Protocol
 
 from coracle.core.errors import Broken, Conflict, Exhausted
 from coracle.core.object import Object
 from coracle.core.tasks import offload
-from coracle.engine import bundles
+from coracle.engine import bundles, inits
 from coracle.engine.images import Images
+from coracle.engine.joining import Records, joined
 from coracle.engine.kinds import container as containers
-from coracle.engine.kinds.container import ContainerSpec
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.users import find_identity
 from coracle.runtime.api import Bundle
-
-
-class Records(Protocol):
-    """The containers there are."""
-
-    def get(self, id: str) -> Object: ...
-    def list(self) -> Sequence[Object]: ...
 
 
 class Preparation:
@@ -36,14 +27,15 @@ class Preparation:
     async def bundle(self, record: Object, log_path: str) -> Bundle:
         """What the runtime is to be told; the root file system is mounted on return.
 
-        Raises: Conflict (its sandbox is not ready, the container whose processes it wants to see does not run),
-                NotFound (image), Invalid (user, working directory), Exhausted, Broken.
+        Raises: Conflict (its sandbox is not ready, a container that it wants to join does not run), NotFound (image),
+                Invalid (user, working directory), Unavailable (init), Exhausted, Broken.
         """
         id, spec = record.meta.name, containers.from_record(record)
         sandbox = self._sandboxes.find(spec.sandbox)
         if sandbox is None or sandbox.status["state"] != "ready":
             raise Conflict(f"sandbox {spec.sandbox} is not ready", kind="Sandbox", name=spec.sandbox)
-        pidns_path = self._pidns_path(spec, sandbox)
+        namespaces = joined(spec, sandbox, self._records)
+        init_path = inits.find_init() if spec.init else ""
         rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), id)
 
         def look() -> bundles.Places:
@@ -54,7 +46,8 @@ class Preparation:
                 log_path=log_path if spec.keeps_log else "",
                 workdir=bundles.find_workdir(rootfs_path, spec.workdir),
                 identity=find_identity(rootfs_path, spec.user, spec.groups),
-                pidns_path=pidns_path,
+                joined=namespaces,
+                init_path=init_path,
             )
 
         try:
@@ -62,19 +55,3 @@ class Preparation:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise (Exhausted if full else Broken)(f"cannot prepare container {id}: {error}") from error
-
-    def _pidns_path(self, spec: ContainerSpec, sandbox: Object) -> str:
-        """Whose processes it sees.  In a sandbox that shares them: those of the container that runs longest there."""
-        if spec.pid_mode in ("", "private"):
-            if not sandbox.spec["share_pid"]:
-                return ""
-            there = (record for record in self._records.list() if record.spec["sandbox"] == spec.sandbox)
-            alive = (record for record in there if record.status["state"] == "running")
-            first = min(alive, key=lambda record: str(record.status["started_at"]), default=None)
-            return f"/proc/{first.status['pid']}/ns/pid" if first else ""
-        if spec.pid_mode == "host":
-            return "host"
-        other = self._records.get(spec.pid_mode.removeprefix("container:"))
-        if other.status["state"] != "running":
-            raise Conflict(f"container {other.meta.name} is not running", kind="Container", name=other.meta.name)
-        return f"/proc/{other.status['pid']}/ns/pid"

@@ -112,7 +112,8 @@ class Bundle:
     `cgroupns` "private", "host", or "" for what is usual (private with cgroup v2).  `seccomp` "default", "unconfined",
     the path of a profile or its JSON text, in OCI's words or Docker's; `masked_paths`, `read_only_paths` None for the
     default lists.  `device_rules`: more devices that it may use, as "c 10:200 rwm".  `domainname` is the kernel's, for
-    NIS.  `shm`: what is at /dev/shm: "" memory of its own (`shm_bytes`), "none", or a directory of the host.
+    NIS.  `shm`: what is at /dev/shm: "" memory of its own (`shm_bytes`), "shared" the same for others to join,
+    "of:<id>" that of a container that has "shared", "host", "none".
 
     `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or closes
     it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).

@@ -35,8 +35,11 @@ _SHM = "/dev/shm"  # noqa: S108
 READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-def config(bundle: Bundle, host: Host, cgroup_path: str) -> Json:
-    """The whole config.json.  Raises Invalid, naming the field of the Bundle."""
+def config(bundle: Bundle, host: Host, cgroup_path: str, shm_path: str = "") -> Json:
+    """The whole config.json.  Raises Invalid, naming the field of the Bundle.
+
+    `shm_path`: the directory of the host with the memory that `shm` "shared" and "of:<id>" mean.
+    """
     problems = problems_of(bundle)
     if problems:
         raise Invalid(problems, kind="Container", name=bundle.id)
@@ -44,7 +47,7 @@ def config(bundle: Bundle, host: Host, cgroup_path: str) -> Json:
         "ociVersion": OCI_VERSION,
         "root": {"path": bundle.rootfs_path, "readonly": bundle.read_only_root},
         "process": process(bundle.process, host, privileged=bundle.privileged),
-        "mounts": mounts(bundle),
+        "mounts": mounts(bundle, shm_path),
         "annotations": dict(bundle.annotations),
         "linux": _linux(bundle, host, cgroup_path),
     }
@@ -110,15 +113,15 @@ def process_problems(asked: Process) -> list[Problem]:
     return found
 
 
-def mounts(bundle: Bundle) -> list[Json]:
+def mounts(bundle: Bundle, shm_path: str = "") -> list[Json]:
     """The usual ones, then the caller's from the outside in; one of the caller's replaces a usual one of its target."""
     asked = sorted(bundle.mounts, key=lambda mount: _normal(mount.target).count("/"))
     replaced = {_normal(mount.target) for mount in asked}
-    usual = [mount for mount in _usual_mounts(bundle) if mount["destination"] not in replaced]
+    usual = [mount for mount in _usual_mounts(bundle, shm_path) if mount["destination"] not in replaced]
     return usual + [_mount(mount) for mount in asked]
 
 
-def _usual_mounts(bundle: Bundle) -> list[Json]:
+def _usual_mounts(bundle: Bundle, shm_path: str) -> list[Json]:
     kernel = ["nosuid", "noexec", "nodev"]
     visible = kernel if bundle.privileged else [*kernel, "ro"]
     found = [
@@ -132,7 +135,8 @@ def _usual_mounts(bundle: Bundle) -> list[Json]:
     if bundle.shm == "none":
         return found
     if bundle.shm:
-        return [*found, {**_new(_SHM, "bind", ["rbind", "rprivate", *kernel]), "source": bundle.shm}]
+        source = _SHM if bundle.shm == "host" else shm_path
+        return [*found, {**_new(_SHM, "bind", ["rbind", "rprivate", *kernel]), "source": source}]
     return [*found, _new(_SHM, "tmpfs", [*kernel, "mode=1777", f"size={bundle.shm_bytes}"])]
 
 

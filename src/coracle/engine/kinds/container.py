@@ -68,8 +68,8 @@ class ContainerSpec:
     volumes      the names of those that its mounts show
     stop_signal  "": the image's, else SIGTERM
     pid_mode     "": its own processes only; "host"; "container:<id>"
-    ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "host"; "container:<id>"; ipc_mode also
-                 "shareable" (its own, for others to join) and "none" (its own, without /dev/shm)
+    ipc_mode, uts_mode   "": the sandbox's (a new one where it has none); "private": its own; "host"; "container:<id>";
+                 ipc_mode also "shareable" (its own, for others to join) and "none" (its own, without /dev/shm)
     cgroup_mode  "private", "host", or "" for what is usual here
     domainname   the kernel's, for NIS
     shm_bytes    of its /dev/shm; None: as the sandbox says
@@ -153,7 +153,8 @@ def from_record(record: Object) -> ContainerSpec:
 
 def _resources(body: Mapping[str, Any]) -> Resources:
     """Lists in it are of pairs."""
-    return Resources(**{name: tuple(map(tuple, v)) if isinstance(v, list) else v for name, v in body.items()})
+    given: dict[str, Any] = {name: tuple(map(tuple, v)) if isinstance(v, list) else v for name, v in body.items()}
+    return Resources(**given)
 
 
 def with_image(spec: ContainerSpec, config: Mapping[str, Any]) -> ContainerSpec:

@@ -33,7 +33,7 @@ from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.usage import read_usage
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
-from coracle.runtime.conmon import streams, waiting
+from coracle.runtime.conmon import shared_memory, streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
@@ -82,10 +82,11 @@ class ConmonRuntime:
             raise AlreadyExists(kind="Container", name=bundle.id)
         if not _ID.fullmatch(bundle.id):
             raise Invalid(message=f"container id {bundle.id!r} has characters that an id may not have")
-        config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}")
         secure_targets(bundle.rootfs_path, bundle.mounts)
         container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir))
         try:
+            shm_path = shared_memory.ensure(self._run_dir, bundle)
+            config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}", shm_path)
             return await self._make(container, bundle, config)
         except OSError as error:
             raise Broken(f"cannot make container {bundle.id}: {error.strerror}") from error
@@ -233,6 +234,7 @@ class ConmonRuntime:
         if not group.remove():
             # Its last processes are still being reaped: the runtime knows how to wait for that.
             await self._run(id, "delete", "--force")
+        shared_memory.release(self._run_dir, id)
         container.place.remove()
         if self._containers.get(id) is container:
             del self._containers[id]

@@ -33,13 +33,13 @@ _RUNTIMES_OWN = ("console", "fd", "full", "mqueue", "null", "ptmx", "pts", "rand
 class Seen:
     """The machine as we see it."""
 
-    def config(self, bundle: Bundle, cgroup_path: str) -> dict[str, Any]:
+    def config(self, bundle: Bundle, cgroup_path: str, shm_path: str = "") -> dict[str, Any]:
         """config.json for `bundle` here.  Raises Invalid."""
         devices = _devices_below("/dev") if bundle.privileged else {}
         for device in bundle.devices:
             devices |= _asked_device(device.source)
         host = self._with_disks(bundle.resources, devices)
-        text = spec.config(bundle, host, cgroup_path)
+        text = spec.config(bundle, host, cgroup_path, shm_path)
         if bundle.seccomp.startswith(("/", "{")):
             text["linux"]["seccomp"] = self._profile(bundle.seccomp, bundle.process.capabilities)
         return text
