@@ -17,7 +17,12 @@ from coracle.docker.host import Host
 from coracle.docker.images.area import ImageArea
 from coracle.docker.loops.endings import Keeper
 from coracle.docker.mounts import Mounts
+from coracle.docker.networks.area import NetworksArea
+from coracle.docker.networks.connect import Connect, Wires
+from coracle.docker.networks.known import KnownNetworks
 from coracle.docker.plugins import Plugins
+from coracle.docker.ports import Ports
+from coracle.docker.stats import Stats
 from coracle.docker.streams.attach import Attach
 from coracle.docker.streams.events import EventStream
 from coracle.docker.streams.execs import ExecArea
@@ -25,6 +30,7 @@ from coracle.docker.streams.instances import Instances
 from coracle.docker.streams.logs import ContainerLogs
 from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
+from coracle.docker.top import Top
 from coracle.docker.volumes.area import VolumesArea
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -69,6 +75,7 @@ def docker(services: Services) -> Docker:
     events = Events(services.store, services.caches["Container.engine"], services.clock)
     finder = Finder(services.store, services.containers)
     instances = Instances(services.caches["Container.engine"])
+    stats = Stats(finder, services.containers, services.sandboxes, services.clock)
     areas: list[Area] = [
         System(services.store, services.clock, services.host),
         Swarm(),
@@ -78,6 +85,14 @@ def docker(services: Services) -> Docker:
         ContainerLogs(finder, services.logs, services.clock),
         EventStream(events, services.clock),
         ExecArea(finder, services.execs, instances, events),
+        stats,
+        Top(finder, services.containers, events),
+    ]
+    known = KnownNetworks(services.networks)
+    wires = Wires(known, services.sandboxes, Ports(services.forwards))
+    areas += [
+        NetworksArea(services.networks, known, services.containers, events, services.clock),
+        Connect(finder, services.containers, wires, events),
     ]
     areas.append(ImageArea(services.images, services.store, services.clock, events))
     needs = Needs(
@@ -93,4 +108,4 @@ def docker(services: Services) -> Docker:
     )
     containers = container_areas(needs, lambda _id: [])
     keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
-    return Docker((events, instances, keeper), door([*areas, *containers.areas]))
+    return Docker((events, instances, stats, keeper), door([*areas, *containers.areas]))
