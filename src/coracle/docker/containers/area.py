@@ -19,6 +19,7 @@ from coracle.docker.containers.waits import Waits
 from coracle.docker.door import Area
 from coracle.docker.events import Events
 from coracle.docker.mounts import Mounts
+from coracle.docker.networks.known import KnownNetworks
 from coracle.docker.ports import Ports
 from coracle.engine.containers import Containers
 from coracle.engine.images import Images
@@ -51,7 +52,7 @@ class ContainerAreas:
 
 def container_areas(needs: Needs, health_log: HealthLog) -> ContainerAreas:
     """The areas, and what the loops share with them."""
-    containers, finder, lookup = needs.containers, needs.finder, needs.networks.get
+    containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
     homes = Homes(needs.sandboxes, Ports(needs.forwards), lookup)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
     views = Views(needs.sandboxes, lookup, health_log)
