@@ -208,9 +208,8 @@ class Sandboxes:
         if self._names is not None:
             self._names.forget(present.meta.name)
         if present.status["netns_path"] != "host":
-            for one in present.status["endpoints"]:
-                await self._net.unplug(endpoints.bare_port(present, one))
-            await self._net.drop_netns(present.status["netns_path"])
+            ports = [endpoints.bare_port(present, one) for one in present.status["endpoints"]]
+            await self._net.drop_netns(present.status["netns_path"], ports)
         await offload(_remove_tree, self.files_path(present.meta.name))
         await self._records.delete(present.key, missing_ok=True)
 

@@ -164,7 +164,9 @@ def _words(payload: bytes) -> str:
 
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO, _AF_SPEC, _NETNS_FD = 1, 3, 4, 10, 16, 18, 26, 28
-_SLAVE_KIND, _SLAVE_DATA, _BRPORT_MODE = 4, 5, 4  # in LINKINFO; linux/if_link.h
+_GROUP = 27
+_SLAVE_KIND, _SLAVE_DATA = 4, 5  # in LINKINFO; linux/if_link.h
+_PORT_STATE, _PORT_HAIRPIN, _PORT_LEARNING, _PORT_FLUSH, _PORT_ISOLATED = 1, 4, 8, 24, 33
 _KIND, _DATA = 1, 2
 _PEER = 1
 _BR_FORWARD_DELAY, _BR_STP = 1, 5
@@ -176,7 +178,10 @@ OPERATING = 6
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as the kernel tells of it.  `state` OPERATING: it carries packets.  `master` 0: in no bridge."""
+    """A link as the kernel tells of it.  `state` OPERATING: it carries packets.  `master` 0: in no bridge.
+
+    `group` is a number that links may share, for whatever its user wants; 0 is every link's at first.
+    """
 
     index: int
     name: str
@@ -186,6 +191,7 @@ class Link:
     master: int
     kind: str
     mtu: int
+    group: int
 
 
 def _link_head(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
@@ -209,23 +215,41 @@ def set_up_by_name(name: str) -> Message:
     return Message(_NEWLINK, _link_head(flags=_UP, change=_UP) + text(_IFNAME, name))
 
 
-def new_bridge(name: str, mac: str, mtu: int) -> Message:
+def new_bridge(name: str, mac: str, mtu: int, group: int = 0) -> Message:
     """A bridge, down, without spanning tree and its delay.  EEXIST where the name is taken."""
     settings = nest(_DATA, number(_BR_FORWARD_DELAY, 0), number(_BR_STP, 0))
     info = nest(_LINKINFO, text(_KIND, "bridge"), settings)
-    wanted = text(_IFNAME, name) + attribute(_ADDRESS, to_mac(mac)) + number(_MTU, mtu) + info
+    wanted = text(_IFNAME, name) + attribute(_ADDRESS, to_mac(mac)) + number(_MTU, mtu) + number(_GROUP, group) + info
     return Message(_NEWLINK, _link_head() + wanted, CREATE | EXCL)
 
 
-def let_return(name: str) -> Message:
-    """Let the bridge give a port its own packets back ("hairpin").
+def set_port(name: str, *, isolated: bool) -> Message:
+    """How the bridge treats a port: it gets its own packets back ("hairpin"); if isolated, none of others like it.
 
     Where bridged packets pass the IP rules (br_netfilter), a plug that asks a service which leads back to itself would
-    lose them otherwise.  Source: bridge(8), `hairpin on`.
+    lose them otherwise.  Source: bridge(8), `hairpin on`, `isolated on`.
     """
-    mode = nest(_SLAVE_DATA, attribute(_BRPORT_MODE, b"\1"))
-    info = nest(_LINKINFO, text(_SLAVE_KIND, "bridge"), mode)
-    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + info)
+    settings = attribute(_PORT_HAIRPIN, b"\1") + attribute(_PORT_ISOLATED, bytes([isolated]))
+    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + _port_info(settings))
+
+
+def cut(name: str, group: int) -> Message:
+    """Let the bridge pass nothing of a port any more, and put it into `group`.  At once; deleting takes 30 ms."""
+    settings = attribute(_PORT_LEARNING, b"\0") + attribute(_PORT_STATE, b"\0") + attribute(_PORT_FLUSH, b"\1")
+    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + number(_GROUP, group) + _port_info(settings))
+
+
+def _port_info(settings: bytes) -> bytes:
+    return nest(_LINKINFO, text(_SLAVE_KIND, "bridge"), attribute(_SLAVE_DATA, settings))
+
+
+def set_group(name: str, group: int) -> Message:
+    return Message(_NEWLINK, _link_head() + text(_IFNAME, name) + number(_GROUP, group))
+
+
+def delete_group(group: int) -> Message:
+    """All links of `group`, in the time of one.  ENODEV where there is none."""
+    return Message(_DELLINK, _link_head() + number(_GROUP, group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +313,7 @@ def _read_link(payload: bytes) -> Link:
         master=to_number(said.get(_MASTER)),
         kind=to_text(kind),
         mtu=to_number(said.get(_MTU)),
+        group=to_number(said.get(_GROUP)),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from coracle.linux.netlink import (
     CREATE,
@@ -24,6 +24,9 @@ from coracle.linux.netlink import (
     to_number,
 )
 
+Address = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
+
 _NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
@@ -33,17 +36,24 @@ _NDA_DST, _NDA_LLADDR = 1, 2
 _ADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NEIGH = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+_NOT_PROBED = 2  # IFA_F_NODAD: nobody is asked whether an IPv6 address is theirs
 _MAIN, _STATIC, _UNICAST = 254, 4, 1
 _EVERYWHERE, _ON_LINK = 0, 253
 _ONLINK_GATEWAY = 4
-_PERMANENT = 0x80
+_PERMANENT, _NOARP = 0x80, 0x40
+_OF_MASTER = 4  # NTF_MASTER: the bridge's table
+_BRIDGES = 7  # AF_BRIDGE
 
 
-def new_address(index: int, address: IPv4Address, prefix: int) -> Message:
+def _family(address: Address | Subnet) -> int:
+    return socket.AF_INET if address.version == 4 else socket.AF_INET6
+
+
+def new_address(index: int, address: Address, prefix: int) -> Message:
     """EEXIST where the link has it."""
-    head = _ADDR.pack(socket.AF_INET, prefix, 0, _EVERYWHERE, index)
+    head = _ADDR.pack(_family(address), prefix, _NOT_PROBED if address.version == 6 else 0, _EVERYWHERE, index)
     wanted = attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
-    if prefix < 31:
+    if address.version == 4 and prefix < 31:
         broadcast = IPv4Network((address, prefix), strict=False).broadcast_address
         wanted += attribute(_IFA_BROADCAST, broadcast.packed)
     return Message(_NEWADDR, head + wanted, CREATE | EXCL)
@@ -51,14 +61,24 @@ def new_address(index: int, address: IPv4Address, prefix: int) -> Message:
 
 def addresses(kernel: Netlink) -> list[tuple[int, IPv4Address, int]]:
     """Every IPv4 address: the index of its link, itself, its prefix length."""
-    head = _ADDR.pack(socket.AF_INET, 0, 0, 0, 0)
+    found = _addresses(kernel, socket.AF_INET)
+    return [(index, address, prefix) for index, address, prefix in found if isinstance(address, IPv4Address)]
+
+
+def addresses6(kernel: Netlink) -> list[tuple[int, IPv6Address, int]]:
+    """The same of IPv6."""
+    found = _addresses(kernel, socket.AF_INET6)
+    return [(index, address, prefix) for index, address, prefix in found if isinstance(address, IPv6Address)]
+
+
+def _addresses(kernel: Netlink, family: int) -> list[tuple[int, Address, int]]:
     found = []
-    for payload in kernel.ask(Message(_GETADDR, head, DUMP)):
+    for payload in kernel.ask(Message(_GETADDR, _ADDR.pack(family, 0, 0, 0, 0), DUMP)):
         _family, prefix, _flags, _scope, index = _ADDR.unpack_from(payload)
         said = dict(attributes(payload[_ADDR.size :]))
         local = said.get(_IFA_LOCAL) or said.get(_IFA_ADDRESS)
         if local is not None:
-            found.append((index, IPv4Address(local), prefix))
+            found.append((index, ip_address(local), prefix))
     return found
 
 
@@ -66,15 +86,20 @@ def addresses(kernel: Netlink) -> list[tuple[int, IPv4Address, int]]:
 class Route:
     """A route of the main table.  Without `gateway`: the addresses are on the link itself."""
 
-    to: IPv4Network
+    to: Subnet
     index: int
-    gateway: IPv4Address | None = None
-    source: IPv4Address | None = None
+    gateway: Address | None = None
+    source: Address | None = None
 
 
 def new_route(route: Route) -> Message:
     """EEXIST where there is one to the same addresses."""
     return Message(_NEWROUTE, _route(route), CREATE | EXCL)
+
+
+def put_route(route: Route) -> Message:
+    """In place of the one to the same addresses, where there is one."""
+    return Message(_NEWROUTE, _route(route), CREATE | REPLACE)
 
 
 def delete_route(route: Route) -> Message:
@@ -84,7 +109,7 @@ def delete_route(route: Route) -> Message:
 
 def _route(route: Route) -> bytes:
     scope, flags = (_ON_LINK, 0) if route.gateway is None else (_EVERYWHERE, _ONLINK_GATEWAY)
-    head = _ROUTE.pack(socket.AF_INET, route.to.prefixlen, 0, 0, _MAIN, _STATIC, scope, _UNICAST, flags)
+    head = _ROUTE.pack(_family(route.to), route.to.prefixlen, 0, 0, _MAIN, _STATIC, scope, _UNICAST, flags)
     wanted = number(_RTA_OIF, route.index)
     if route.to.prefixlen:
         wanted += attribute(_RTA_DST, route.to.network_address.packed)
@@ -95,33 +120,41 @@ def _route(route: Route) -> bytes:
     return head + wanted
 
 
-def routes(kernel: Netlink) -> list[Route]:
-    """The IPv4 routes of the main table that lead through a link."""
-    head = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+def routes(kernel: Netlink, *families: int) -> list[Route]:
+    """The routes of the main table that lead through a link: of IPv4, or of `families`."""
     found = []
-    for payload in kernel.ask(Message(_GETROUTE, head, DUMP)):
-        _family, prefix, _src, _tos, table, *_rest = _ROUTE.unpack_from(payload)
-        said = dict(attributes(payload[_ROUTE.size :]))
-        if table != _MAIN or _RTA_OIF not in said:
-            continue
-        to = IPv4Network((IPv4Address(said.get(_RTA_DST, b"\0" * 4)), prefix))
-        gateway, source = said.get(_RTA_GATEWAY), said.get(_RTA_PREFSRC)
-        found.append(Route(to, to_number(said[_RTA_OIF]), _address(gateway), _address(source)))
+    for family in families or (socket.AF_INET,):
+        head = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        nowhere = b"\0" * (4 if family == socket.AF_INET else 16)
+        for payload in kernel.ask(Message(_GETROUTE, head, DUMP)):
+            _family, prefix, _src, _tos, table, *_rest = _ROUTE.unpack_from(payload)
+            said = dict(attributes(payload[_ROUTE.size :]))
+            if table != _MAIN or _RTA_OIF not in said:
+                continue
+            to = ip_network((said.get(_RTA_DST, nowhere), prefix))
+            gateway, source = said.get(_RTA_GATEWAY), said.get(_RTA_PREFSRC)
+            found.append(Route(to, to_number(said[_RTA_OIF]), _address(gateway), _address(source)))
     return found
 
 
-def _address(raw: bytes | None) -> IPv4Address | None:
-    return IPv4Address(raw) if raw is not None else None
+def _address(raw: bytes | None) -> Address | None:
+    return ip_address(raw) if raw is not None else None
 
 
-def new_neighbour(index: int, address: IPv4Address, mac: str) -> Message:
+def new_neighbour(index: int, address: Address, mac: str) -> Message:
     """Fix whose link address `address` is; nobody needs to ask, and the table's limits do not count it."""
-    head = _NEIGH.pack(socket.AF_INET, index, _PERMANENT, 0, _UNICAST)
+    head = _NEIGH.pack(_family(address), index, _PERMANENT, 0, _UNICAST)
     wanted = attribute(_NDA_DST, address.packed) + attribute(_NDA_LLADDR, to_mac(mac))
     return Message(_NEWNEIGH, head + wanted, CREATE | REPLACE)
 
 
-def delete_neighbour(index: int, address: IPv4Address) -> Message:
+def delete_neighbour(index: int, address: Address) -> Message:
     """ENOENT where there is none."""
-    head = _NEIGH.pack(socket.AF_INET, index, 0, 0, 0)
+    head = _NEIGH.pack(_family(address), index, 0, 0, 0)
     return Message(_DELNEIGH, head + attribute(_NDA_DST, address.packed))
+
+
+def new_station(port_index: int, mac: str) -> Message:
+    """Fix behind which port of its bridge `mac` is: packets for it go nowhere else, whoever claims to have it."""
+    head = _NEIGH.pack(_BRIDGES, port_index, _NOARP, _OF_MASTER, 0)
+    return Message(_NEWNEIGH, head + attribute(_NDA_LLADDR, to_mac(mac)), CREATE | REPLACE)

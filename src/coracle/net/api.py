@@ -104,7 +104,9 @@ class NetDriver(Protocol):
         """Make a network namespace (loopback up) and pin it at `path`."""
         ...
 
-    async def drop_netns(self, path: str) -> None: ...
+    async def drop_netns(self, path: str, ports: Sequence[Port] = ()) -> None:
+        """Take the pin away.  `ports` reach nobody any more on return; their links go with the namespace."""
+        ...
 
     async def plug(self, network: Network, port: Port) -> None:
         """Connect the port's namespace: link, addresses, routes; neighbours can reach it on return.

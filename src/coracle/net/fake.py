@@ -52,9 +52,11 @@ class FakeNet:
         self.calls.append(("make_netns", path))
         self.namespaces.add(path)
 
-    async def drop_netns(self, path: str) -> None:
+    async def drop_netns(self, path: str, ports: Sequence[Port] = ()) -> None:
         self.calls.append(("drop_netns", path))
         self.namespaces.discard(path)
+        for port in ports:
+            self.ports.pop(port.id, None)
         for port in [port for port in self.ports.values() if port.netns_path == path]:
             del self.ports[port.id]
 

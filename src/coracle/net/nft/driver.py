@@ -18,7 +18,8 @@ from coracle.core.errors import Broken
 from coracle.core.tasks import offload
 from coracle.linux import netns, nftables
 from coracle.net.api import Forward, Network, Port
-from coracle.net.nft.links import Links
+from coracle.net.nft.bridges import Bridges, Groups
+from coracle.net.nft.plugs import Plugs
 from coracle.net.nft.rules import Rules
 from coracle.net.nft.sysctls import Ledger
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _TABLES = "coracle-"  # how tables of all clouds begin
 _FORWARDING = "net/ipv4/ip_forward"
+_DROPPED_AT_MOST = 512  # links that may wait for the kernel to delete them, should it leave them to us
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,20 @@ class Marks:
 
 
 class NftDriver:
-    """Also a Part, while which it runs the rules are made again as soon as somebody removes them (`nft flush`)."""
+    """Also a Part: while it runs, rules that somebody removes (`nft flush`) are made again at once."""
 
     def __init__(self, marks: Marks) -> None:
         if not marks.table.startswith(_TABLES) or not 0 < len(marks.prefix) <= 7:
             raise ValueError(f"not the marks of a cloud: {marks.table}, {marks.prefix}")
         self._marks = marks
-        self._links = Links(marks.prefix, marks.service_range, marks.service_network)
+        groups = Groups(marks.prefix)
+        self._bridges = Bridges(groups, marks.service_range, marks.service_network)
+        self._plugs = Plugs(marks.prefix, groups, self._bridges)
         self._rules = Rules(marks.table, marks.service_range)
         self._ledger = Ledger(marks.ledger_path)
         self._telling = threading.Lock()  # of the rules; links take care of themselves
         self._purged = False
+        self._dropped = 0  # plugs cut off since the last sweep
 
     async def ensure_network(self, network: Network) -> None:
         await offload(self._ensure_network, network)
@@ -68,16 +73,20 @@ class NftDriver:
         await offload(self._remove_network, network)
 
     async def make_netns(self, path: str) -> None:
-        await offload(self._links.make_netns, path)
+        await offload(self._plugs.make_netns, path)
 
-    async def drop_netns(self, path: str) -> None:
-        await offload(netns.drop, path)
+    async def drop_netns(self, path: str, ports: Sequence[Port] = ()) -> None:
+        await offload(self._plugs.drop, path, ports)
+        self._dropped += len(ports)
+        if self._dropped >= _DROPPED_AT_MOST:
+            self._dropped = 0
+            await offload(self._sweep)
 
     async def plug(self, network: Network, port: Port) -> None:
-        await offload(self._links.plug, network, port)
+        await offload(self._plugs.plug, network, port)
 
     async def unplug(self, port: Port) -> None:
-        await offload(self._links.unplug, port)
+        await offload(self._plugs.unplug, port)
 
     async def steer(self, forwards: Sequence[Forward]) -> None:
         await offload(self._steer, tuple(forwards))
@@ -86,7 +95,9 @@ class NftDriver:
         await offload(self._purge)
 
     async def run(self, up: Callable[[], None]) -> None:
-        """Watch the rules, and make them again where they are taken away."""
+        """Watch the rules, and make them again where they are taken away; no link is left to be deleted before and
+        after."""
+        await offload(self._sweep)
         with nftables.TableNews() as news:
             loop = asyncio.get_running_loop()
             removed = asyncio.Event()
@@ -104,6 +115,7 @@ class NftDriver:
                     await offload(self._reassert)
             finally:
                 loop.remove_reader(news.fileno())
+                self._sweep()
 
     # -- in threads ----------------------------------------------------------------------------------------------
 
@@ -111,14 +123,14 @@ class NftDriver:
         self._purged = False
         try:
             self._ledger.change(_FORWARDING, "1", self._marks.table)
-            self._links.ensure_network(network)
+            self._bridges.ensure(network)
             with self._telling:
                 self._rules.add_network(network)
         except OSError as error:
             raise Broken(f"cannot make network {network.name}: {error}", kind="Network", name=network.name) from error
 
     def _remove_network(self, network: Network) -> None:
-        self._links.remove_network(network)
+        self._bridges.remove(network)
         with self._telling:
             self._rules.remove_network(network)
 
@@ -133,12 +145,23 @@ class NftDriver:
         with self._telling:
             if not self._purged and not self._rules.exists():
                 log.warning("table %s was removed by somebody else; making it again", self._marks.table)
-                self._rules.reassert()
+                try:
+                    self._rules.reassert()
+                except OSError:
+                    log.exception("the rules could not be made again; the next change tries once more")
+
+    def _sweep(self) -> None:
+        try:
+            self._plugs.sweep()
+        except OSError:
+            log.exception("links that were cut off could not be deleted; the next sweep takes them along")
 
     def _purge(self) -> None:
         with self._telling:
             self._purged = True
             self._rules.remove()
-        self._links.remove_all(self._marks.run_dir)
+        self._plugs.remove_all()
+        for path in netns.pins(self._marks.run_dir):
+            netns.drop(path)
         alive = set(nftables.tables())
         self._ledger.release(self._marks.table, alive.__contains__)
