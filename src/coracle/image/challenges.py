@@ -48,20 +48,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_url(url: str) -> str:
-    """`url` if it may be asked: https, or http on this machine.  Raises Invalid."""
+def check_url(url: str, *, plain: bool = False) -> str:
+    """`url` if it may be asked: https, or http on this machine (`plain`: anywhere).  Raises Invalid."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise Invalid(message=f"invalid registry address {url[:200]!r}") from None
-    if parts.username or not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+    may_be_plain = plain or is_loopback(host)
+    if parts.username or not host or not (parts.scheme == "https" or (parts.scheme == "http" and may_be_plain)):
         raise Invalid(message=f"registry address {url[:200]!r} must be https, or http on this machine, without a user")
     return url
 
 
 def check_redirect(origin: str, target: str) -> str:
     """`target` if `origin` may send us there: not from the outside to this machine.  Raises Invalid."""
+    if _is_server(target) and is_same_server(origin, target) and not urlsplit(target).username:
+        return target
     check_url(target)
     if is_loopback(_host(target)) and not is_loopback(_host(origin)):
         raise Invalid(message=f"registry {_host(origin)} leads to {target[:200]}")
@@ -81,6 +84,13 @@ def may_know_password(registry: str, realm: str) -> bool:
     if urlsplit(realm).scheme != "https" or any(part.isdigit() for part in (asked + asking).split(".")):
         return False
     return asked.split(".")[-2:] == asking.split(".")[-2:] and asked.count(".") >= 1
+
+
+def _is_server(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _host(url: str) -> str:

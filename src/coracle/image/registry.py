@@ -1,52 +1,44 @@
-"""Images from registries: the pull half of the distribution protocol.
+"""Registries: where they are, and what is asked of them.  One address of one is `doors.Door`.
 
-Called by the engine as a source of images; fills the blob store.  Nothing is believed that was not checked: manifests
-and blobs against their digests and sizes, redirects against `challenges`, documents against `manifest` and `config`.
-A transfer that breaks off is continued where it stopped.
+    fetch      an image, into the blob store          push       an image, from there
+    tags       of a repository                        describe   what a name stands for, without fetching it
+    check      whether a user's password is right
 
-Async; files are written from threads.  aiohttp is imported with the first request, so that a cloud that never pulls
-does not carry it.
+Async.  aiohttp is imported with the first request, so that a cloud that never pulls does not carry it.
 
-Source: OCI distribution specification 1.1, "Pull"; distribution "Token Authentication".
+Source: OCI distribution specification 1.1; distribution "Token Authentication"; Docker's insecure registries.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
-from coracle.core.tasks import offload
-from coracle.image.blobs import BlobStore, BlobWriter
-from coracle.image.challenges import check_url
+from coracle.image.blobs import BlobStore
+from coracle.image.challenges import check_redirect, check_url, is_loopback
 from coracle.image.config import parse_config
-from coracle.image.digests import PREFIX, digest_of, is_digest
-from coracle.image.doors import Door, Endpoint, open_session, read_body
-from coracle.image.manifest import (
-    INDEX_TYPES,
-    MANIFEST_TYPES,
-    Descriptor,
-    Index,
-    Manifest,
-    Platform,
-    choose_platform,
-    host_platform,
-    parse_manifest,
-)
-from coracle.image.references import DEFAULT_REGISTRY, Reference
-from coracle.image.terms import PLAIN, Terms
+from coracle.image.digests import digest_of
+from coracle.image.doors import Ask, Door, Endpoint, open_session, read_body
+from coracle.image.manifest import Descriptor, Index, Platform, host_platform, parse_document
+from coracle.image.pull import MANIFEST_BYTES, Progress, Pull
+from coracle.image.push import Push, to_push_error
+from coracle.image.references import DEFAULT_REGISTRY, Reference, check_tag
+from coracle.image.terms import NOBODY, PLAIN, Login, Terms
+from coracle.image.trust import Trust
 
 if TYPE_CHECKING:
     import aiohttp
 
-Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
 
-MANIFEST_BYTES = 4 << 20
-WRITE_BYTES = 1 << 20  # what is gathered before it is written: each write costs a change of thread
-PARALLEL = 4
+MAX_TAGS = 10_000
+_NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +46,29 @@ class Mirrors:
     """Where to ask for each registry, the first one that answers has the say.
 
     Shape: `endpoints` maps a registry's name in references (`docker.io`, `localhost:5000`) to addresses in order.  A
-           registry that is not listed is asked at https://<its name>; docker.io only where it is listed, since names
-           without a registry mean it and are mostly answered by the catalogue.
+           registry that is not listed is asked at https://<its name>, and on this machine by http too; docker.io only
+           where it is listed, since names without a registry mean it and are mostly answered by the catalogue.
     """
 
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    trust: Trust = field(default_factory=Trust)
 
     def __post_init__(self) -> None:
         """Raises Invalid."""
         for listed in self.endpoints.values():
             for endpoint in listed:
-                check_url(endpoint.url)
+                check_url(endpoint.url, plain=endpoint.plain)
 
     def of(self, registry: str) -> tuple[Endpoint, ...]:
         if registry in self.endpoints:
-            return self.endpoints[registry]
-        return () if registry == DEFAULT_REGISTRY else (Endpoint(f"https://{registry}"),)
+            return tuple(replace(one, is_own=one.is_own or one.host == registry) for one in self.endpoints[registry])
+        if registry == DEFAULT_REGISTRY:
+            return ()
+        safe = Endpoint(f"https://{registry}", is_own=True)
+        if not is_loopback(urlsplit(safe.url).hostname or ""):
+            return (safe,)
+        here = replace(safe, verified=self.trust.of(registry) is not None)
+        return (here, Endpoint(f"http://{registry}", is_own=True))
 
 
 class Registries:
@@ -89,123 +88,138 @@ class Registries:
 
         Raises: Unavailable, Unauthenticated, Forbidden, Invalid, Malformed, NotFound (the platform), TooLarge.
         """
+
+        async def pull(door: Door) -> str | None:
+            platform = terms.platform or self._platform
+            return await Pull(door, reference, self._blobs).image(platform, progress)
+
+        return await self._first(reference, "pull", terms.login, pull)
+
+    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
+        """All tags of the repository.  Raises as fetch."""
+
+        async def read(door: Door) -> Sequence[str] | None:
+            with contextlib.suppress(NotFound):
+                return [tag async for tag in _tags(door)]
+            return None
+
+        return await self._first(reference, "pull", terms.login, read) or ()
+
+    async def describe(self, reference: Reference, login: Login = NOBODY) -> tuple[Descriptor, Sequence[Platform]]:
+        """What the name stands for, and for which platforms.  Raises NotFound, and as fetch."""
+
+        async def look(door: Door) -> tuple[Descriptor, Sequence[Platform]] | None:
+            pull = Pull(door, reference, self._blobs)
+            try:
+                raw, found = await pull.manifest(reference.digest or reference.tag)
+            except NotFound:
+                return None
+            descriptor = Descriptor(found.media_type, digest_of(raw), len(raw))
+            if isinstance(found, Index):
+                return descriptor, [one.platform for one in found.manifests if one.platform]
+            platform = parse_config(await pull.small_blob(found.config)).platform
+            return descriptor, [platform]
+
+        found = await self._first(reference, "pull", login, look)
+        if found is None:
+            said = f"manifest unknown: no registry has {reference.familiar}"
+            raise NotFound(said, kind="Image", name=reference.familiar)
+        return found
+
+    async def check(self, registry: str, login: Login) -> None:
+        """Whether the registry takes that user and password.  Raises Unauthenticated, Forbidden, Unavailable."""
+
+        async def look(door: Door) -> bool:
+            await door.ask(Ask("GET", door.root, good=(200,), attempts=1), _nothing)
+            return True
+
+        await self._first(Reference(registry, ""), "", login, look)
+
+    async def push(
+        self,
+        reference: Reference,
+        digest: str,
+        known: Mapping[str, Sequence[str]],
+        progress: Progress,
+        login: Login = NOBODY,
+    ) -> Descriptor:
+        """Send the image whose manifest has that digest under that name; `known` as for push.Push.
+
+        Raises: NotFound (it is not here), Unauthenticated, Forbidden, Unavailable, Invalid.
+        """
+
+        async def send(door: Door) -> Descriptor:
+            await door.ask(Ask("GET", door.root, good=(200,), attempts=1), _nothing)  # this address, or the next
+            return await Push(door, self._blobs, known, progress).image(digest, reference.tag)
+
+        try:
+            found = await self._first(reference, "push", login, send)
+        except CloudError as error:
+            raise to_push_error(error, reference.familiar_name) from error
+        assert found is not None  # noqa: S101  # `send` gives one or raises
+        return found
+
+    async def _first(
+        self, reference: Reference, right: str, login: Login, do: Callable[[Door], Awaitable[T | None]]
+    ) -> T | None:
+        """What the first address that can be asked says.  Raises the first failure where all fail."""
         failure: CloudError | None = None
-        for endpoint in self._mirrors.of(reference.registry):
-            async with open_session() as session:
-                pull = _Pull(Door(session, endpoint, reference, self._clock), reference, self._blobs)
-                try:
-                    found = await pull.image(terms.platform or self._platform, progress)
-                except (Unavailable, Unauthenticated, Forbidden) as error:
-                    failure = failure or error
-                    continue
+        endpoints = self._mirrors.of(reference.registry)
+        if not endpoints and right != "pull":
+            raise Unavailable(f"no address is configured for the registry {reference.registry}")
+        for endpoint in endpoints:
+            try:
+                async with self._door(endpoint, reference, right, login) as door:
+                    found = await do(door)
+            except (Unavailable, Unauthenticated, Forbidden) as error:
+                failure = _more_telling(failure, error)
+                continue
             if found is not None:
                 return found
         if failure is not None:
             raise failure
         return None
 
-    async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:
-        return ()
-
-
-class _Pull:
-    """One image from one address."""
-
-    def __init__(self, door: Door, reference: Reference, blobs: BlobStore) -> None:
-        self._door, self._reference, self._blobs = door, reference, blobs
-
-    async def image(self, platform: Platform, progress: Progress) -> str | None:
-        """The digest of the manifest for `platform`, with all its blobs stored; None where the name is unknown."""
-        try:
-            raw, found = await self._manifest(self._reference.digest or self._reference.tag)
-        except NotFound:
-            return None
-        if isinstance(found, Index):
-            chosen = choose_platform(found, platform)
-            raw, found = await self._manifest(chosen.digest, chosen)
-        if isinstance(found, Index):
-            raise Invalid(message=f"{self._reference.familiar} is an index of indexes", kind="Image")
-        await self._bring(found, progress)
-        return (await offload(self._blobs.put, raw)).digest
-
-    async def _manifest(self, name: str, promised: Descriptor | None = None) -> tuple[bytes, Manifest | Index]:
-        """A manifest or index by tag or digest, checked.  Raises NotFound."""
-        accept = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
-
-        async def read(response: aiohttp.ClientResponse) -> tuple[bytes, str, str]:
-            raw = await read_body(response, MANIFEST_BYTES)
-            kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            return raw, kind, response.headers.get("Docker-Content-Digest", "")
-
-        raw, kind, said = await self._door.get(f"{self._door.base}/manifests/{name}", lambda: {"Accept": accept}, read)
-        digest = digest_of(raw)
-        if is_digest(name) and digest != name:
-            raise Invalid(message=f"manifest {name} arrived as {digest}", kind="Image", name=name)
-        if said.startswith(PREFIX) and said != digest:
-            raise Invalid(
-                message=f"manifest of {self._reference.familiar} arrived as {digest}, not {said}", kind="Image"
+    @contextlib.asynccontextmanager
+    async def _door(self, endpoint: Endpoint, reference: Reference, right: str, login: Login) -> AsyncIterator[Door]:
+        rights = {"pull": "pull", "push": "pull,push"}.get(right)
+        async with open_session(endpoint, self._mirrors.trust) as session:
+            yield Door(
+                session,
+                endpoint,
+                self._clock,
+                repository=reference.repository,
+                name=reference.familiar_name if reference.repository else reference.registry,
+                scope=[f"repository:{reference.repository}:{rights}"] if rights else [],
+                login=login,
             )
-        if promised is not None and len(raw) != promised.size_bytes:
-            raise Invalid(message=f"manifest {name} has {len(raw)} bytes, not {promised.size_bytes}", kind="Image")
-        return raw, parse_manifest(raw, kind)
-
-    async def _bring(self, manifest: Manifest, progress: Progress) -> None:
-        """Store configuration and layers, some at a time; the configuration first, since it may be refused."""
-        await self._blob(manifest.config, lambda *_: None)
-        config = parse_config(await offload(self._blobs.read, manifest.config.digest))
-        if len(config.diff_ids) != len(manifest.layers):
-            raise Invalid(
-                message=f"{self._reference.familiar}: configuration and manifest differ in layers", kind="Image"
-            )
-        places = asyncio.Semaphore(PARALLEL)
-
-        async def one(layer: Descriptor) -> None:
-            async with places:
-                await self._blob(layer, progress)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for layer in {layer.digest: layer for layer in manifest.layers}.values():
-                    group.create_task(one(layer))
-        except* CloudError as errors:
-            raise errors.exceptions[0] from None
-
-    async def _blob(self, blob: Descriptor, progress: Progress) -> None:
-        """Store one blob, continuing what an earlier attempt left."""
-        step = f"layer {blob.digest[len(PREFIX) :][:12]}"
-        if await offload(self._blobs.has, blob.digest):
-            progress(step, blob.size_bytes, blob.size_bytes)
-            return
-        url = f"{self._door.base}/blobs/{blob.digest}"
-
-        def rest() -> Mapping[str, str]:
-            return {"Range": f"bytes={writer.offset}-"} if writer.offset else {}
-
-        async def receive(response: aiohttp.ClientResponse) -> None:
-            await self._receive(writer, response, lambda done: progress(step, done, blob.size_bytes))
-
-        with await offload(self._blobs.writer, blob.digest, blob.size_bytes) as writer:
-            if writer.offset < blob.size_bytes:
-                await self._door.get(
-                    url, lambda: {"Range": f"bytes={writer.offset}-"} if writer.offset else {}, receive
-                )
-            await offload(writer.commit)
-        progress(step, blob.size_bytes, blob.size_bytes)
-
-    async def _receive(self, writer: BlobWriter, response: aiohttp.ClientResponse, tell: Callable[[int], None]) -> None:
-        """Write a body, or the rest of one, to `writer`.  Raises Unavailable where it ends early."""
-        if writer.offset and not _continues(response, writer.offset):
-            await offload(writer.restart)
-        gathered = bytearray()
-        async for chunk in response.content.iter_chunked(1 << 16):
-            gathered += chunk
-            if len(gathered) >= WRITE_BYTES:
-                await offload(writer.write, bytes(gathered))
-                gathered.clear()
-                tell(writer.offset)
-        await offload(writer.write, bytes(gathered))
 
 
-def _continues(response: aiohttp.ClientResponse, offset: int) -> bool:
-    """Whether the body goes on from `offset`."""
-    return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+def _more_telling(first: CloudError | None, second: CloudError) -> CloudError:
+    """Of two failures the one that says more: that nobody was there says least."""
+    return (
+        second if first is None or (isinstance(first, Unavailable) and not isinstance(second, Unavailable)) else first
+    )
+
+
+async def _tags(door: Door) -> AsyncIterator[str]:
+    url, count = f"{door.base}/tags/list?n=1000", 0
+
+    async def read(response: aiohttp.ClientResponse) -> tuple[list[str], str]:
+        doc = parse_document(await read_body(response, MANIFEST_BYTES), "list of tags")
+        listed = doc.get("tags") or []
+        if not isinstance(listed, list):
+            raise Invalid(message="a registry's list of tags is no list")
+        more = _NEXT.search(response.headers.get("Link", ""))
+        place = check_redirect(door.root, urljoin(str(response.url), more[1])) if more else ""
+        return [check_tag(str(tag)) for tag in listed], place
+
+    while url and count < MAX_TAGS:
+        tags, url = await door.get(url, dict, read)
+        for tag in tags:
+            yield tag
+        count += max(len(tags), 1)
+
+
+async def _nothing(_response: aiohttp.ClientResponse) -> None:
+    """What is in the answer does not matter."""
