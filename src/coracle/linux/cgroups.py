@@ -83,6 +83,10 @@ class Cgroup:
         with contextlib.suppress(OSError):
             (self.directory("freezer") / name).write_text(value)
 
+    def allow_any_pids(self) -> None:
+        """Take a limit of processes away.  Raises OSError."""
+        (self.directory("pids") / "pids.max").write_text("max")
+
     def signal_all(self, number: int) -> None:
         """Send a signal to every process in it.  SIGKILL reaches also those that are forked meanwhile."""
         if number != signal.SIGKILL:

@@ -40,7 +40,7 @@ def resources(asked: Resources, host: Host) -> Json:
             cpus=asked.cpuset_cpus or None,
             mems=asked.cpuset_mems or None,
         ),
-        "pids": _given(limit=asked.pids),
+        "pids": _given(limit=asked.pids if asked.pids is not None and asked.pids >= 0 else None),
         "blockIO": _given(
             weight=asked.blkio_weight,
             weightDevice=_disks(asked.blkio_weight_device, "weight", host),

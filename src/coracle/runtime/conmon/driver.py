@@ -82,11 +82,11 @@ class ConmonRuntime:
             raise AlreadyExists(kind="Container", name=bundle.id)
         if not _ID.fullmatch(bundle.id):
             raise Invalid(message=f"container id {bundle.id!r} has characters that an id may not have")
-        secure_targets(bundle.rootfs_path, bundle.mounts)
         container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir))
         try:
             shm_path = shared_memory.ensure(self._run_dir, bundle)
             config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}", shm_path)
+            secure_targets(bundle.rootfs_path, bundle.mounts)
             return await self._make(container, bundle, config)
         except OSError as error:
             raise Broken(f"cannot make container {bundle.id}: {error.strerror}") from error
@@ -169,6 +169,8 @@ class ConmonRuntime:
         path = container.place.bundle / "resources.json"
         path.write_bytes(orjson.dumps(self._host.resources(resources)))
         await self._command(id, "update", f"--resources={path}")
+        if resources.pids is not None and resources.pids < 0:
+            self._group(id).allow_any_pids()  # for which the runtime has no word
 
     async def pause(self, id: str) -> None:
         self._get(id)
