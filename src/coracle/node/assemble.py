@@ -157,12 +157,12 @@ class Cloud:
             Once(self._engine.networks.adopt),
             Once(self._engine.images.adopt, self._engine.sandboxes.adopt, self._engine.volumes.adopt),
             self._engine.containers,
+            *self._docker.parts,
             Once(self._bootstrap),
             *recorders.values(),
             EventExpiry(self._collections["Event"], self._clock),
             *self._loops(recorders),
             self._kubelet(recorders["kubelet"]),
-            *self._docker.parts,
             *self._doors(),
             self._node(),
         ]
