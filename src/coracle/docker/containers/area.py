@@ -13,8 +13,9 @@ from coracle.docker.containers.listing import Listing
 from coracle.docker.containers.lives import Lives
 from coracle.docker.containers.removal import Removal
 from coracle.docker.containers.selection import Selection
+from coracle.docker.containers.update import Update
 from coracle.docker.containers.verbs import Verbs
-from coracle.docker.containers.views import HealthLog, Views
+from coracle.docker.containers.views import Looks, Views
 from coracle.docker.containers.waits import Waits
 from coracle.docker.door import Area
 from coracle.docker.events import Events
@@ -50,17 +51,18 @@ class ContainerAreas:
     areas: tuple[Area, ...]
 
 
-def container_areas(needs: Needs, health_log: HealthLog) -> ContainerAreas:
+def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     """The areas, and what the loops share with them."""
     containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
     homes = Homes(needs.sandboxes, Ports(needs.forwards), lookup)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
-    views = Views(needs.sandboxes, lookup, health_log)
+    views = Views(needs.sandboxes, lookup, looks)
     selection = Selection(finder, needs.images, lookup)
     areas: tuple[Area, ...] = (
         Create(containers, finder, needs.images, needs.mounts, lookup=lookup, clock=needs.clock),
         Verbs(finder, lives, containers, needs.events),
         Waits(finder, lives, containers),
+        Update(finder, containers, needs.events),
         Removal(finder, lives, containers, needs.clock),
         Inspect(finder, containers, views),
         Listing(containers, selection, views, needs.clock),

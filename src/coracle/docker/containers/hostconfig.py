@@ -25,10 +25,7 @@ _LISTS = (
     "SecurityOpt", "DeviceCgroupRules",
 )  # fmt: skip
 _MAPS = ("Sysctls", "Tmpfs", "StorageOpt", "Annotations")
-_OBJECTS = (
-    "Mounts", "Devices", "DeviceRequests", "Ulimits", "BlkioWeightDevice", "BlkioDeviceReadBps",
-    "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
-)  # fmt: skip
+_OBJECTS = ("Mounts", "Devices", "DeviceRequests", "Ulimits")
 _RUNTIMES = ("", "crun", "runc", "io.containerd.runc.v2")
 _POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
@@ -48,6 +45,8 @@ def read_host_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     for name in ("MaskedPaths", "ReadonlyPaths"):
         if name in host:
             kept[name] = list(host.texts(name))
+    if kept.get("Memory") and not kept.get("MemorySwap"):
+        kept["MemorySwap"] = 2 * kept["Memory"]
     kept["NetworkMode"] = kept.get("NetworkMode") or "default"
     kept["RestartPolicy"] = read_restart_policy(host.fields("RestartPolicy"))
     kept["LogConfig"], rules = read_log_config(host)

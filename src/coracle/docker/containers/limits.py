@@ -21,6 +21,9 @@ NUMBERS = (
     "CpuPercent", "IOMaximumIOps", "IOMaximumBandwidth",
 )  # fmt: skip
 TEXTS = ("CpusetCpus", "CpusetMems", "CgroupParent")
+BY_DEVICE = (
+    "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
+)  # fmt: skip
 _CPUS = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
 
 
@@ -28,6 +31,7 @@ def read_limits(host: Fields) -> dict[str, Any]:
     """What the request says, under Docker's names; zero and null are left out.  Raises Malformed."""
     found: dict[str, Any] = {name: host.number(name) for name in NUMBERS}
     found |= {name: host.text(name) for name in TEXTS}
+    found |= {name: host.raw(name) for name in BY_DEVICE if host.objects(name)}
     found["PidsLimit"] = max(host.number("PidsLimit"), 0)
     found["OomKillDisable"] = host.flag("OomKillDisable")
     if host.optional_number("MemorySwappiness") not in (None, -1):
@@ -47,7 +51,7 @@ def check_limits(limits: Mapping[str, Any], *, update: bool = False) -> None:
 
 
 def resources(limits: Mapping[str, Any]) -> Resources:
-    """What the runtime is to hold."""
+    """What the runtime is to hold.  Raises Malformed (a device's limit)."""
     get = limits.get
     quota, period = get("CpuQuota"), get("CpuPeriod") or 100_000
     if get("NanoCpus"):
@@ -56,12 +60,33 @@ def resources(limits: Mapping[str, Any]) -> Resources:
         memory_bytes=get("Memory") or None,
         memory_swap_bytes=get("MemorySwap") or (2 * limits["Memory"] if get("Memory") else None),
         memory_reservation_bytes=get("MemoryReservation") or None,
+        memory_swappiness=get("MemorySwappiness"),
+        oom_kill_disable=bool(get("OomKillDisable")),
         cpu_quota_us=quota or None,
         cpu_period_us=period,
         cpu_shares=get("CpuShares") or None,
+        cpu_realtime_runtime_us=get("CpuRealtimeRuntime") or None,
+        cpu_realtime_period_us=get("CpuRealtimePeriod") or None,
         cpuset_cpus=get("CpusetCpus") or "",
+        cpuset_mems=get("CpusetMems") or "",
         pids=get("PidsLimit") or None,
+        blkio_weight=get("BlkioWeight") or None,
+        blkio_weight_device=_by_device(limits, "BlkioWeightDevice", "Weight"),
+        blkio_read_bps=_by_device(limits, "BlkioDeviceReadBps", "Rate"),
+        blkio_write_bps=_by_device(limits, "BlkioDeviceWriteBps", "Rate"),
+        blkio_read_iops=_by_device(limits, "BlkioDeviceReadIOps", "Rate"),
+        blkio_write_iops=_by_device(limits, "BlkioDeviceWriteIOps", "Rate"),
     )
+
+
+def _by_device(limits: Mapping[str, Any], name: str, what: str) -> tuple[tuple[str, int], ...]:
+    found = []
+    for one in Fields({name: limits.get(name)}).objects(name):
+        path, value = one.text("Path"), one.number(what)
+        if not path.startswith("/dev/") or value <= 0:
+            raise Malformed(f"invalid {name}: {path[:100]!r}: a device's path and a positive {what} are needed")
+        found.append((path, value))
+    return tuple(found)
 
 
 def _check_memory(limits: Mapping[str, Any], *, update: bool) -> None:

@@ -19,8 +19,10 @@ from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Conflict
 from coracle.core.object import Object
 from coracle.docker.containers import plans
+from coracle.docker.containers.checks import check_of
 from coracle.docker.containers.details import has_started, is_docker, life, removes_itself, restart_policy
 from coracle.docker.containers.homes import Homes
+from coracle.docker.containers.wording import start_failure
 from coracle.docker.mounts import Mounts
 from coracle.engine.containers import Containers
 from coracle.engine.locks import KeyedLocks
@@ -46,9 +48,11 @@ class Lives:
                 return
             try:
                 await self._start(record, _FRESH)
-            except CloudError:
+            except CloudError as error:
                 if removes_itself(record):
                     await self._remove(record, anonymous=True)
+                else:
+                    await self._note(self._containers.get(id), {"Error": str(error)})
                 raise
 
     async def stop(self, id: str, grace_s: float, signal: str = "") -> None:
@@ -122,8 +126,12 @@ class Lives:
             undo.push_async_callback(self._let_go, record)
             await self._mounts.start(record)
             ports = await self._homes.enter(record)
-            await self._note(record, {**noted, "Ports": ports})
-            await self._containers.start(id)
+            health = {"Status": "starting"} if check_of(record) is not None else {}
+            record = await self._note(record, {**noted, "Ports": ports, "Health": health})
+            try:
+                await self._containers.start(id)
+            except CloudError as error:
+                raise start_failure(self._containers.get(id), error) from error
             undo.pop_all()
 
     async def _let_go(self, record: Object) -> None:
@@ -147,8 +155,10 @@ class Lives:
             if is_docker(record) and restart_policy(record)[0] != "no":
                 await self._note(record, {"ManuallyStopped": True})
 
-    async def _note(self, record: Object, noted: Mapping[str, Any]) -> None:
+    async def _note(self, record: Object, noted: Mapping[str, Any]) -> Object:
         """Nothing is written where nothing changes; what is false or empty is not kept."""
         news = {name: value for name, value in noted.items() if (life(record).get(name) or None) != (value or None)}
-        if news:
-            await self._containers.note(record.meta.name, lambda now: {k: v for k, v in {**now, **news}.items() if v})
+        if not news:
+            return record
+        id = record.meta.name
+        return await self._containers.note(id, lambda now: {k: v for k, v in {**now, **news}.items() if v})

@@ -29,10 +29,11 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 @dataclass(frozen=True, slots=True)
 class LogRules:
-    """`limit_bytes` None: one file without end."""
+    """`limit_bytes` None: one file without end; `files`: how many, with the one that is written."""
 
     keeps: bool = True
     limit_bytes: int | None = LOG_LIMIT_BYTES
+    files: int = 2
 
 
 def read_log_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
@@ -47,15 +48,19 @@ def read_log_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     mode = options.get("mode", "blocking")
     if mode not in ("blocking", "non-blocking"):
         raise Malformed(f"logger: logging mode not supported: {mode[:60]}")
-    rules = LogRules(driver != "none", _limit_bytes(options))
+    rules = LogRules(driver != "none", _limit_bytes(options), _files(options))
     return {"Type": driver, "Config": dict(options)}, rules
 
 
+def _files(options: Mapping[str, str]) -> int:
+    text = options.get("max-file", "2")
+    if not text.isdecimal() or len(text) > 4 or int(text) < 1:
+        raise Malformed(f"max-file cannot be less than 1: {text[:40]!r}")
+    return int(text)
+
+
 def _limit_bytes(options: Mapping[str, str]) -> int | None:
-    """Of one file; `max-file` counts are held to at least one."""
-    files = options.get("max-file")
-    if files is not None and (not files.isdecimal() or len(files) > 9 or int(files) < 1):
-        raise Malformed(f"max-file cannot be less than 1: {files[:40]!r}")
+    """Of one file."""
     size = options.get("max-size")
     if size is None:
         return LOG_LIMIT_BYTES

@@ -101,11 +101,16 @@ def container_spec(asked: Asked, given: Given) -> ContainerSpec:
         labels=config.get("Labels", {}),
         owner=f"container {given.name}",
         log_limit_bytes=asked.log.limit_bytes,
+        log_files=asked.log.files,
         keeps_log=asked.log.keeps,
         oom_score_adj=host.get("OomScoreAdj", 0),
         pid_mode=given.pid_mode,
         ipc_mode=given.ipc_mode,
         uts_mode=host.get("UTSMode", ""),
+        cgroup_mode=host.get("CgroupnsMode", ""),
+        domainname=config.get("Domainname", ""),
+        shm_bytes=host.get("ShmSize") or None,
+        device_rules=tuple(host.get("DeviceCgroupRules", ())),
         devices=devices(host),
         rlimits={name: (_limit(soft), _limit(hard)) for name, (soft, hard) in read_ulimits(host).items()},
         init=bool(host.get("Init")),
@@ -136,7 +141,7 @@ def _ignored(host: Mapping[str, Any]) -> list[str]:
     """Warnings: what is asked and has no effect here."""
     said = [
         f"{name} is not supported by this kernel or runtime and is ignored."
-        for name in ("KernelMemory", "KernelMemoryTCP", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CgroupParent")
+        for name in ("KernelMemory", "KernelMemoryTCP", "CgroupParent")
         if host.get(name)
     ]
     published = host.get("PortBindings") or host.get("PublishAllPorts")

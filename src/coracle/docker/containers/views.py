@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from coracle.core.object import Object
 from coracle.docker.containers import details
 from coracle.docker.networks.endpoints import Lookup
 from coracle.docker.networks.settings import network_settings
+from coracle.docker.portmaps import exposed
 from coracle.docker.versions import Version
 from coracle.engine.sandboxes import Sandboxes
 
 DRIVER = "overlay2"
 
-HealthLog = Callable[[str], list[dict[str, Any]]]
+
+class Looks(Protocol):
+    """What health checks have found."""
+
+    def looks(self, id: str) -> list[dict[str, Any]]: ...
+    def streak(self, id: str) -> int: ...
 
 
 class Sizes(Protocol):
@@ -26,14 +32,13 @@ class Sizes(Protocol):
 
 
 class Views:
-    """`health_log` gives the last probes of a container."""
-
-    def __init__(self, sandboxes: Sandboxes, lookup: Lookup, health_log: HealthLog, sizes: Sizes | None = None) -> None:
+    def __init__(self, sandboxes: Sandboxes, lookup: Lookup, looks: Looks, sizes: Sizes | None = None) -> None:
         self._sandboxes, self._lookup = sandboxes, lookup
-        self._health_log, self._sizes = health_log, sizes
+        self._looks, self._sizes = looks, sizes
 
     def network_settings(self, record: Object, version: Version) -> dict[str, Any]:
         settings = network_settings(record, self.sandbox(record), self._lookup)
+        settings["Ports"] = {**dict.fromkeys(exposed(record.spec["details"])), **settings["Ports"]}
         if version < Version(1, 45):  # the short id was an alias
             for endpoint in settings["Networks"].values():
                 if endpoint.get("DNSNames"):
@@ -62,8 +67,8 @@ class Views:
             return None
         return {
             "Status": found.get("Status", "starting"),
-            "FailingStreak": int(found.get("FailingStreak") or 0),
-            "Log": self._health_log(record.meta.name),
+            "FailingStreak": self._looks.streak(record.meta.name) or int(found.get("FailingStreak") or 0),
+            "Log": self._looks.looks(record.meta.name),
         }
 
     def graph_driver(self, record: Object) -> dict[str, Any]:
