@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -29,6 +30,32 @@ class PartEnded(RuntimeError):
 async def offload(call: Callable[..., T], *arguments: object) -> T:
     """Run a blocking call in a thread.  Cancelling abandons the wait, not the call."""
     return await asyncio.get_running_loop().run_in_executor(_threads, call, *arguments)
+
+
+async def offload_apart(call: Callable[..., T], *arguments: object) -> T:
+    """As `offload`, in a thread of its own: for calls that wait for a client, and may do so for long."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = call(*arguments)
+        except BaseException as error:  # it goes to who waits
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, result, failure)
+
+    threading.Thread(target=work, name="apart", daemon=True).start()
+    return await future
 
 
 @contextlib.asynccontextmanager

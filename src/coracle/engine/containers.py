@@ -24,7 +24,8 @@ import os
 import secrets
 import shutil
 import signal as signal_numbers
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -81,6 +82,7 @@ class Containers:
         self._attachments = Attachments(runtime.attach)
         self._rotation = Rotation()
         self._unsaid: set[str] = set()  # adopted before their record could say that they ran
+        self._visits: Counter[str] = Counter()  # who looks at its files, running or not
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -134,6 +136,28 @@ class Containers:
         """The host's numbers of all its processes.  Raises as `usage`."""
         self._running(id)
         return self._measures.processes(id)
+
+    @contextlib.asynccontextmanager
+    async def mounted(self, id: str) -> AsyncIterator[str]:
+        """Where its root file system is mounted, for the time of the body, whether it runs or not.  Raises NotFound."""
+        async with self._locks.of(id):
+            image = self._images.get(self.get(id).spec["image_id"])
+            path = await self._images.mount(image, id)
+            self._visits[id] += 1
+        try:
+            yield path
+        finally:
+            self._visits[id] -= 1
+            async with self._locks.of(id):
+                await self._leave(id)
+
+    async def _leave(self, id: str) -> None:
+        """Unmount its root file system when nobody needs it any more."""
+        record = self.find(id)
+        if not self._visits[id]:
+            del self._visits[id]
+            if record is None or record.status["state"] != "running":
+                await self._images.unmount(id)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -349,7 +373,8 @@ class Containers:
         """Take what it has in the kernel away; its files and its log stay."""
         await self._runtime.delete(id)
         self._rotation.drop(self.log_path(id))
-        await self._images.unmount(id)
+        if not self._visits[id]:
+            await self._images.unmount(id)
 
     def _keep_log(self, path: str) -> None:
         try:

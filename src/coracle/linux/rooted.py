@@ -12,7 +12,8 @@ import os
 import stat
 
 _OPENAT2 = 437  # on every architecture
-_NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _IN_ROOT = 0x02, 0x04, 0x08, 0x10
+_MOST_LINKS = 40  # as the kernel's own MAXSYMLINKS
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -23,7 +24,16 @@ class _How(ctypes.Structure):
 
 def open_in_root(root_fd: int, path: str, flags: int) -> int:
     """Open `path` as a process with that root would.  Links are followed inside the root only.  Raises OSError."""
-    how = _How(flags | os.O_CLOEXEC, 0, _IN_ROOT | _NO_MAGICLINKS)
+    return _openat2(root_fd, path, flags, _IN_ROOT | _NO_MAGICLINKS)
+
+
+def open_beneath(fd: int, path: str, flags: int) -> int:
+    """Open `path` below the directory `fd`, where no part of it is a link.  Raises OSError (ELOOP: one is)."""
+    return _openat2(fd, path, flags, _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)
+
+
+def _openat2(root_fd: int, path: str, flags: int, resolve: int) -> int:
+    how = _How(flags | os.O_CLOEXEC, 0, resolve)
     for _ in range(8):  # EAGAIN: somebody renames directories at this moment
         fd: int = _libc.syscall(
             ctypes.c_long(_OPENAT2),
@@ -75,7 +85,17 @@ def make_directories(root: str, path: str, mode: int = 0o755) -> str:
     with contextlib.ExitStack() as stack:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, root_fd)
-        parent, done = root_fd, ""
+        parent = make_directory_in_root(root_fd, path, mode)
+        stack.callback(os.close, parent)
+        above, inside = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root_fd, parent))
+        return inside.removeprefix(above.rstrip("/")) or "/"
+
+
+def make_directory_in_root(root_fd: int, path: str, mode: int = 0o755) -> int:
+    """Make the missing directories of an absolute `path`; a descriptor (O_PATH) of the last.  Raises OSError."""
+    with contextlib.ExitStack() as stack:
+        parent, done = os.dup(root_fd), ""
+        stack.callback(os.close, parent)
         for part in (part for part in path.split("/") if part not in ("", ".")):
             done += "/" + part
             try:
@@ -83,8 +103,45 @@ def make_directories(root: str, path: str, mode: int = 0o755) -> str:
             except FileNotFoundError:
                 if part == "..":
                     raise
-                os.mkdir(part, mode, dir_fd=parent)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, mode, dir_fd=parent)
                 parent = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
             stack.callback(os.close, parent)
-        above, inside = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root_fd, parent))
-        return inside.removeprefix(above.rstrip("/")) or "/"
+        return os.dup(parent)
+
+
+def resolve_in_root(root_fd: int, path: str) -> str:
+    """Where `path` leads with all links followed, as a process with that root would; absolute inside the root.
+
+    What is missing, or cannot be looked at, counts as no link.
+    """
+    done: list[str] = []
+    left = path.split("/")[::-1]
+    links = 0
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            done = done[:-1]
+            continue
+        target = _link_in_root(root_fd, "/".join((*done, part)))
+        if target is None or links == _MOST_LINKS:
+            done.append(part)
+            continue
+        links += 1
+        done = [] if target.startswith("/") else done
+        left += target.split("/")[::-1]
+    return "/" + "/".join(done)
+
+
+def _link_in_root(root_fd: int, path: str) -> str | None:
+    """What the link at `path` says; None where there is none."""
+    try:
+        fd = open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return os.readlink("", dir_fd=fd) if stat.S_ISLNK(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
