@@ -166,7 +166,7 @@ class Containers:
 
         Raises: NotFound (image, sandbox), AlreadyExists (name; `holder` says whose), Invalid, Malformed.
         """
-        if spec.sandbox and self._sandboxes.find(spec.sandbox) is None:
+        if spec.sandbox and self._sandboxes.find(spec.sandbox) is None and self.find(spec.sandbox) is None:
             raise NotFound(kind="Sandbox", name=spec.sandbox)
         image = self._images.get(spec.image)
         whole = containers.with_image(spec, image.spec["config"])
@@ -417,6 +417,8 @@ class Containers:
             case "keep":
                 self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
                 self._keep_log(self._kept_log_path(found.id))
+                if (record := self.find(found.id)) is not None and record.status["state"] == "running":
+                    await self._records.change(key, lambda now: now.with_status(paused=found.paused))
             case "started":
                 rootfs_path = await self._images.mount(self._images.get(self.get(found.id).spec["image_id"]), found.id)
                 log_path = self._kept_log_path(found.id)

@@ -54,7 +54,7 @@ class Execs:
         Shape:  tty_size is (columns, rows); env holds NAME=value, over the container's own.
         Raises: NotFound, Conflict (it does not run), Invalid (no such program, user or directory: the runtime's words).
         """
-        record = self._running(container_id)
+        record = self._unpaused(container_id)
         if not argv or not argv[0]:
             raise Invalid(message="no command specified")
         process = await self._process(record, argv, env, user, workdir, tty=tty, privileged=privileged)
@@ -88,6 +88,13 @@ class Execs:
         record = self._containers.get(id)
         if record.status["state"] != "running":
             said = f"container {id} is not running"
+            raise Conflict(said, kind="Container", name=id)
+        return record
+
+    def _unpaused(self, id: str) -> Object:
+        record = self._running(id)
+        if record.status.get("paused"):
+            said = f"container {id} is paused, unpause the container before exec"
             raise Conflict(said, kind="Container", name=id)
         return record
 

@@ -104,6 +104,7 @@ class Adoption:
     id: str
     what: Literal["keep", "started", "lost", "undo", "orphan"]
     pid: int = 0
+    paused: bool = False
 
 
 def plan_adoption(records: Sequence[Object], states: Mapping[str, State]) -> list[Adoption]:
@@ -117,7 +118,8 @@ def _adopt(record: Object, state: State | None) -> Adoption | None:
     id, said = record.meta.name, record.status["state"]
     if said == "running":
         alive = state is not None and state.state != "created"
-        return Adoption(id, "keep" if alive else "lost", state.pid if state else 0)
+        pid, paused = (state.pid, state.paused) if state is not None else (0, False)
+        return Adoption(id, "keep", pid, paused) if alive else Adoption(id, "lost", pid)
     if state is None:
         return None
     if said == "created" and state.state != "created":

@@ -10,6 +10,7 @@ from coracle.core.store import MemoryStore
 from coracle.core.tasks import running
 from coracle.engine.containers import ContainerSpec, Security, combine
 from coracle.engine.kinds import container as containers
+from coracle.engine.kinds.sandbox import Endpoint, SandboxSpec
 from coracle.runtime.api import Device, Exit, Mount, Resources
 from coracle.testing.autojump import run
 from coracle.testing.engine import FakeEngine
@@ -638,3 +639,144 @@ def test_the_engine_is_a_part(tmp_path):
             assert engine.net.networks.keys() == {"pods"}
 
     run(main())
+
+
+# -- names, notes, pauses ------------------------------------------------------------------------------------------
+
+
+def test_a_container_is_renamed_and_its_old_name_is_free(tmp_path):
+    async def main(engine):
+        record = await engine.create_container("true", name="old")
+        other = await engine.create_container("true", name="other")
+        await engine.containers.rename(record.meta.name, "new")
+        assert engine.containers.find_named("new").meta.name == record.meta.name
+        assert engine.containers.find_named("old") is None
+        with pytest.raises(AlreadyExists) as caught:
+            await engine.containers.rename(other.meta.name, "new")
+        assert caught.value.holder == f"Container {record.meta.name}"
+        await engine.create_container("true", name="old")
+
+    with_engine(main, tmp_path)
+
+
+def test_what_an_api_notes_is_kept_and_nothing_is_written_twice(tmp_path):
+    async def main(engine):
+        id = (await engine.create_container("true", details={"Config": {"A": [1]}})).meta.name
+        containers = engine.containers
+
+        def count(details):
+            details.setdefault("Health", {"Log": []})["Log"].append(1)
+            return details
+
+        await containers.note(id, count)
+        await containers.note(id, count)
+        assert containers.get(id).status["details"] == {"Health": {"Log": [1, 1]}}
+        await containers.respec(id, lambda details: {**details, "Name": "x"})
+        assert containers.get(id).spec["details"] == {"Config": {"A": [1]}, "Name": "x"}
+        before = engine.store.revision
+        await containers.note(id, lambda details: details)
+        await containers.respec(id, dict)
+        assert engine.store.revision == before
+        with pytest.raises(NotFound):
+            await containers.note("gone", count)
+
+    with_engine(main, tmp_path)
+
+
+def test_a_pause_is_recorded_once_and_ends(tmp_path):
+    async def main(engine):
+        id = (await engine.run_container("sleep", "infinity")).meta.name
+        assert (await engine.containers.pause(id)).status["paused"] is True
+        with pytest.raises(Conflict, match="already paused"):
+            await engine.containers.pause(id)
+        with pytest.raises(Conflict, match="paused, unpause the container before exec"):
+            await engine.execs.start(id, ["true"])
+        assert (await engine.containers.resume(id)).status["paused"] is False
+        with pytest.raises(Conflict, match="not paused"):
+            await engine.containers.resume(id)
+
+    with_engine(main, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda c, i: c.stop(i, 10), id="stopped"),
+        pytest.param(lambda c, i: c.stop(i, 0), id="stopped at once"),
+        pytest.param(lambda c, i: c.kill(i, "KILL"), id="killed"),
+        pytest.param(lambda c, i: c.remove(i, force=True), id="removed"),
+    ],
+)
+def test_who_is_paused_can_be_ended(tmp_path, end):
+    async def main(engine):
+        id = (await engine.run_container("server")).meta.name
+        await engine.containers.pause(id)
+        async with asyncio.timeout(5):
+            await end(engine.containers, id)
+            with contextlib.suppress(NotFound):
+                assert (await engine.containers.wait_exit(id)).status["paused"] is False
+
+    with_engine(main, tmp_path)
+
+
+def test_a_signal_that_does_not_end_it_leaves_it_paused(tmp_path):
+    async def main(engine):
+        id = (await engine.run_container("server")).meta.name
+        await engine.containers.pause(id)
+        await engine.containers.kill(id, "USR1")
+        assert engine.containers.get(id).status["paused"] is True
+
+    with_engine(main, tmp_path)
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "not yet recorded"])
+def test_a_pause_outlives_the_daemon(tmp_path, recorded):
+    async def main():
+        first = FakeEngine(tmp_path)
+        async with first.running():
+            id = (await first.run_container("server")).meta.name
+            await (first.containers.pause(id) if recorded else first.runtime.pause(id))
+        second = FakeEngine(tmp_path, before=first)
+        async with second.running():
+            assert second.containers.get(id).status["paused"] is True
+            await second.containers.stop(id, 5)
+
+    run(main())
+
+
+def test_use_is_told_of_what_runs(tmp_path):
+    async def main(engine):
+        id = (await engine.run_container("server")).meta.name
+        assert engine.containers.usage(id).pids == len(engine.containers.processes(id)) == 1
+        await engine.containers.stop(id, 0)
+        for ask in (engine.containers.usage, engine.containers.processes):
+            with pytest.raises(Conflict):
+                ask(id)
+
+    with_engine(main, tmp_path)
+
+
+def test_a_container_without_a_sandbox_has_one_of_its_own_at_start(tmp_path):
+    async def main(engine):
+        await engine.images.ensure("busybox")
+        record = await engine.containers.create(ContainerSpec(name="x", image="busybox", argv=("server",)))
+        assert record.spec["sandbox"] == record.meta.name
+        with pytest.raises(Conflict, match="not ready"):
+            await engine.containers.start(record.meta.name)
+        await engine.sandboxes.ensure(SandboxSpec(name=record.meta.name, endpoints=(Endpoint(network="pods"),)))
+        assert (await engine.containers.start(record.meta.name)).status["state"] == "running"
+        with pytest.raises(NotFound):
+            await engine.containers.create(ContainerSpec(name="y", sandbox="nowhere", image="busybox"))
+
+    with_engine(main, tmp_path)
+
+
+def test_a_container_without_a_log_keeps_none(tmp_path):
+    async def main(engine):
+        record = await engine.create_container("echo", "hello", keeps_log=False)
+        await engine.containers.start(record.meta.name)
+        assert engine.runtime.bundle(record.meta.name).log_path == ""
+        ended = await engine.containers.wait_exit(record.meta.name)
+        assert ended.status["log_path"] == ""
+
+    with_engine(main, tmp_path)
