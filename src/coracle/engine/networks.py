@@ -35,7 +35,7 @@ from coracle.engine.kinds import sandbox as sandboxes
 from coracle.engine.kinds.network import NetworkSpec
 from coracle.engine.subnets import Subnet
 from coracle.net.api import NetDriver, Network
-from coracle.net.names import Names, Scope
+from coracle.net.names import Names, scope_of
 
 __all__ = ["BRIDGE", "PODS", "Ground", "NetworkSpec", "Networks", "network_of"]
 
@@ -160,14 +160,14 @@ class Networks:
     async def _raise(self, record: Object) -> None:
         network = network_of(record)
         await self._net.ensure_network(network)
-        self._names.scope(Scope(network.name, network.subnet, outside=not network.internal))
+        await self._names.listen(scope_of(network))
 
     async def _clear(self, id: str) -> None:
         record = self._records.find(networks.key(id))
         if record is None:
             return
         network = network_of(record)
-        self._names.unscope(network.name)
+        self._names.unlisten(network.name)
         await self._net.remove_network(network)
         await self._records.delete(record.key, missing_ok=True)
 

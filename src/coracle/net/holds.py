@@ -16,11 +16,11 @@ import resource
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from coracle.core.errors import AlreadyExists, Exhausted
+from coracle.net.addresses import Address
 from coracle.net.api import Transport
 
 _TYPES = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
@@ -29,10 +29,10 @@ _SPARE_FILES = 256  # left to the rest of the process
 
 
 class HostPort(NamedTuple):
-    """A port of the host itself: `address` is 0.0.0.0, or one of the host's."""
+    """A port of the host itself: `address` is 0.0.0.0 or ::, or one of the host's."""
 
     transport: Transport
-    address: IPv4Address
+    address: Address
     port: int
 
 
@@ -97,8 +97,11 @@ def raise_file_limit() -> int:
 
 
 def _bound(port: HostPort) -> socket.socket:
-    held = socket.socket(socket.AF_INET, _TYPES[port.transport] | socket.SOCK_CLOEXEC)
+    family = socket.AF_INET if port.address.version == 4 else socket.AF_INET6
+    held = socket.socket(family, _TYPES[port.transport] | socket.SOCK_CLOEXEC)
     try:
+        if family == socket.AF_INET6:
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if held.fileno() > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES:
             raise OSError(errno.EMFILE, "too many ports held")
         if port.transport == "TCP":

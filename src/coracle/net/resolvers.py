@@ -11,7 +11,7 @@ import os
 import random
 import socket
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,21 +26,28 @@ KEPT_AT_MOST_S = 30.0
 _SERVERS_AT_MOST = 3  # as in resolv.conf(5)
 
 
-class Resolvers:
-    """The host's name servers.  `ours` are addresses that would only ask us again."""
+_Place = tuple[bytes, tuple[str, ...], bool]  # a question, who is asked, whether by stream
 
-    def __init__(self, clock: Clock, resolv_conf: Path, ours: Iterable[str] = (), port: int = 53) -> None:
-        self._clock, self._path, self._ours, self._port = clock, resolv_conf, frozenset(ours), port
+
+class Resolvers:
+    """The host's name servers, and others.  `is_own` tells the addresses where asking would be asking us again."""
+
+    def __init__(
+        self, clock: Clock, resolv_conf: Path, is_own: Callable[[str], bool] = lambda _: False, port: int = 53
+    ) -> None:
+        self._clock, self._path, self._is_own, self._port = clock, resolv_conf, is_own, port
         self._read_at: tuple[int, int] = (0, 0)
         self._servers: tuple[str, ...] = ()
-        self._kept: OrderedDict[tuple[bytes, bool], tuple[float, bytes]] = OrderedDict()
+        self._kept: OrderedDict[_Place, tuple[float, bytes]] = OrderedDict()
 
-    async def ask(self, message: bytes, *, stream: bool = False) -> bytes:
-        """The answer to a whole query message, with its id.  `stream`: by TCP, for answers of any length.
+    async def ask(self, message: bytes, servers: tuple[str, ...] = (), *, stream: bool = False) -> bytes:
+        """The answer to a whole query message, with its id.
+
+        `servers` are asked instead of the host's, where there are any.  `stream`: by TCP, for answers of any length.
 
         Raises: Unavailable (no server, or none that answered in 5 s).
         """
-        key = (message[2:], stream)
+        key = (message[2:], servers, stream)
         until_s, answer = self._kept.get(key, (0.0, b""))
         if answer and self._clock.monotonic_s() < until_s:
             self._kept.move_to_end(key)
@@ -49,7 +56,7 @@ class Resolvers:
         asked = dns.with_id(message, random.SystemRandom().getrandbits(16))
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self._first(self.servers(), asked, stream)
+                answer = await self._first(self._foreign(servers) or self.servers(), asked, stream)
         except TimeoutError as error:
             raise Unavailable("no name server answered") from error
         self._keep(key, answer)
@@ -63,10 +70,12 @@ class Resolvers:
             return ()
         if (status.st_mtime_ns, status.st_ino) != self._read_at:
             self._read_at = (status.st_mtime_ns, status.st_ino)
-            servers = parse_servers(self._path.read_text(errors="replace"))
-            self._servers = tuple(server for server in servers if server not in self._ours)
+            self._servers = tuple(parse_servers(self._path.read_text(errors="replace")))
             self._kept.clear()
-        return self._servers
+        return self._foreign(self._servers)
+
+    def _foreign(self, servers: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(server for server in servers if not self._is_own(server))
 
     async def _first(self, servers: tuple[str, ...], message: bytes, stream: bool) -> bytes:
         if not servers:
@@ -120,7 +129,7 @@ class Resolvers:
             raise EOFError("not the answer")
         return answer
 
-    def _keep(self, key: tuple[bytes, bool], answer: bytes) -> None:
+    def _keep(self, key: _Place, answer: bytes) -> None:
         if dns.code_of(answer) not in (dns.NO_ERROR, dns.NO_SUCH_NAME):
             return
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from coracle.wire import dns
 from coracle.wire.dns import Question, Record
@@ -45,7 +45,7 @@ class Pointer:
     target: str
 
 
-Entry = IPv4Address | Service | Alias | Pointer
+Entry = IPv4Address | IPv6Address | Service | Alias | Pointer
 Records = Mapping[str, Sequence[Entry]]
 
 
@@ -122,23 +122,23 @@ class Zones:
 
     # -- answering -----------------------------------------------------------------------------------------------
 
-    def find(self, question: Question, network: str | None = None) -> Finding | None:
-        """What we know; None: not ours to say."""
+    def find(self, question: Question, networks: Sequence[str] = ()) -> Finding | None:
+        """What we know, for an asker who sees the names of `networks`, the first one's first; None: not ours to say."""
         name = question.name
         records: list[Record] = []
         for _ in range(_MOST_ALIASES):
-            entries = self._entries(name, network)
+            entries = self._entries(name, networks)
             if entries is None:
-                return self._without(name, network, tuple(records))
+                return self._without(name, networks, tuple(records))
             alias = next((entry for entry in entries if isinstance(entry, Alias)), None)
             if alias is None or question.type == dns.CNAME:
-                return self._finding(question, name, entries, records, network)
+                return self._finding(question, name, entries, records, networks)
             records.append(dns.cname(name, alias.target, self._ttl_s))
             name = alias.target
         return Finding(dns.SERVER_FAILURE)
 
     def _finding(
-        self, question: Question, name: str, entries: Sequence[Entry], before: Sequence[Record], network: str | None
+        self, question: Question, name: str, entries: Sequence[Entry], before: Sequence[Record], networks: Sequence[str]
     ) -> Finding:
         found = [r for r in (self._encode(name, e) for e in entries) if question.type in (r.type, dns.ANY)]
         records = (*before, *self._in_turn(found))
@@ -148,21 +148,21 @@ class Zones:
         extra = [
             self._encode(target, entry)
             for target in sorted(targets)
-            for entry in self._entries(target, network) or ()
-            if isinstance(entry, IPv4Address)
+            for entry in self._entries(target, networks) or ()
+            if isinstance(entry, IPv4Address | IPv6Address)
         ]
         return Finding(records=records, additional=tuple(extra))
 
-    def _without(self, name: str, network: str | None, records: tuple[Record, ...]) -> Finding | None:
+    def _without(self, name: str, networks: Sequence[str], records: tuple[Record, ...]) -> Finding | None:
         """For a name that nobody published."""
         if self._zone(name) is None:
             return Finding(records=records, elsewhere=name) if records else None
-        exists = any(name in self._tables[scope].above for scope in {network, None} if scope in self._tables)
+        exists = any(name in self._tables[scope].above for scope in (*networks, None) if scope in self._tables)
         code = dns.NO_ERROR if exists or name in self._zones or records else dns.NO_SUCH_NAME
         return Finding(code, records, self._authority(name))
 
-    def _entries(self, name: str, network: str | None) -> Sequence[Entry] | None:
-        for scope in (network, None) if network is not None else (None,):
+    def _entries(self, name: str, networks: Sequence[str]) -> Sequence[Entry] | None:
+        for scope in (*networks, None):
             table = self._tables.get(scope)
             by_source = table.names.get(name) if table is not None else None
             if by_source is not None:
@@ -185,6 +185,8 @@ class Zones:
         return records[first:] + records[:first]
 
     def _encode(self, name: str, entry: Entry) -> Record:
+        if isinstance(entry, IPv6Address):
+            return dns.aaaa(name, entry, self._ttl_s)
         if isinstance(entry, IPv4Address):
             return dns.a(name, entry, self._ttl_s)
         if isinstance(entry, Service):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 A, NS, CNAME, SOA, PTR, TXT, AAAA, SRV, OPT, ANY = 1, 2, 5, 6, 12, 16, 28, 33, 41, 255
@@ -69,6 +69,10 @@ def a(name: str, address: IPv4Address, ttl_s: int) -> Record:
     return Record(name, A, address.packed, ttl_s)
 
 
+def aaaa(name: str, address: IPv6Address, ttl_s: int) -> Record:
+    return Record(name, AAAA, address.packed, ttl_s)
+
+
 def srv(name: str, target: str, port: int, ttl_s: int, priority: int = 0, weight: int = 100) -> Record:  # noqa: PLR0917
     return Record(name, SRV, struct.pack(">HHH", priority, weight, port) + encode_name(target), ttl_s)
 
@@ -89,7 +93,7 @@ def soa(zone: str, serial: int, ttl_s: int) -> Record:
     )
 
 
-def reverse_name(address: IPv4Address) -> str:
+def reverse_name(address: IPv4Address | IPv6Address) -> str:
     """10.32.0.5 -> 5.0.32.10.in-addr.arpa"""
     return address.reverse_pointer
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
-from ipaddress import IPv4Address, IPv4Network
+import os
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
 from coracle.core.clock import SystemClock
-from coracle.core.errors import Unavailable
+from coracle.core.errors import AlreadyExists, Unavailable
 from coracle.core.tasks import running
-from coracle.net.names import Names, Scope
+from coracle.net.names import Asker, Names, Scope
 from coracle.net.resolvers import Resolvers, parse_servers
-from coracle.net.zones import Alias
+from coracle.net.zones import Alias, Pointer
 from coracle.wire import dns
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -27,9 +29,9 @@ class _Client(asyncio.DatagramProtocol):
         self.answers.put_nowait(data)
 
 
-async def ask(port, name, type=dns.A, message=None):
+async def ask(port, name, type=dns.A, message=None, to=LOOPBACK):
     loop = asyncio.get_running_loop()
-    transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=("127.0.0.1", port))
+    transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=(str(to), port))
     with contextlib.closing(transport):
         transport.sendto(message or dns.query(5, name, type))
         async with asyncio.timeout(10):
@@ -118,10 +120,10 @@ def test_what_was_answered_outside_is_remembered_for_a_while(tmp_path):
 
 def test_a_network_may_be_kept_from_asking_outside(tmp_path):
     async def body(port, names, _outside):
-        names.scope(Scope("inner", IPv4Network("127.0.0.0/8"), outside=False))
+        await names.listen(Scope("inner", IPv4Network("127.0.0.0/8"), outside=False))
         names.publish("docker", {"db": [ONE]}, network="inner")
         kept = [code(await ask(port, "www.example.com")), addresses(await ask(port, "db"))]
-        names.unscope("inner")
+        names.unlisten("inner")
         return [*kept, addresses(await ask(port, "www.example.com"))]
 
     assert with_servers(body, tmp_path) == [dns.NO_SUCH_NAME, [ONE], [OUTSIDE]]
@@ -152,7 +154,7 @@ def test_without_a_server_outside_the_asker_is_told_at_once(tmp_path):
 
 def test_the_hosts_file_is_read_again_when_it_changes_and_never_leads_to_us(tmp_path):
     conf = tmp_path / "resolv.conf"
-    resolvers = Resolvers(SystemClock(), conf, ["10.32.0.1"])
+    resolvers = Resolvers(SystemClock(), conf, {"10.32.0.1"}.__contains__)
     assert resolvers.servers() == ()
     conf.write_text("nameserver 192.0.2.53\nnameserver 10.32.0.1\n")
     assert resolvers.servers() == ("192.0.2.53",)
@@ -187,3 +189,95 @@ def test_the_first_server_that_knows_is_believed(tmp_path):
                 return addresses(await resolvers.ask(dns.query(1, "www.example.com", dns.A)))
 
     assert asyncio.run(main()) == [OUTSIDE]
+
+
+def test_a_port_that_is_taken_is_refused_with_the_name_of_its_process():
+    async def main(port):
+        await Names([LOOPBACK], SystemClock(), port=port).run(lambda: None)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        with pytest.raises(AlreadyExists, match=rf"pid {os.getpid()}\b"):
+            asyncio.run(main(taken.getsockname()[1]))
+
+
+HERE, THERE = IPv4Address("127.0.0.2"), IPv4Address("127.0.0.3")
+
+
+def test_gateways_are_listened_at_as_networks_come_and_go(tmp_path):
+    async def body(_port, names, _outside):
+        await names.listen(Scope("shop", IPv4Network("10.5.0.0/24"), gateways=(HERE,)))
+        said = addresses(await ask(names.ports[HERE], WEB, to=HERE))
+        names.unlisten("shop")
+        return said, HERE in names.ports, LOOPBACK in names.ports
+
+    assert with_servers(body, tmp_path) == ([ONE], False, True)
+
+
+def test_an_asker_in_several_networks_knows_the_names_of_all_of_them(tmp_path):
+    async def body(port, names, _outside):
+        for number, network in enumerate(("shop", "stock", "other")):
+            names.publish("docker", {network: [ONE + number]}, network=network)
+        names.know(Asker(name="web", addresses=("127.0.0.1",), networks=("shop", "stock")))
+        known = [addresses(await ask(port, name)) for name in ("shop", "stock", "other")]
+        names.forget("web")
+        return known, addresses(await ask(port, "shop"))
+
+    assert with_servers(body, tmp_path) == ([[ONE], [ONE + 1], []], [])
+
+
+def test_open_networks_know_each_others_names_and_nobody_else_does(tmp_path):
+    async def body(port, names, _outside):
+        nowhere = IPv4Network("10.5.0.0/24")
+        for name, is_open in (("pods", True), ("bridge", True), ("shop", False)):
+            await names.listen(Scope(name, nowhere, open=is_open))
+            names.publish("docker", {f"in-{name}": [ONE]}, network=name)
+        seen = {}
+        for network in ("bridge", "shop"):
+            names.know(Asker(name="me", addresses=("127.0.0.1",), networks=(network,)))
+            asked = ("in-pods", "in-bridge", "in-shop")
+            seen[network] = [bool(addresses(await ask(port, name))) for name in asked]
+        return seen
+
+    assert with_servers(body, tmp_path) == {"bridge": [True, True, False], "shop": [False, False, True]}
+
+
+def test_an_asker_may_have_servers_of_its_own_for_names_that_are_not_ours(tmp_path):
+    async def body(port, names, outside):
+        own = Names([HERE], SystemClock(), port=outside.ports[LOOPBACK], zones=["example.com"])
+        own.publish("x", {"www.example.com": [ONE]})
+        async with running(own):
+            by_all = addresses(await ask(port, "www.example.com"))
+            names.know(Asker(name="me", addresses=("127.0.0.1",), networks=("shop",), servers=(str(HERE),)))
+            return by_all, addresses(await ask(port, "www.example.com")), addresses(await ask(port, WEB))
+
+    assert with_servers(body, tmp_path) == ([OUTSIDE], [ONE], [ONE])
+
+
+def test_an_asker_kept_inside_is_not_helped_by_servers_of_its_own_or_by_an_alias(tmp_path):
+    async def body(port, names, _outside):
+        names.know(Asker(name="me", addresses=("127.0.0.1",), networks=("x",), servers=("127.0.0.1",), outside=False))
+        away = await ask(port, "www.example.com"), await ask(port, "out.default.svc.cluster.local")
+        return [(code(answer), addresses(answer)) for answer in away]
+
+    assert with_servers(body, tmp_path) == [(dns.NO_SUCH_NAME, []), (dns.NO_ERROR, [])]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("9.0.32.10.in-addr.arpa", (dns.NO_SUCH_NAME, 0), id="of our networks"),
+        pytest.param("9.9.9.9.in-addr.arpa", (dns.NO_ERROR, 1), id="of others"),
+        pytest.param("32.10.in-addr.arpa", (dns.NO_ERROR, 1), id="not of an address"),
+        pytest.param(IPv6Address("fd01::2").reverse_pointer, (dns.NO_SUCH_NAME, 0), id="of our networks by IPv6"),
+    ],
+)
+def test_names_of_our_addresses_are_nobody_elses_to_tell(tmp_path, name, expected):
+    async def body(port, names, outside):
+        outside.publish("y", {name: [Pointer("told.example.com")]})
+        subnets = IPv4Network("10.32.0.0/16"), IPv6Network("fd01::/64")
+        await names.listen(Scope("pods", subnets[0], subnet6=subnets[1]))
+        answer = await ask(port, name, dns.PTR)
+        return code(answer), len(dns.read_answers(answer)[1])
+
+    assert with_servers(body, tmp_path) == expected
