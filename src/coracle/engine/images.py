@@ -19,18 +19,19 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from coracle.core import claims
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
+from coracle.core.collection import Collection as Records
+from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
+from coracle.engine.kinds import buildstep
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import image as images
 from coracle.engine.removal import User, held, plan_removal
@@ -46,6 +47,9 @@ from coracle.image.snapshots.api import Layer, Snapshotter
 from coracle.image.terms import PLAIN, Terms
 
 __all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step", "Terms"]
+
+# The layers (chain ids) and the blobs (digests) that somebody has besides the images.
+Keeper = Callable[[], tuple[Collection[str], Collection[str]]]
 
 Policy = Literal["IfNotPresent", "Always", "Never"]
 
@@ -83,11 +87,12 @@ class Images:
         self._store, self._clock = store, clock
         self._blobs, self._snapshotter = blobs, snapshotter
         self._sources, self._builder = tuple(sources), builder
-        self._records = Collection(images.KIND, store, clock)
+        self._records = Records(images.KIND, store, clock)
         self._works = Works()
         self._naming = asyncio.Lock()  # what a removal has planned does not change under it
         self._users: Counter[str] = Counter()  # ids of images that a container is being made of
         self._has_garbage = False
+        self._keepers: list[Keeper] = []
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -163,11 +168,24 @@ class Images:
 
         return await self._works.share(str(reference), work, progress)
 
-    @contextlib.contextmanager
-    def receiving(self) -> Iterator[None]:
-        """Around putting blobs into the blob store: nothing is swept before `admit` has made an image of them."""
-        with self._works.busy():
-            yield
+    @contextlib.asynccontextmanager
+    async def receiving(self) -> AsyncIterator[None]:
+        """Around putting blobs into the blob store: nothing is swept before `admit` has made an image of them.
+
+        Where that fails, whatever of it was stored is swept at the end.
+        """
+        try:
+            with self._works.busy():
+                yield
+        except BaseException:
+            self._has_garbage = True
+            raise
+        finally:
+            await self._collect()
+
+    def keep_for(self, keeper: Keeper) -> None:
+        """Somebody else has layers and blobs without an image: builds' steps."""
+        self._keepers.append(keeper)
 
     async def admit(
         self, manifest: str, reference: str = "", *, parent: str = "", progress: Progress | None = None
@@ -177,13 +195,8 @@ class Images:
         Raises: NotFound (a blob), Malformed, Invalid, TooLarge, Exhausted.
         """
         name = parse_reference(reference) if reference else None
-        try:
-            with self._works.busy():
-                return await self._admit(manifest, name, progress, parent=parent)
-        except CloudError:
-            self._has_garbage = True
-            await self._collect()
-            raise
+        async with self.receiving():
+            return await self._admit(manifest, name, progress, parent=parent)
 
     async def _fetch(self, reference: Reference, report: Progress, terms: Terms) -> Object:
         """Ask the sources, the remote ones first; what is here already is not built again."""
@@ -329,14 +342,25 @@ class Images:
                 said = f"conflict: unable to delete {short} (cannot be forced) - a container of it is being created"
                 raise Conflict(said, kind="Image", name=id)
 
+    async def collect(self) -> None:
+        """Give back the disk space of what no image, container or step of a build uses any more."""
+        self._has_garbage = True
+        await self._collect()
+
     async def _collect(self) -> None:
         """Give back the disk space of images that are gone, unless something is on its way in just now."""
         if not self._has_garbage or not self._works.idle:
             return  # the next removal does it
         self._has_garbage = False
         records = self.list()
-        chains = {one for image in records for one in image.spec["chain_ids"]}
+        steps = [entry.object() for entry in self._store.entries(buildstep.TYPE)]
+        chains = {one for record in (*records, *steps) for one in record.spec["chain_ids"]}
         kept = {one for image in records for one in image.spec["blobs"]}
+        kept |= {layer["digest"] for step in steps for layer in step.spec["layers"]}
+        for keeper in self._keepers:
+            layers, blobs = keeper()
+            chains.update(layers)
+            kept.update(blobs)
         with self._works.busy():
             await offload(self._snapshotter.collect, chains)
             await offload(self._drop_blobs, kept)

@@ -116,6 +116,22 @@ class Packs(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """An optional ability: a snapshot's changes become a layer where they lie, without being packed and unpacked."""
+
+    def keep(self, id: str, chain: Sequence[str]) -> None:
+        """The changes of snapshot `id` are the last layer of `chain` from now on, and the snapshot is no more.
+
+        Nothing of it may be in use.  It is not synced to disk: whoever relies on it calls `sync`.
+        Raises: NotFound.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Everything that was kept so far is on the disk."""
+        ...
+
+
 def check_id(id: str) -> str:
     """`id` if it can name a snapshot.  Raises Malformed."""
     if _ID.fullmatch(id) is None:

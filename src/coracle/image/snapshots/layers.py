@@ -92,6 +92,22 @@ class Layers:
             raise NotFound(kind="Blob", name=layer.blob.name) from None
         _understand(ended.stdout, ended.stderr, layer.diff_id)
 
+    def take(self, tree: Path, chain: Sequence[str]) -> None:
+        """`tree` is the last layer of `chain` from now on; nothing to do where there is one.  Not synced."""
+        top = chain[-1]
+        if self.has(top):
+            return
+        self.paths(chain[:-1])
+        made = self.new_tmp("layer")
+        try:
+            tree.rename(made / "fs")
+            self._publish(made, self._layers / hex_of(top))
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def sync(self) -> None:
+        mounts.sync_file_system(self._layers)
+
     def _publish(self, made: Path, name: Path) -> None:
         try:
             made.rename(name)

@@ -26,8 +26,9 @@ from coracle.core.errors import Broken, NotFound
 from coracle.image.snapshots import tar
 from coracle.image.snapshots.api import Change, Layer, Limits, check_id
 from coracle.image.snapshots.layers import Layers, tree_bytes
-from coracle.image.snapshots.view import LayerView, is_whiteout
+from coracle.image.snapshots.view import LayerView, is_opaque, is_whiteout
 from coracle.linux import mounts
+from coracle.linux.rooted import open_beneath
 
 # `index` and `xino` off: a snapshot may be mounted again elsewhere while an old namespace still holds it.  The other
 # two keep overlayfs from acting on marks that a hostile layer might have smuggled in.
@@ -35,7 +36,7 @@ OPTIONS = {"index": "off", "xino": "off", "metacopy": "off", "redirect_dir": "no
 
 
 class OverlaySnapshotter:
-    """See `api.Snapshotter` and `api.Packs`.  Needs root and a file system that overlayfs takes as upper layer."""
+    """See `api.Snapshotter`, `api.Packs`, `api.Keeps`.  Needs root and a file system that overlayfs takes as upper."""
 
     def __init__(self, root: Path, limits: Limits | None = None) -> None:
         self._layers = Layers(root, limits or Limits())
@@ -105,10 +106,19 @@ class OverlaySnapshotter:
 
     def changes(self, id: str) -> Iterator[Change]:
         home = self._home(id)
-        return _changes(home / "upper", "", LayerView(self._lower(home)))
+        return _changes(home / "upper", LayerView(self._lower(home)))
 
     def pack(self, id: str, out: BinaryIO) -> str:
         return tar.pack(self._home(id) / "upper", out)
+
+    def keep(self, id: str, chain: Sequence[str]) -> None:
+        home = self._home(id)
+        self.unmount(id)
+        self._layers.take(home / "upper", chain)
+        self.remove(id)
+
+    def sync(self) -> None:
+        self._layers.sync()
 
     def collect(self, used: Collection[str]) -> int:
         kept = set(used)
@@ -131,14 +141,43 @@ def _chain(home: Path) -> list[str]:
     return chain
 
 
-def _changes(upper: Path, folder: str, lower: LayerView) -> Iterator[Change]:
-    for entry in sorted(os.scandir(upper / folder), key=lambda entry: entry.name):
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        found = entry.stat(follow_symlinks=False)
-        if is_whiteout(found):
-            if lower.find(path):
-                yield Change("deleted", f"/{path}")
-            continue
-        yield Change("modified" if lower.find(path) else "added", f"/{path}")
-        if stat.S_ISDIR(found.st_mode):
-            yield from _changes(upper, path, lower)
+def _changes(upper: Path, lower: LayerView) -> Iterator[Change]:
+    """What is in `upper`, which a container may be changing: no link in it is followed, whatever it is swapped for."""
+    top = os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        waiting = [""]
+        while waiting:
+            inner: list[str] = []
+            yield from _folder_changes(top, waiting.pop(), lower, inner)
+            waiting += reversed(inner)
+    finally:
+        os.close(top)
+
+
+def _folder_changes(top: int, folder: str, lower: LayerView, inner: list[str]) -> Iterator[Change]:
+    """One directory's changes; the directories in it are added to `inner`."""
+    try:
+        fd = open_beneath(top, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return  # it was taken away, or swapped for something else
+    try:
+        names = sorted(os.listdir(fd))
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            below = lower.find(path)
+            if is_whiteout(found):
+                if below:
+                    yield Change("deleted", f"/{path}")
+                continue
+            yield Change("modified" if below else "added", f"/{path}")
+            if stat.S_ISDIR(found.st_mode):
+                inner.append(path)
+        if is_opaque(f"/proc/self/fd/{fd}"):
+            for name in sorted(set(lower.names(folder)) - set(names)):
+                yield Change("deleted", f"/{folder}/{name}" if folder else f"/{name}")
+    finally:
+        os.close(fd)

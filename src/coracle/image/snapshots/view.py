@@ -44,7 +44,7 @@ class LayerView:
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Path]]:
         """Everything below the directory `path`: parents first, names in order."""
-        for name in self._names(path):
+        for name in self.names(path):
             child = f"{path}/{name}" if path else name
             found = self.find(child)
             if found is not None:
@@ -52,7 +52,8 @@ class LayerView:
                 if found.is_dir() and not found.is_symlink():
                     yield from self.walk(child)
 
-    def _names(self, path: str) -> list[str]:
+    def names(self, path: str) -> list[str]:
+        """What the directory `path` shows, and some of what is hidden in it; [] where there is none."""
         names: set[str] = set()
         for layer in self._layers:
             found, visible = _look(layer, path)
