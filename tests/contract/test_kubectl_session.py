@@ -99,6 +99,18 @@ def test_exec_hands_on_input_output_and_exit_code(space):
     assert "no-such-program" in missing.stderr
 
 
+def test_input_that_is_piped_into_a_run_ends_it(space):
+    said = space.text(
+        "run", "reader", "-i", "--rm", "--image=busybox", "--restart=Never", "--quiet", "--", "cat", input="hi\n"
+    )
+    assert said.startswith("hi\n")
+
+
+def test_a_run_that_reads_no_input_ends_all_the_same(space):
+    words = ("run", "deaf", "-i", "--rm", "--image=busybox", "--restart=Never", "--quiet", "--", "echo", "done")
+    assert "done\n" in space.text(*words, input="hi\n" * 10_000)
+
+
 def test_exec_with_a_terminal(space):
     running(space, "box")
     ours, theirs = pty.openpty()

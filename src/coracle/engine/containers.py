@@ -321,7 +321,7 @@ class Containers:
 
     async def _go(self, record: Object, bundle: Bundle) -> Object:
         pid = await self._runtime.create(bundle)
-        self._keep_log(bundle.log_path)
+        self._keep_log(record, bundle.log_path)
         await self._attachments.connect(bundle.id)
         started_s = self._clock.now_s()  # before it begins, so that no exit is older
         await self._runtime.start(bundle.id)
@@ -376,17 +376,16 @@ class Containers:
         if not self._visits[id]:
             await self._images.unmount(id)
 
-    def _keep_log(self, path: str) -> None:
+    def _keep_log(self, record: Object, path: str) -> None:
         try:
             if path:
-                self._rotation.keep(path)
+                self._rotation.keep(path, record.spec.get("log_files", 2) - 1)
         except OSError as error:  # no more inotify watches: it runs all the same, with a shorter memory
             log.warning("the log %s keeps no older file: %s", path, error)
 
-    def _kept_log_path(self, id: str) -> str:
+    def _kept_log_path(self, record: Object) -> str:
         """Where the log of one that runs already is; "" where it keeps none."""
-        record = self.find(id)
-        return self.log_path(id) if record is None or record.spec["keeps_log"] else ""
+        return self.log_path(record.meta.name) if record.spec.get("keeps_log", True) else ""
 
     # -- the end, and the beginning of the daemon ----------------------------------------------------------------
 
@@ -416,13 +415,15 @@ class Containers:
         match found.what:
             case "keep":
                 self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
-                self._keep_log(self._kept_log_path(found.id))
-                if (record := self.find(found.id)) is not None and record.status["state"] == "running":
+                record = self.get(found.id)
+                self._keep_log(record, self._kept_log_path(record))
+                if record.status["state"] == "running":
                     await self._records.change(key, lambda now: now.with_status(paused=found.paused))
             case "started":
-                rootfs_path = await self._images.mount(self._images.get(self.get(found.id).spec["image_id"]), found.id)
-                log_path = self._kept_log_path(found.id)
-                self._keep_log(log_path)
+                record = self.get(found.id)
+                rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), found.id)
+                log_path = self._kept_log_path(record)
+                self._keep_log(record, log_path)
                 await self._records.change(key, lambda now: states.running(now, found.pid, at_s, rootfs_path, log_path))
             case "lost":
                 await self._records.change(key, lambda now: states.lost(now, at_s))

@@ -1,8 +1,8 @@
 """What containers have written, from the files that their monitors keep (engine.lines).
 
 Called by `kubectl logs` and `docker logs`.  The file may be replaced by a new one under the same name (rotation); what
-came before is then in `<name>.1`.  Following sleeps until inotify or the container's end wakes it.  Memory is bounded
-by one block, however slowly somebody reads.
+came before is then in `<name>.1`, `<name>.2` ...  Following sleeps until inotify or the container's end wakes it.
+Memory is bounded by one block, however slowly somebody reads.
 """
 
 from __future__ import annotations
@@ -148,11 +148,8 @@ async def _within(lines: AsyncGenerator[LogLine, None], wanted: _Range) -> Async
 
 
 def _open_all(path: str, tail_lines: int | None) -> list[BlockReader]:
-    """The files to read, oldest first, each at its place.  The newer is opened first: if it is replaced just then, it
-    is the one called `.1` and must not be read twice."""
-    readers = [*_open(path), *_open(f"{path}.1")]
-    if len(readers) == 2 and os.path.samestat(*(os.fstat(reader.fd) for reader in readers)):
-        os.close(readers.pop().fd)
+    """The files to read, oldest first, each at its place."""
+    readers = _newest_first(path)
     missing, found = tail_lines, deque[BlockReader]()
     for reader in readers:
         if missing is not None and missing <= 0 and found:
@@ -163,6 +160,20 @@ def _open_all(path: str, tail_lines: int | None) -> list[BlockReader]:
             offset, missing = tail_offset(reader.fd, missing)
         found.appendleft(BlockReader(reader.fd, offset))
     return list(found)
+
+
+def _newest_first(path: str) -> list[BlockReader]:
+    """The log and what came before it (`.1`, `.2` ...).  Those replaced just then have moved by one, and must not be
+    read twice."""
+    readers, number, missed = _open(path), 0, 0
+    while missed < 2:  # one: it is being renamed
+        number += 1
+        older = _open(f"{path}.{number}")
+        missed = 0 if older else missed + 1
+        if older and readers and os.path.samestat(os.fstat(older[0].fd), os.fstat(readers[-1].fd)):
+            os.close(older.pop().fd)
+        readers += older
+    return readers
 
 
 def _open(path: str) -> list[BlockReader]:
