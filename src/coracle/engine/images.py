@@ -31,7 +31,6 @@ from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavaila
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
-from coracle.engine.kinds import buildstep
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import image as images
 from coracle.engine.removal import User, held, plan_removal
@@ -343,7 +342,7 @@ class Images:
                 raise Conflict(said, kind="Image", name=id)
 
     async def collect(self) -> None:
-        """Give back the disk space of what no image, container or step of a build uses any more."""
+        """Give back the disk space of what nothing uses any more."""
         self._has_garbage = True
         await self._collect()
 
@@ -353,10 +352,8 @@ class Images:
             return  # the next removal does it
         self._has_garbage = False
         records = self.list()
-        steps = [entry.object() for entry in self._store.entries(buildstep.TYPE)]
-        chains = {one for record in (*records, *steps) for one in record.spec["chain_ids"]}
+        chains = {one for image in records for one in image.spec["chain_ids"]}
         kept = {one for image in records for one in image.spec["blobs"]}
-        kept |= {layer["digest"] for step in steps for layer in step.spec["layers"]}
         for keeper in self._keepers:
             layers, blobs = keeper()
             chains.update(layers)
