@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from coracle.core.clock import Clock
 from coracle.core.informer import Informer
+from coracle.core.loop import Loop
 from coracle.core.store import Store
 from coracle.core.tasks import Part
 from coracle.docker.containers.area import Needs, container_areas
@@ -16,7 +17,9 @@ from coracle.docker.events import Events
 from coracle.docker.host import Host
 from coracle.docker.images.area import ImageArea
 from coracle.docker.loops.endings import Keeper
+from coracle.docker.loops.health import HealthChecks
 from coracle.docker.mounts import Mounts
+from coracle.docker.names import SandboxNames
 from coracle.docker.networks.area import NetworksArea
 from coracle.docker.networks.connect import Connect, Wires
 from coracle.docker.networks.known import KnownNetworks
@@ -38,7 +41,10 @@ from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.shipping import Shipping
 from coracle.engine.volumes import Volumes
+from coracle.image.catalogue import Catalogue
+from coracle.image.registry import Registries
 from coracle.net.forwards import Forwards
 from coracle.net.names import Names
 
@@ -51,6 +57,9 @@ class Services:
     clock: Clock
     caches: Mapping[str, Informer]
     images: Images
+    shipping: Shipping
+    registries: Registries
+    catalogue: Catalogue
     networks: Networks
     sandboxes: Sandboxes
     containers: Containers
@@ -68,6 +77,18 @@ class Docker:
 
     parts: tuple[Part, ...]
     door: Door
+
+
+def image_area(services: Services, events: Events) -> ImageArea:
+    return ImageArea(
+        images=services.images,
+        shipping=services.shipping,
+        registries=services.registries,
+        catalogue=services.catalogue,
+        store=services.store,
+        clock=services.clock,
+        events=events,
+    )
 
 
 def docker(services: Services) -> Docker:
@@ -94,7 +115,7 @@ def docker(services: Services) -> Docker:
         NetworksArea(services.networks, known, services.containers, events, services.clock),
         Connect(finder, services.containers, wires, events),
     ]
-    areas.append(ImageArea(services.images, services.store, services.clock, events))
+    areas.append(image_area(services, events))
     needs = Needs(
         clock=services.clock,
         containers=services.containers,
@@ -106,6 +127,9 @@ def docker(services: Services) -> Docker:
         mounts=Mounts(services.volumes, services.images),
         events=events,
     )
-    containers = container_areas(needs, lambda _id: [])
+    cache = services.caches["Container.engine"]
+    health = HealthChecks(services.containers, cache, services.execs, events, services.clock)
+    containers = container_areas(needs, health)
     keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
-    return Docker((events, instances, stats, keeper), door([*areas, *containers.areas]))
+    called = Loop(SandboxNames(services.caches, services.names), services.caches, services.store)
+    return Docker((events, called, instances, stats, keeper, health), door([*areas, *containers.areas]))

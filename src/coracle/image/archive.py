@@ -12,17 +12,16 @@ Changeset Format".
 
 from __future__ import annotations
 
-import io
 import posixpath
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
 from coracle.core.errors import Invalid, Malformed, TooLarge
-from coracle.image.blobs import DOCUMENT_BYTES, BlobStore
+from coracle.image.blobs import CHUNK_BYTES, DOCUMENT_BYTES, BlobStore
 from coracle.image.config import parse_config
 from coracle.image.digests import PREFIX
 from coracle.image.layout import REF_NAME, read_manifest
@@ -39,6 +38,7 @@ from coracle.image.manifest import (
     host_platform,
     parse_manifest,
 )
+from coracle.image.references import parse_reference
 from coracle.image.snapshots.tar import Writable
 
 MAX_MEMBERS = 10_000
@@ -57,7 +57,7 @@ class Stored:
 def load(file: BinaryIO, blobs: BlobStore, platform: Platform | None = None) -> Sequence[Stored]:
     """Bring the images of a tar into `blobs`.
 
-    Shape:  `file` can seek.
+    Shape:  `file` can seek, and is not compressed.
     Raises: Malformed, Invalid, TooLarge, NotFound (the platform).  Blobs of a refused image may stay, unnamed.
     """
     try:
@@ -74,29 +74,53 @@ def load(file: BinaryIO, blobs: BlobStore, platform: Platform | None = None) -> 
 
 def save(blobs: BlobStore, images: Iterable[Stored], out: Writable) -> None:
     """Write the images and all they need, each blob once.  Raises NotFound, Invalid (a damaged blob)."""
+    for piece in pieces(blobs, images):
+        out.write(piece)
+
+
+def pieces(blobs: BlobStore, images: Iterable[Stored]) -> Iterator[bytes]:
+    """What `save` writes, a piece at a time.  Everything that can be missing is looked for before the first."""
     found = [(one, read_manifest(blobs, one.image)) for one in images]
+    configs = [parse_config(blobs.read(manifest.config.digest)) for _, manifest in found]
     listed = [_described(one, name) for one, _ in found for name in one.names or ("",)]
     docker = [
         {
             "Config": _blob_path(manifest.config.digest),
-            "RepoTags": list(one.names),
+            "RepoTags": [_familiar(name) for name in one.names] or None,
             "Layers": [_blob_path(layer.digest) for layer in manifest.layers],
+            "LayerSources": dict(zip(config.diff_ids, (layer.to_json() for layer in manifest.layers), strict=True)),
         }
-        for one, manifest in found
+        for (one, manifest), config in zip(found, configs, strict=True)
     ]
-    digests = dict.fromkeys(
-        blob.digest for one, manifest in found for blob in (*manifest.layers, manifest.config, one.image)
-    )
-    with tarfile.open(fileobj=cast("IO[bytes]", out), mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for digest in digests:
+    sizes = {
+        blob.digest: blobs.size_bytes(blob.digest)
+        for one, manifest in found
+        for blob in (*manifest.layers, manifest.config, one.image)
+    }
+
+    def written() -> Iterator[bytes]:
+        for digest, size_bytes in sizes.items():
+            yield _header(_blob_path(digest), size_bytes)
             with blobs.open(digest) as file:
-                _add(archive, _blob_path(digest), blobs.size_bytes(digest), file)
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+            yield _padding(size_bytes)
         for name, data in (
             ("index.json", Index(tuple(listed)).encode()),
             ("manifest.json", orjson.dumps(docker)),
             ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
         ):
-            _add(archive, name, len(data), io.BytesIO(data))
+            yield _header(name, len(data)) + data + _padding(len(data))
+        yield b"\0" * 2 * tarfile.BLOCKSIZE
+
+    return written()
+
+
+def _familiar(name: str) -> str:
+    try:
+        return parse_reference(name).familiar
+    except Malformed:
+        return name
 
 
 def _described(one: Stored, name: str) -> Descriptor:
@@ -149,7 +173,7 @@ def _load_layout(members: _Members, blobs: BlobStore, platform: Platform) -> Seq
     for one in index.manifests:
         image = _load_one(members, blobs, one, platform)
         images[image.digest] = image
-        name = one.annotations.get(CONTAINERD_NAME) or one.annotations.get(REF_NAME)
+        name = one.annotations.get(CONTAINERD_NAME) or one.annotations.get(REF_NAME)  # the latter may be a tag only
         names.setdefault(image.digest, []).extend([name] if name else [])
     return [Stored(image, tuple(names[digest])) for digest, image in images.items()]
 
@@ -220,7 +244,11 @@ def _blob_path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix(PREFIX)}"
 
 
-def _add(archive: tarfile.TarFile, name: str, size_bytes: int, file: IO[bytes]) -> None:
+def _header(name: str, size_bytes: int) -> bytes:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size_bytes, 0o644
-    archive.addfile(entry, file)
+    return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _padding(size_bytes: int) -> bytes:
+    return b"\0" * (-size_bytes % tarfile.BLOCKSIZE)

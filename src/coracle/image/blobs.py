@@ -14,11 +14,12 @@ import fcntl
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from coracle.core.errors import CloudError, Invalid, NotFound, TooLarge
 from coracle.image.digests import PREFIX, check_digest, hex_of
@@ -89,6 +90,10 @@ class BlobStore:
         if digest:
             check_digest(digest)
         return BlobWriter(self._ingest, self._blobs, digest, size_bytes, resume=resume and bool(digest))
+
+    def scratch(self) -> BinaryIO:
+        """A file without a name beside the blobs, for what is not yet known to be one; gone when closed."""
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=self._ingest))
 
     def link(self, digest: str, other: Path) -> None:
         """Take the file `other` in by a hard link where the file system allows, else by copying.

@@ -1,6 +1,7 @@
 """The catalogue: what images can be made of packages, declared in TOML; the user's entries win over ours.
 
     [image.nginx]                         the name people ask for; docker.io/library is meant unless it has a slash
+    description = "a web server"          what it is, for those who search
     base = "debian"                       another entry, whose layers and settings this one starts from; or:
     from = "bootstrap" | "unpack"         a whole distribution | the files of some packages, nothing run
     tags = ["latest", "{codename}"]       which tags are answered; {id}, {codename}, {version} of the machine
@@ -59,10 +60,13 @@ class Recipe:
     files: Mapping[str, File] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    description: str = ""
 
     def key_text(self) -> str:
         """Everything that a built image depends on, as text; names and tags are only labels on it."""
-        return json.dumps(asdict(replace(self, name="", tags=())), sort_keys=True)
+        said = asdict(replace(self, name="", tags=()))
+        del said["description"]
+        return json.dumps(said, sort_keys=True)
 
 
 class Catalogue:
@@ -133,7 +137,19 @@ def parse_catalogue(text: str, where: str) -> list[Recipe]:
 
 
 _SETTINGS = ("entrypoint", "cmd", "env", "user", "workdir", "ports", "volumes", "stop_signal", "labels")
-_FIELDS = {"base", "from", "tags", "packages", "recommends", "remove", "run", "files", "links", *_SETTINGS}
+_FIELDS = {
+    "description",
+    "base",
+    "from",
+    "tags",
+    "packages",
+    "recommends",
+    "remove",
+    "run",
+    "files",
+    "links",
+    *_SETTINGS,
+}
 
 
 def _recipe(name: str, entry: Any, where: str) -> Recipe:
@@ -154,6 +170,7 @@ def _recipe(name: str, entry: Any, where: str) -> Recipe:
             files={path: _file(one) for path, one in _table(entry, "files").items()},
             links=_text_table(entry, "links"),
             settings=_settings(entry),
+            description=_text(entry, "description"),
         )
         check_recipe(recipe)
     except CloudError as error:

@@ -34,6 +34,7 @@ from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
+from coracle.engine.shipping import Shipping
 from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
@@ -126,6 +127,8 @@ class Engine:
     volumes: Volumes
     scratch: Scratch
     packages: PackageImages
+    shipping: Shipping
+    registries: Registries
 
 
 class Cloud:
@@ -176,8 +179,10 @@ class Cloud:
         packages = PackageImages(settings.cache, read_catalogue(_user_catalogue(settings)), clock)
         source = CatalogueSource(packages, blobs)
         snapshotter = OverlaySnapshotter(settings.root / "snapshots")
-        sources: list[Source] = [Registries(blobs, clock, read_mirrors(settings.root)), source]
+        registries = Registries(blobs, clock, read_mirrors(settings.root))
+        sources: list[Source] = [registries, source]
         images = Images(store, clock, blobs, snapshotter, sources, builder=source)
+        shipping = Shipping(images, blobs, clock)
         runtime = ConmonRuntime(settings.run, cgroup_path(settings), clock, find_binaries())
         ground = SharedGround(settings.name, settings.tag)
         pods = pod_network(settings)
@@ -187,7 +192,19 @@ class Cloud:
         execs = Execs(runtime, containers, sandboxes)
         volumes = Volumes(store, clock, root_path=root, run_path=run)
         scratch = Scratch(root_path=root)
-        return Engine(images, networks, sandboxes, containers, execs, Logs(containers), volumes, scratch, packages)
+        return Engine(
+            images,
+            networks,
+            sandboxes,
+            containers,
+            execs,
+            Logs(containers),
+            volumes,
+            scratch,
+            packages,
+            shipping,
+            registries,
+        )
 
     # -- Docker --------------------------------------------------------------------------------------------------
 
@@ -198,6 +215,9 @@ class Cloud:
             clock=self._clock,
             caches=self._caches,
             images=engine.images,
+            shipping=engine.shipping,
+            registries=engine.registries,
+            catalogue=engine.packages.catalogue,
             networks=engine.networks,
             sandboxes=engine.sandboxes,
             containers=engine.containers,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from coracle.core.errors import CloudError, Malformed, NotFound
+from coracle.core.errors import CloudError, NotFound
 from coracle.core.object import Object
 from coracle.docker.door import Route
 from coracle.docker.events import Events
@@ -23,14 +23,14 @@ from coracle.image import steps
 from coracle.image.digests import is_digest
 from coracle.image.references import DEFAULT_REGISTRY, Reference, check_tag, parse_reference
 from coracle.image.terms import Terms
-from coracle.web.messages import Answer, Request
+from coracle.web.messages import Answer, Handler, Request
 
 _TELL_BYTES = 1 << 19  # a layer's bar moves in steps of this
 
 
 class Pulling:
-    def __init__(self, images: Images, events: Events) -> None:
-        self._images, self._events = images, events
+    def __init__(self, images: Images, events: Events, import_image: Handler) -> None:
+        self._images, self._events, self._import = images, events, import_image
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", "/images/create", self.create, streaming=True),)
@@ -39,7 +39,7 @@ class Pulling:
         """?fromImage&tag&platform, or ?fromSrc&repo&tag&message&changes&platform -> 200, progress"""
         asked = request.query.get("fromImage")
         if not asked:
-            raise Malformed("fromImage must name an image")
+            return await self._import(request)
         names = await self._names(asked, request.query.get("tag"), Terms(header_login(request)))
         terms = Terms(header_login(request), asked_platform(request))
 

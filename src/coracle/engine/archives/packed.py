@@ -59,6 +59,11 @@ _FORMATS: dict[bytes, Callable[[], Any]] = {
 ERRORS = (zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError)  # and OSError of bz2
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether what begins with these six bytes is compressed."""
+    return any(head.startswith(magic) for magic in _FORMATS)
+
+
 def unpacked(source: Readable) -> Readable:
     """`source` as it is, or what it holds compressed.  Raises what `source` raises."""
     first = b""
