@@ -96,7 +96,7 @@ def container_spec(asked: Asked, given: Given) -> ContainerSpec:
         security=security(host),
         tty=bool(config.get("Tty")),
         stdin=bool(config.get("OpenStdin")),
-        stdin_once=bool(config.get("StdinOnce")),
+        stdin_once=bool(config.get("StdinOnce")) and not config.get("Tty"),  # a terminal has no end of input
         stop_signal=config.get("StopSignal", ""),
         labels=config.get("Labels", {}),
         owner=f"container {given.name}",
