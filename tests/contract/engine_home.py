@@ -122,8 +122,14 @@ async def nothing_left(engine):
     assert os.listdir(engine.root / "containers") == []
     assert os.listdir(engine.root / "sandboxes") == []
     assert os.listdir(engine.root / "snapshots/containers") == []
-    links = os.listdir("/sys/class/net")
-    assert [name for name in links if name.startswith(f"ce{engine.tag[:5]}") and not name.endswith("br")] == [], links
+    async with asyncio.timeout(10):  # the kernel takes them down in its own time
+        while plugs(engine):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def plugs(engine):
+    prefix = f"ce{engine.tag[:5]}"
+    return [name for name in os.listdir("/sys/class/net") if name.startswith(prefix) and not name.endswith("br")]
 
 
 async def settings(engine):
@@ -153,6 +159,110 @@ async def settings(engine):
     for name in ("pod-1", "pod-2"):
         await engine.sandboxes.remove(name)
     await nothing_left(engine)
+
+
+async def joins(engine):
+    """Namespaces and memory of others, an init process, a domain name, /dev/shm of a size."""
+    donor = await engine.start(
+        "sleep", "1000", name="donor", ipc_mode="shareable", shm_bytes=3 << 20, init=True, domainname="example.org"
+    )
+    id = donor.meta.name
+    said = await engine.execs.run(id, ["sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '; df -k /dev/shm | tail -1"])
+    assert said.output.decode().startswith("/sbin/docker-init -- sleep 1000"), said
+    assert " 3072 " in said.output.decode(), said
+    said = await engine.execs.run(id, ["sh", "-c", "cat /proc/sys/kernel/domainname; echo word > /dev/shm/x"])
+    assert (said.output, said.code) == (b"example.org\n", 0)
+    modes = {f"{name}_mode": f"container:{id}" for name in ("ipc", "pid", "uts")}
+    script = "cat /dev/shm/x; readlink /proc/self/ns/ipc /proc/self/ns/pid /proc/self/ns/uts; ps | grep -c 'sleep 1000'"
+    joined_in, code = await engine.output("sh", "-c", script, sandbox="pod-2", **modes)
+    own = await engine.execs.run(id, ["sh", "-c", script])
+    assert (joined_in.splitlines()[:4], code) == (own.output.decode().splitlines()[:4], 0), joined_in
+    for mode, fields in (("pid", {"pid_mode": "host"}), ("ipc", {"ipc_mode": "host"}), ("uts", {"uts_mode": "host"})):
+        hosts = os.readlink(f"/proc/self/ns/{mode}")
+        assert (await engine.output("readlink", f"/proc/self/ns/{mode}", **fields))[0] == hosts
+    assert (await engine.output("sh", "-c", "test -e /dev/shm || echo none", ipc_mode="none"))[0] == "none"
+    plain = await engine.start("sleep", "1000", name="plain")
+    with pytest.raises(Conflict, match="non-shareable IPC"):
+        await engine.start("true", name="nobody", ipc_mode=f"container:{plain.meta.name}")
+    for record in engine.containers.list():
+        await engine.containers.remove(record.meta.name, force=True)
+    for name in ("pod-1", "pod-2"):
+        await engine.sandboxes.remove(name)
+    assert [line for line in mounted(engine.root.parent) if "/shm/" in line] == []
+    await nothing_left(engine)
+
+
+async def attachments(engine):
+    """Who attaches before the start misses nothing, by whatever size; input ends with the one who gave it."""
+    record = await engine.start("true", name="many")
+    id = record.meta.name
+    await engine.containers.wait_exit(id)
+    await engine.containers.remove(id)
+    spec = {"name": "many", "sandbox": "pod-1", "image": "busybox"}
+    flood = ContainerSpec(**spec, argv=("sh", "-c", "yes | head -c 3000000; echo end >&2"))
+    id = (await engine.containers.create(flood)).meta.name
+    for _ in range(3):  # a container that has ended can be attached to for its next run
+        with engine.containers.attaching(id) as first, engine.containers.attaching(id) as second:
+            await engine.containers.start(id)
+            heard = await asyncio.gather(*(listen(attached) for attached in (first, second)))
+        assert [(len(said[1]), said[2]) for said in heard] == [(3000000, b"end\n")] * 2
+        await engine.containers.wait_exit(id)
+    await engine.containers.remove(id)
+    reader = ContainerSpec(**spec, argv=("wc", "-c"), stdin=True, stdin_once=True)
+    id = (await engine.containers.create(reader)).meta.name
+    with engine.containers.attaching(id) as attached:
+        await engine.containers.start(id)
+        streams = await attached.streams()
+        await streams.write(b"x" * 100_000)
+        streams.close_stdin()
+        assert (await listen(attached))[1].strip() == b"100000"
+    await engine.containers.remove(id, force=True)
+    await engine.sandboxes.remove("pod-1")
+    await nothing_left(engine)
+
+
+async def listen(attached):
+    said = {1: b"", 2: b""}
+    async for stream, data in await attached.streams():
+        said[stream] += data
+    return said
+
+
+async def executions(engine):
+    """Execs with a user, an environment, a directory and rights of their own; paused; left alone."""
+    record = await engine.start("sleep", "1000", env=("A=1", "B=1"))
+    id = record.meta.name
+    script = "id -u; pwd; echo $A$B; grep CapEff /proc/self/status"
+    mine = await listed(await engine.execs.start(id, ["sh", "-c", script], user="65534", env=("B=2",), workdir="/tmp"))
+    assert mine == ["65534", "/tmp", "12", "CapEff:\t0000000000000000"], mine
+    strong = await engine.execs.start(id, ["sh", "-c", "grep CapBnd /proc/self/status"], privileged=True)
+    assert (await listed(strong))[0] == mine_may()
+    loud = await engine.execs.start(id, ["sh", "-c", "yes | head -c 5000000; exit 4"])
+    assert os.readlink(f"/proc/{loud.pid}/ns/net") == os.readlink(f"/proc/{record.status['pid']}/ns/net")
+    loud.close()  # nobody listens: it goes on, and its code is kept
+    assert await loud.wait() == 4
+    for argv, words in ((["nope"], "not found"), (["/etc"], "not permitted|denied")):
+        with pytest.raises(Invalid, match=words):
+            await engine.execs.start(id, argv)
+    await engine.containers.pause(id)
+    with pytest.raises(Conflict, match="is paused"):
+        await engine.execs.start(id, ["true"])
+    ended = await engine.containers.stop(id, 1)
+    assert (ended.status["exit_code"], ended.status["paused"]) == (137, False)
+    await engine.containers.remove(id)
+    await engine.sandboxes.remove("pod-1")
+    await nothing_left(engine)
+
+
+def mine_may():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line for line in lines if line.startswith("CapBnd"))
+
+
+async def listed(execution):
+    said = b"".join([data async for _, data in execution])
+    await execution.wait()
+    return said.decode().splitlines()
 
 
 async def refusals(engine):

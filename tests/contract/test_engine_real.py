@@ -53,7 +53,9 @@ def home():
     made.close()
 
 
-@pytest.mark.parametrize("scenario", ["life", "settings", "refusals", "flood", "nginx"])
+@pytest.mark.parametrize(
+    "scenario", ["life", "settings", "joins", "attachments", "executions", "refusals", "flood", "nginx"]
+)
 def test_a_daemon(home, scenario):
     home.daemon(scenario)
 
