@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +39,8 @@ from coracle.docker.volumes.specs import clean, parse_bind, parse_mount, parse_t
 from coracle.engine.images import Images
 from coracle.engine.volumes import Volumes
 from coracle.runtime.api import Mount
+
+_RUNNING = "running"
 
 __all__ = ["DETAIL", "MountPoint", "Mounts", "Prepared", "mount_points", "resolve", "shown"]
 
@@ -98,6 +101,7 @@ def resolve(
 class Mounts:
     def __init__(self, volumes: Volumes, images: Images) -> None:
         self._volumes, self._images = volumes, images
+        self._holders: defaultdict[str, set[str]] = defaultdict(set)  # container -> who needs what it mounts
 
     @contextlib.asynccontextmanager
     async def prepared(self, points: Sequence[MountPoint]) -> AsyncIterator[Prepared]:
@@ -148,9 +152,10 @@ class Mounts:
         finally:
             await self._images.unmount(id)
 
-    async def start(self, record: Object) -> None:
+    async def start(self, record: Object, holder: str = _RUNNING) -> None:
         """Make everything ready to be mounted.  Raises Invalid, NotFound, Broken; then nothing stays mounted."""
         points = mount_points(record)
+        self._holders[record.meta.name].add(holder)
         try:
             await offload(sources.make, points)
             for name in record.spec.get("volumes") or ():
@@ -159,11 +164,15 @@ class Mounts:
                 if point.via:
                     await self._volumes.view(point.via, await self._base(record, point), point.subpath)
         except BaseException:
-            await self.stop(record)
+            await self.stop(record, holder)
             raise
 
-    async def stop(self, record: Object) -> None:
+    async def stop(self, record: Object, holder: str = _RUNNING) -> None:
         """Take away what `start` mounted, once the container does not run.  Idempotent."""
+        self._holders[record.meta.name].discard(holder)
+        if self._holders[record.meta.name]:
+            return
+        del self._holders[record.meta.name]
         for point in mount_points(record):
             if point.via:
                 await self._volumes.drop_view(point.via)
@@ -171,6 +180,19 @@ class Mounts:
                     await self._images.unmount(_snapshot(point))
         for name in record.spec.get("volumes") or ():
             await self._volumes.detach(name, record.meta.name)
+
+    @contextlib.asynccontextmanager
+    async def seen(self, record: Object) -> AsyncIterator[None]:
+        """While somebody looks at its files: what it mounts is there, though it may not run."""
+        if record.status["state"] == "running":
+            yield
+            return
+        holder = secrets.token_hex(8)
+        await self.start(record, holder)
+        try:
+            yield
+        finally:
+            await self.stop(record, holder)
 
     async def drop(self, record: Object, *, anonymous: bool) -> None:
         """Forget what only this container had; with `anonymous` also its anonymous volumes (--rm, rm -v).

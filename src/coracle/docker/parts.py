@@ -10,6 +10,8 @@ from coracle.core.informer import Informer
 from coracle.core.loop import Loop
 from coracle.core.store import Store
 from coracle.core.tasks import Part
+from coracle.docker.archive.area import ArchiveArea
+from coracle.docker.commit import CommitArea
 from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
 from coracle.docker.door import Area, Door, door
@@ -35,8 +37,10 @@ from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
 from coracle.docker.top import Top
 from coracle.docker.volumes.area import VolumesArea
+from coracle.engine.commits import Commits
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
+from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
@@ -66,6 +70,8 @@ class Services:
     execs: Execs
     logs: Logs
     volumes: Volumes
+    files: Files
+    commits: Commits
     forwards: Forwards
     names: Names
     host: Host
@@ -116,6 +122,11 @@ def docker(services: Services) -> Docker:
         Connect(finder, services.containers, wires, events),
     ]
     areas.append(image_area(services, events))
+    mounts = Mounts(services.volumes, services.images)
+    areas += [
+        ArchiveArea(finder, services.files, mounts, events),
+        CommitArea(finder, services.commits, events),
+    ]
     needs = Needs(
         clock=services.clock,
         containers=services.containers,
@@ -124,7 +135,7 @@ def docker(services: Services) -> Docker:
         sandboxes=services.sandboxes,
         forwards=services.forwards,
         finder=finder,
-        mounts=Mounts(services.volumes, services.images),
+        mounts=mounts,
         events=events,
     )
     cache = services.caches["Container.engine"]

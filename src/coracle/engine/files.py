@@ -15,7 +15,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from coracle.core.errors import Broken, CloudError, Malformed, NotFound
@@ -24,9 +24,11 @@ from coracle.core.tasks import offload, offload_apart
 from coracle.engine.archives.extraction import Extraction
 from coracle.engine.archives.feeds import Feed
 from coracle.engine.archives.writing import Handle, tar_of
+from coracle.engine.bundles import SANDBOX_FILES
 from coracle.engine.containers import Containers
 from coracle.engine.kinds import container as containers
 from coracle.engine.users import find_identity
+from coracle.image.snapshots.api import Change, Snapshotter
 from coracle.linux.rooted import open_in_root, resolve_in_root
 from coracle.linux.views import Bind, View, open_bound, open_plain
 
@@ -60,6 +62,11 @@ class Pieces:
             raise StopAsyncIteration
         return piece
 
+    def then(self, stack: contextlib.AsyncExitStack) -> None:
+        """Close that one too, after one's own."""
+        own, self._stack = self._stack, stack
+        stack.push_async_exit(own)
+
     async def aclose(self) -> None:
         await self._stack.aclose()
 
@@ -75,8 +82,25 @@ class Reading:
 class Files:
     """Raised by every method that takes a path: NotFound (kind "Path"; the container), Invalid, Broken."""
 
-    def __init__(self, containers: Containers) -> None:
-        self._containers = containers
+    def __init__(self, containers: Containers, snapshotter: Snapshotter) -> None:
+        self._containers, self._snapshotter = containers, snapshotter
+
+    async def changes(self, id: str) -> Sequence[Change]:
+        """How its root file system differs from its image, by path; without what it is made to run on.
+
+        Raises: NotFound (the container).
+        """
+        record = self._containers.get(id)
+        with contextlib.suppress(NotFound):  # it was never mounted
+            return await offload(_own_changes, self._snapshotter, record)
+        return ()
+
+    async def own_bytes(self, id: str) -> int:
+        """What the files hold that it has written beside its image's.  Raises NotFound (the container)."""
+        self._containers.get(id)
+        with contextlib.suppress(NotFound):
+            return await offload(self._snapshotter.usage_bytes, id)
+        return 0
 
     async def stat(self, id: str, path: str) -> PathStat:
         """What is at `path`; of a link itself, unless the path ends in a slash or "/."."""
@@ -127,6 +151,27 @@ class Files:
         async with self._containers.mounted(id) as root:
             with await offload(_open_view, self._containers.get(id), root) as view:
                 yield view
+
+
+def _own_changes(snapshotter: Snapshotter, record: Object) -> Sequence[Change]:
+    """By path; without what the runtime made, and directories in which nothing else has changed."""
+    made = stands_on(record)
+    found: list[Change] = []
+    idle: set[str] = set()
+    for one in snapshotter.changes(record.meta.name):
+        if one.kind == "added" and one.path in made:
+            idle.add(posixpath.dirname(one.path))
+        else:
+            found.append(one)
+    parents = {posixpath.dirname(one.path) for one in found}
+    kept = [one for one in found if one.path not in idle or one.path in parents or one.kind != "modified"]
+    return sorted(kept, key=lambda one: one.path)
+
+
+def stands_on(record: Object) -> frozenset[str]:
+    """The paths that the runtime makes in a root file system in order to mount something there."""
+    sandbox = {f"/etc/{name}" for name in SANDBOX_FILES}
+    return frozenset(sandbox | {"/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm", "/dev/mqueue"})  # noqa: S108
 
 
 def _open_view(record: Object, root: str) -> View:

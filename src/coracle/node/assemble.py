@@ -27,8 +27,10 @@ from coracle.core.store import Store
 from coracle.core.tasks import Part, run_parts
 from coracle.docker.host import Host
 from coracle.docker.parts import Docker, Services, docker
+from coracle.engine.commits import Commits
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
+from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
@@ -126,6 +128,8 @@ class Engine:
     logs: Logs
     volumes: Volumes
     scratch: Scratch
+    files: Files
+    commits: Commits
     packages: PackageImages
     shipping: Shipping
     registries: Registries
@@ -201,6 +205,8 @@ class Cloud:
             Logs(containers),
             volumes,
             scratch,
+            Files(containers, snapshotter),
+            Commits(containers, images, snapshotter, blobs, clock),
             packages,
             shipping,
             registries,
@@ -224,6 +230,8 @@ class Cloud:
             execs=engine.execs,
             logs=engine.logs,
             volumes=engine.volumes,
+            files=engine.files,
+            commits=engine.commits,
             forwards=self._forwards,
             names=self._names,
             host=docker_host(self._settings),

@@ -111,8 +111,11 @@ class Snapshotter(Protocol):
 class Packs(Protocol):
     """An optional ability: making a layer of what a snapshot changed."""
 
-    def pack(self, id: str, out: BinaryIO) -> str:
-        """Write the changes as an uncompressed layer; its diff id.  Raises NotFound."""
+    def pack(self, id: str, out: BinaryIO, *, without: Collection[str] = ()) -> str:
+        """Write the changes as an uncompressed layer; its diff id.  Raises NotFound.
+
+        `without`: absolute paths that are left out where an empty file or directory was made there.
+        """
         ...
 
 

@@ -108,8 +108,8 @@ class OverlaySnapshotter:
         home = self._home(id)
         return _changes(home / "upper", LayerView(self._lower(home)))
 
-    def pack(self, id: str, out: BinaryIO) -> str:
-        return tar.pack(self._home(id) / "upper", out)
+    def pack(self, id: str, out: BinaryIO, *, without: Collection[str] = ()) -> str:
+        return tar.pack(self._home(id) / "upper", out, without=without)
 
     def keep(self, id: str, chain: Sequence[str]) -> None:
         home = self._home(id)

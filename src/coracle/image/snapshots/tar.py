@@ -13,7 +13,7 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Protocol, cast
 
@@ -50,8 +50,8 @@ class _Hashed:
         self._out.write(data)
 
 
-def pack(root: Path, out: Writable, *, latest_s: int | None = None) -> str:
-    """Write `root`'s content to `out` as an uncompressed layer; its diff id.
+def pack(root: Path, out: Writable, *, latest_s: int | None = None, without: Collection[str] = ()) -> str:
+    """Write `root`'s content to `out` as an uncompressed layer; its diff id.  `without`: see `api.Packs`.
 
     Whoever owns the files may be changing them: no link is followed, on the way or at the end.
     Units: no entry is younger than `latest_s` (seconds since 1970), where given: what a build touched looks no newer
@@ -69,7 +69,7 @@ def pack(root: Path, out: Writable, *, latest_s: int | None = None) -> str:
     ) as archive:
         for place, path, found in _walk(root):
             entry = _entry(place, path, found, names)
-            if entry is None:
+            if entry is None or (f"/{path}" in without and _is_empty(place, entry)):
                 continue
             entry.mtime = min(int(found.st_mtime), latest_s) if latest_s is not None else int(found.st_mtime)
             if entry.isreg() and entry.size:
@@ -152,6 +152,11 @@ def _attributes(path: str) -> dict[str, str]:
         for name in sorted(kept)
         if not name.startswith("user.overlay.")
     }
+
+
+def _is_empty(path: str, entry: tarfile.TarInfo) -> bool:
+    """Whether that is a file or a directory without content."""
+    return (entry.isreg() and not entry.size) or (entry.isdir() and not os.listdir(path))
 
 
 def _plain(name: str, at_s: int) -> tarfile.TarInfo:

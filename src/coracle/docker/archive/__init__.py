@@ -1,0 +1,1 @@
+"""Containers' files through Docker's API: cp, export, diff."""
