@@ -160,7 +160,7 @@ def _check_driver(driver: str) -> None:
             "to swarm and try again."
         )
     if driver != "bridge":
-        raise NotFound(f'could not find plugin {driver[:60]} in v1 plugin registry: plugin "{driver[:60]}" not found')
+        raise NotFound(f'plugin "{driver[:60]}" not found', kind="Plugin", name=driver[:60])
 
 
 def _check_swarm(body: Fields) -> None:
