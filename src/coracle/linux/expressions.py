@@ -43,9 +43,9 @@ def look_up(map: str, key: int, into: int) -> bytes:
     return _expression("lookup", text(1, map), *registers)
 
 
-def dnat(address: int, port: int) -> bytes:
+def dnat(address: int, port: int, family: int = socket.AF_INET) -> bytes:
     registers = _number(3, address + _FIRST_REGISTER), _number(5, port + _FIRST_REGISTER)
-    return _expression("nat", _number(1, _DNAT), _number(2, socket.AF_INET), *registers)
+    return _expression("nat", _number(1, _DNAT), _number(2, family), *registers)
 
 
 def go(chain: str) -> bytes:

@@ -38,7 +38,8 @@ _APPEND = 0x800
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_KEY, _VALUE_DATA = 1, 2
+_KEY, _VALUE_DATA, _ELEMENT_FLAGS = 1, 2, 3
+_RANGE_END = 1
 _VALUE, _VERDICT = 1, 2
 _CODE, _CHAIN = 1, 2
 _GOTO = -4
@@ -66,10 +67,10 @@ def value(raw: bytes) -> bytes:
 
 
 class Batch:
-    """One transaction on the sets and maps of a table of family ip.  Nothing happens before `commit`."""
+    """One transaction on the sets and maps of a table, of family ip or another.  Nothing happens before `commit`."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
+    def __init__(self, table: str, family: int = socket.AF_INET) -> None:
+        self._table, self._family = table, family
         self._messages: list[bytes] = []
 
     def add(self, set: str, elements: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -77,18 +78,25 @@ class Batch:
         packed = [_element(key, data) for key, data in elements]
         self._put(_NEW_ELEMENT, _CREATE, set, packed)
 
+    def add_range(self, set: str, first: bytes, after: bytes) -> None:
+        """Add all keys from `first` on, those from `after` on excepted, to a set with `flags interval`."""
+        self._put(_NEW_ELEMENT, _CREATE, set, [_element(first, None), _element(after, None, _RANGE_END)])
+
+    def delete_range(self, set: str, first: bytes, after: bytes) -> None:
+        self._put(_DELETE_ELEMENT, 0, set, [_element(first, None), _element(after, None, _RANGE_END)])
+
     def delete(self, set: str, keys: Iterable[bytes]) -> None:
         self._put(_DELETE_ELEMENT, 0, set, [_element(key, None) for key in keys])
 
     def make_chain(self, name: str, rules: Sequence[Sequence[bytes]]) -> None:
         """A chain with these rules only; each is a sequence of expressions (see expressions.py)."""
         place = text(_CHAIN_TABLE, self._table) + text(_CHAIN_NAME, name)
-        self._messages.append(_message(_NEW_CHAIN, _CREATE, place))
+        self._messages.append(_message(_NEW_CHAIN, _CREATE, place, self._family))
         place = text(_RULE_TABLE, self._table) + text(_RULE_CHAIN, name)
-        self._messages.append(_message(_DELETE_RULE, 0, place))
+        self._messages.append(_message(_DELETE_RULE, 0, place, self._family))
         for rule in rules:
             body = place + nest(_RULE_EXPRESSIONS | NESTED, *rule)
-            self._messages.append(_message(_NEW_RULE, _CREATE | _APPEND, body))
+            self._messages.append(_message(_NEW_RULE, _CREATE | _APPEND, body, self._family))
 
     def commit(self) -> None:
         """Do it all, or nothing.  Raises Rejected."""
@@ -117,16 +125,16 @@ class Batch:
 
     def _message(self, type: int, flags: int, set: str, packed: Sequence[bytes]) -> bytes:
         place = text(_LIST_TABLE, self._table) + text(_LIST_SET, set)
-        return _message(type, flags, place + nest(_LIST_ELEMENTS | NESTED, *packed))
+        return _message(type, flags, place + nest(_LIST_ELEMENTS | NESTED, *packed), self._family)
 
 
-def _message(type: int, flags: int, body: bytes) -> bytes:
-    return _HEAD.pack(_HEAD.size + len(body), type, REQUEST | flags, 0, 0, socket.AF_INET, 0, 0) + body
+def _message(type: int, flags: int, body: bytes, family: int) -> bytes:
+    return _HEAD.pack(_HEAD.size + len(body), type, REQUEST | flags, 0, 0, family, 0, 0) + body
 
 
-def entries(table: str, set: str) -> list[tuple[bytes, bytes, str]]:
+def entries(table: str, set: str, family: int = socket.AF_INET) -> list[tuple[bytes, bytes, str]]:
     """What is in a set or map: keys, with their data or the chains they lead to (b"", "").  Raises OSError."""
-    body = struct.pack("=BBH", socket.AF_INET, 0, 0) + text(_LIST_TABLE, table) + text(_LIST_SET, set)
+    body = struct.pack("=BBH", family, 0, 0) + text(_LIST_TABLE, table) + text(_LIST_SET, set)
     found = []
     with Netlink(NETFILTER) as kernel:
         for payload in kernel.ask(Message(_GET_ELEMENT, body, DUMP)):
@@ -142,8 +150,10 @@ def _read_element(element: bytes) -> tuple[bytes, bytes, str]:
     return dict(attributes(said[_KEY]))[_VALUE], data.get(_VALUE, b""), chain.rstrip(b"\0").decode()
 
 
-def _element(key: bytes, data: bytes | None) -> bytes:
+def _element(key: bytes, data: bytes | None, flags: int = 0) -> bytes:
     parts = attribute(_KEY | NESTED, attribute(_VALUE, key))
+    if flags:
+        parts += attribute(_ELEMENT_FLAGS, struct.pack(">I", flags))
     if data is not None:
         parts += attribute(_VALUE_DATA | NESTED, data)
     return attribute(1 | NESTED, parts)
@@ -214,13 +224,13 @@ def run(commands: str) -> str:
         library.nft_ctx_free(context)
 
 
-def tables() -> list[str]:
-    """The names of all tables of family ip."""
-    return [words[2] for line in run("list tables ip").splitlines() if len(words := line.split()) == 3]
+def tables(family: str = "ip") -> list[str]:
+    """The names of all tables of a family."""
+    return [words[2] for line in run(f"list tables {family}").splitlines() if len(words := line.split()) == 3]
 
 
 class TableNews:
-    """Hears of tables of family ip that are removed."""
+    """Hears of tables of IP that are removed."""
 
     def __init__(self) -> None:
         self._kernel = Netlink(NETFILTER)
@@ -257,7 +267,7 @@ def _removed(data: bytes) -> set[str]:
     at = 0
     while at + 20 <= len(data):
         length, type = struct.unpack_from("=IH", data, at)
-        if type == _DELETE_TABLE and data[at + 16] == socket.AF_INET:
+        if type == _DELETE_TABLE and data[at + 16] in (socket.AF_INET, socket.AF_INET6):
             said = dict(attributes(data[at + 20 : at + length]))
             names.add(said[_TABLE_NAME].rstrip(b"\0").decode(errors="replace"))
         at += length + (-length % 4)

@@ -67,7 +67,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    address: IPv4Address
+    address: IPv4Address | IPv6Address
     port: int
 
 
@@ -75,7 +75,7 @@ class Target:
 class Forward:
     """What arrives for `address`:`port` goes to one of `targets`, chosen at random.
 
-    address        None: every address of the node itself, 127.0.0.1 included
+    address        None: every address of the node itself, 127.0.0.1 included; of IPv6 where the targets are
     targets        empty: the connection is refused at once
     affinity_s     keep a client (by its address) on its target for so long after its last connection; None: no
     owner          who wants it, for messages: "Service default/web"
@@ -84,12 +84,19 @@ class Forward:
 
     id: str
     transport: Transport
-    address: IPv4Address | None
+    address: IPv4Address | IPv6Address | None
     port: int
     targets: tuple[Target, ...]
     affinity_s: int | None = None
     owner: str = ""
     loopback_only: bool = False
+
+    @property
+    def version(self) -> int:
+        """4 or 6: all its addresses are of one sort."""
+        if self.address is not None:
+            return self.address.version
+        return self.targets[0].address.version if self.targets else 4
 
 
 class NetDriver(Protocol):

@@ -18,7 +18,9 @@ from coracle.core.errors import Broken
 from coracle.core.tasks import offload
 from coracle.linux import netns, nftables
 from coracle.net.api import Forward, Network, Port
+from coracle.net.nft import sysctls
 from coracle.net.nft.bridges import Bridges, Groups
+from coracle.net.nft.family import V4, V6, Family
 from coracle.net.nft.plugs import Plugs
 from coracle.net.nft.rules import Rules
 from coracle.net.nft.sysctls import Ledger
@@ -26,7 +28,7 @@ from coracle.net.nft.sysctls import Ledger
 log = logging.getLogger(__name__)
 
 _TABLES = "coracle-"  # how tables of all clouds begin
-_FORWARDING = "net/ipv4/ip_forward"
+_FORWARDING, _FORWARDING6 = "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"
 _DROPPED_AT_MOST = 512  # links that may wait for the kernel to delete them, should it leave them to us
 
 
@@ -60,7 +62,7 @@ class NftDriver:
         groups = Groups(marks.prefix)
         self._bridges = Bridges(groups, marks.service_range, marks.service_network)
         self._plugs = Plugs(marks.prefix, groups, self._bridges)
-        self._rules = Rules(marks.table, marks.service_range)
+        self._rules = {family: Rules(marks.table, marks.service_range, family) for family in (V4, V6)}
         self._ledger = Ledger(marks.ledger_path)
         self._telling = threading.Lock()  # of the rules; links take care of themselves
         self._purged = False
@@ -122,31 +124,49 @@ class NftDriver:
     def _ensure_network(self, network: Network) -> None:
         self._purged = False
         try:
-            self._ledger.change(_FORWARDING, "1", self._marks.table)
+            self._let_forward(network)
             self._bridges.ensure(network)
             with self._telling:
-                self._rules.add_network(network)
+                for family in _families(network):
+                    self._rules[family].add_network(network)
         except OSError as error:
             raise Broken(f"cannot make network {network.name}: {error}", kind="Network", name=network.name) from error
 
+    def _let_forward(self, network: Network) -> None:
+        self._ledger.change(_FORWARDING, "1", self._marks.table)
+        if network.subnet6 is not None and sysctls.is_known(_FORWARDING6):
+            for link in sysctls.links_with("net/ipv6/conf/{}/accept_ra", "1"):
+                # A host that forwards would no longer listen to its router.
+                self._ledger.change(f"net/ipv6/conf/{link}/accept_ra", "2", self._marks.table)
+            self._ledger.change(_FORWARDING6, "1", self._marks.table)
+
     def _remove_network(self, network: Network) -> None:
-        self._bridges.remove(network)
-        with self._telling:
-            self._rules.remove_network(network)
+        try:
+            self._bridges.remove(network)
+            with self._telling:
+                for family in _families(network):
+                    self._rules[family].remove_network(network)
+        except OSError as error:
+            raise Broken(f"cannot remove network {network.name}: {error}", kind="Network", name=network.name) from error
 
     def _steer(self, forwards: Sequence[Forward]) -> None:
         try:
             with self._telling:
-                self._rules.steer(forwards)
+                for family, rules in self._rules.items():
+                    mine = [forward for forward in forwards if family.has(forward)]
+                    if mine or rules.forwards or family == V4:
+                        rules.steer(mine)
         except OSError as error:
             raise Broken(f"cannot set the forwards: {error}") from error
 
     def _reassert(self) -> None:
         with self._telling:
-            if not self._purged and not self._rules.exists():
+            for rules in self._rules.values():
+                if self._purged or not rules.is_used or rules.exists():
+                    continue
                 log.warning("table %s was removed by somebody else; making it again", self._marks.table)
                 try:
-                    self._rules.reassert()
+                    rules.reassert()
                 except OSError:
                     log.exception("the rules could not be made again; the next change tries once more")
 
@@ -159,9 +179,14 @@ class NftDriver:
     def _purge(self) -> None:
         with self._telling:
             self._purged = True
-            self._rules.remove()
+            for rules in self._rules.values():
+                rules.remove()
         self._plugs.remove_all()
         for path in netns.pins(self._marks.run_dir):
             netns.drop(path)
         alive = set(nftables.tables())
         self._ledger.release(self._marks.table, alive.__contains__)
+
+
+def _families(network: Network) -> list[Family]:
+    return [V4, V6] if network.subnet6 is not None else [V4]

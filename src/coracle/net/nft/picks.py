@@ -11,30 +11,32 @@ Packed by hand: nft 1.0.6 would let only TCP through these rules.  `nft list` sh
 from __future__ import annotations
 
 from coracle.linux.expressions import NETWORK, TRANSPORT, dnat, draw, go, load, load_protocol, look_up
+from coracle.net.nft.family import V4, Family
 
-_SOURCE, _DESTINATION = 12, 16  # offsets in an IPv4 header
 _PORT = 2  # of the destination, in every transport's header
 
 
-def rules(chain: str) -> list[list[bytes]]:
+def rules(chain: str, family: Family = V4) -> list[list[bytes]]:
     """The rules of a chain of this name."""
     words = chain.removeprefix("node-").split("-")
+    width = family.address_bytes // 4  # registers that an address takes
+    turn = dnat(0, width, family.number)
     if words[-1] == "sticky":
-        key = [_address(0, _SOURCE), *_asked(1)]
-        return [[*key, look_up("pins", 0, 0), dnat(0, 1)], [go(chain.removesuffix("-sticky"))]]
+        key = [_address(0, family.source, family), *_asked(width, family)]
+        return [[*key, look_up("pins", 0, 0), turn], [go(chain.removesuffix("-sticky"))]]
     modulus = int(words[1])
     if chain.startswith("node-"):
-        return [[*_port(0), draw(2, modulus), look_up("node_targets", 0, 0), dnat(0, 1)]]
-    return [[*_asked(0), draw(3, modulus), look_up("targets", 0, 0), dnat(0, 1)]]
+        return [[*_port(0), draw(2, modulus), look_up("node_targets", 0, 0), turn]]
+    return [[*_asked(0, family), draw(width + 2, modulus), look_up("targets", 0, 0), turn]]
 
 
-def _address(register: int, offset: int) -> bytes:
-    return load(register, NETWORK, offset, 4)
+def _address(register: int, offset: int, family: Family) -> bytes:
+    return load(register, NETWORK, offset, family.address_bytes)
 
 
 def _port(register: int) -> list[bytes]:
     return [load_protocol(register), load(register + 1, TRANSPORT, _PORT, 2)]
 
 
-def _asked(register: int) -> list[bytes]:
-    return [_address(register, _DESTINATION), *_port(register + 1)]
+def _asked(register: int, family: Family) -> list[bytes]:
+    return [_address(register, family.destination, family), *_port(register + family.address_bytes // 4)]

@@ -17,18 +17,19 @@ Keys are packed as the kernel compares them: see linux/nftables.py.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import NamedTuple
 
+from coracle.net.addresses import Address, Subnet
 from coracle.net.api import Forward, Network
+from coracle.net.nft.family import V4, V6, Family
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
-LOOPBACK = IPv4Address("127.0.0.1")
-
 # Maps and sets whose elements come from Forwards; all of them are refilled together after a restart.
 FILLED = (
     "services", "targets", "pinned_by", "refused",
@@ -36,32 +37,36 @@ FILLED = (
     "hairpin", "away",
 )  # fmt: skip
 _SHARED = ("hairpin", "away")  # several Forwards may ask for the same element
+_NAME_BYTES = 16  # of a link's name, as the kernel compares it
 
+# IP stands for the family's word, ADDR for its type.
 _SETS = """
-  map services { type ipv4_addr . inet_proto . inet_service : verdict; }
-  map targets { typeof ip daddr . meta l4proto . tcp dport . numgen random mod 65535 : ip daddr . tcp dport; }
-  map pinned_by { type ipv4_addr . inet_proto . inet_service : verdict; }
-  set refused { type ipv4_addr . inet_proto . inet_service; }
+  map services { type ADDR . inet_proto . inet_service : verdict; }
+  map targets { typeof IP daddr . meta l4proto . tcp dport . numgen random mod 65535 : IP daddr . tcp dport; }
+  map pinned_by { type ADDR . inet_proto . inet_service : verdict; }
+  set refused { type ADDR . inet_proto . inet_service; }
   map node { type inet_proto . inet_service : verdict; }
-  map node_targets { typeof meta l4proto . tcp dport . numgen random mod 65535 : ip daddr . tcp dport; }
+  map node_targets { typeof meta l4proto . tcp dport . numgen random mod 65535 : IP daddr . tcp dport; }
   map node_pinned_by { type inet_proto . inet_service : verdict; }
   set node_refused { type inet_proto . inet_service; }
-  set hairpin { type ipv4_addr . ipv4_addr; }
-  set away { type ipv4_addr . inet_proto . inet_service; }
+  set hairpin { type ADDR . ADDR; }
+  set away { type ADDR . inet_proto . inet_service; }
   map pins {
-    typeof ip saddr . ip daddr . meta l4proto . tcp dport : ip daddr . tcp dport
+    typeof IP saddr . IP daddr . meta l4proto . tcp dport : IP daddr . tcp dport
     size 262144
     flags dynamic,timeout
   }
   set bridges { type ifname; }
   set same { type ifname . ifname; }
+  set parted { type ifname . ifname; }
+  set open { type ifname; }
   set internal { type ifname; }
-  set masqueraded { type ipv4_addr; flags interval; }
+  set masqueraded { type ADDR; flags interval; }
 """
 
-_SERVICE = "ip daddr . meta l4proto . th dport"
+_SERVICE = "IP daddr . meta l4proto . th dport"
 _NODE = "meta l4proto . th dport"
-_ASKED = "ct original ip daddr . meta l4proto . ct original proto-dst"
+_ASKED = "ct original IP daddr . meta l4proto . ct original proto-dst"
 _ASKED_NODE = "meta l4proto . ct original proto-dst"
 
 # Base chains: (name, hook and priority).  docs/network.md says why each is where it is.
@@ -80,17 +85,25 @@ _BASES = (
 _PLAIN = ("refuse", "find_refused", "find_pin")
 
 
-def _rules(service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
+def _rules(family: Family, service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
     """The rules of every fixed chain."""
-    unanswered = [f"ip daddr {service_range} goto refuse"] if service_range is not None else []
+    here = family.loopback
+    unanswered = [f"IP daddr {service_range} goto refuse"] if service_range is not None else []
     return {
-        # 127.0.0.1 is the node's own, though its bridges may carry packets for it (route_localnet).
-        "guard": ["iifname @bridges ip daddr 127.0.0.0/8 drop", "iifname @bridges ip saddr 127.0.0.0/8 drop"],
-        "refuse": ["meta l4proto tcp reject with tcp reset", "reject with icmp type port-unreachable"],
+        "guard": [
+            # 127.0.0.1 is the node's own, though its bridges may carry packets for it (route_localnet).
+            f"iifname @bridges IP daddr {here} drop",
+            f"iifname @bridges IP saddr {here} drop",
+            # Who is inside speaks in its own name only, and of the host to the gateway only: names are asked there.
+            *(["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"] if family.version == 6 else []),
+            "iifname @internal fib saddr . iif oif missing drop",
+            "iifname @internal fib daddr type local fib daddr . iif type != local drop",
+        ],
+        "refuse": ["meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}"],
         "find_refused": [f"{_SERVICE} @refused goto refuse", f"fib daddr type local {_NODE} @node_refused goto refuse"],
         "refuse_in": ["ct state new jump find_refused"],
         "refuse_out": ["ct state new jump find_refused"],
-        "steer_in": ["ip daddr 127.0.0.0/8 return", *_steering()],
+        "steer_in": [f"IP daddr {here} return", *_steering()],
         "steer_out": _steering(),
         # Before the packet is routed: back out of the bridge it came from would first cost its sender a redirect, and
         # with it the right to be told more (the kernel counts these messages together).
@@ -102,22 +115,24 @@ def _rules(service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
             for key, map in ((_ASKED, "pinned_by"), (_ASKED_NODE, "node_pinned_by"))
         ],
         "leave": [
-            "oifname @bridges ip saddr 127.0.0.0/8 masquerade",
-            "ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random",
-            "oifname != @bridges ip saddr @masqueraded masquerade fully-random",
+            f"oifname @bridges IP saddr {here} masquerade",
+            "ct status dnat IP saddr . IP daddr @hairpin masquerade fully-random",
+            "oifname != @bridges IP saddr @masqueraded masquerade fully-random",
             f'ct status dnat oifname != @bridges oifname != "lo" {_SERVICE} @away masquerade fully-random',
         ],
         "pass": [
             "iifname != @bridges oifname != @bridges accept",
             "ct state established,related accept",
+            "iifname . oifname @parted drop",
             "iifname . oifname @same accept",
             "iifname @internal drop",
             "oifname @internal drop",
+            "iifname @open oifname @open accept",
             "oifname @bridges ct status dnat accept",
             "oifname @bridges drop",
         ],
         # Who sends through us what could go straight is not told so: it goes through us on purpose.
-        "own": ["oifname @bridges icmp type redirect drop", *unanswered],
+        "own": [f"oifname @bridges {family.redirect} drop", *unanswered],
     }
 
 
@@ -125,38 +140,50 @@ def _steering() -> list[str]:
     return [f"{_SERVICE} vmap @services", f"fib daddr type local {_NODE} vmap @node"]
 
 
-def skeleton(table: str, service_range: IPv4Network | None) -> str:
+def skeleton(table: str, service_range: IPv4Network | None, family: Family = V4) -> str:
     """Commands that make the table, or bring its fixed rules to this state and leave its elements alone."""
     bases = "".join(f"  chain {name} {{ {place}; policy accept; }}\n" for name, place in _BASES)
     plain = "".join(f"  chain {name} {{ }}\n" for name in _PLAIN)
     names = [*(name for name, _place in _BASES), *_PLAIN]
-    flushes = "".join(f"flush chain ip {table} {name}\n" for name in names)
-    rules = _rules(service_range)
-    filled = "".join(_chain(name, rules[name]) for name in names)
-    return f"table ip {table} {{{_SETS}{plain}{bases}}}\n{flushes}table ip {table} {{\n{filled}}}\n"
+    flushes = "".join(f"flush chain {family.word} {table} {name}\n" for name in names)
+    rules = _rules(family, service_range if family.version == 4 else None)
+    filled = "".join(_chain(name, rules[name], family) for name in names)
+    sets = _in(family, _SETS)
+    head = f"table {family.word} {table}"
+    return f"{head} {{{sets}{plain}{bases}}}\n{flushes}{head} {{\n{filled}}}\n"
 
 
-def _chain(name: str, rules: Sequence[str]) -> str:
-    return f"  chain {name} {{\n" + "".join(f"    {rule}\n" for rule in rules) + "  }\n"
+def _chain(name: str, rules: Sequence[str], family: Family) -> str:
+    return f"  chain {name} {{\n" + "".join(f"    {_in(family, rule)}\n" for rule in rules) + "  }\n"
 
 
-def remade(table: str, service_range: IPv4Network | None) -> str:
+def _in(family: Family, text: str) -> str:
+    return re.sub(r"\bIP\b", family.word, text).replace("ADDR", family.type)
+
+
+def remade(table: str, service_range: IPv4Network | None, family: Family = V4) -> str:
     """As `skeleton`, from nothing: for a table that another version made with other sets."""
-    return f"table ip {table} {{ }}\ndelete table ip {table}\n" + skeleton(table, service_range)
+    return removed(table, family) + skeleton(table, service_range, family)
+
+
+def removed(table: str, family: Family = V4) -> str:
+    """Commands that take the table away, where there is one."""
+    return f"table {family.word} {table} {{ }}\ndelete table {family.word} {table}\n"
 
 
 # -- chains made when they are first needed --------------------------------------------------------------------------
 
 
-def pin_chains(table: str, names: Iterable[str]) -> str:
+def pin_chains(table: str, names: Iterable[str], family: Family = V4) -> str:
     """Commands that make `pin-` chains, or make them anew: remember where this connection went, for so many seconds."""
-    emptied = "".join(f"add chain ip {table} {name}\nflush chain ip {table} {name}\n" for name in sorted(names))
-    made = (_chain(name, _pinning(name.removeprefix("pin-"))) for name in sorted(names))
-    return f"{emptied}table ip {table} {{\n" + "".join(made) + "}\n"
+    at = f"{family.word} {table}"
+    emptied = "".join(f"add chain {at} {name}\nflush chain {at} {name}\n" for name in sorted(names))
+    made = (_chain(name, _pinning(name.removeprefix("pin-")), family) for name in sorted(names))
+    return f"{emptied}table {at} {{\n" + "".join(made) + "}\n"
 
 
 def _pinning(seconds: str) -> list[str]:
-    update = f"update @pins {{ ip saddr . {_ASKED} timeout {seconds}s : ip daddr . th dport }}"
+    update = f"update @pins {{ IP saddr . {_ASKED} timeout {seconds}s : IP daddr . th dport }}"
     return [f"meta l4proto {protocol} {update}" for protocol in ("tcp", "udp")]
 
 
@@ -177,9 +204,10 @@ class Element(NamedTuple):
     data: bytes = b""
 
 
-def elements(forward: Forward, subnets: Sequence[IPv4Network] = ()) -> Iterator[Element]:
+def elements(forward: Forward, subnets: Sequence[Subnet] = ()) -> Iterator[Element]:
     """What `forward` is in the maps.  Targets outside `subnets` are reached in the node's own name."""
-    address = LOOPBACK if forward.loopback_only and forward.address is None else forward.address
+    localhost = (V4 if forward.version == 4 else V6).localhost
+    address = localhost if forward.loopback_only and forward.address is None else forward.address
     prefix, node = ("", address.packed) if address is not None else ("node_", b"")
     key = node + _port_key(forward.transport, forward.port)
     if not forward.targets:
@@ -211,7 +239,7 @@ class Difference:
 
     gone: list[Forward]
     come: list[Forward]
-    subnets: tuple[IPv4Network, ...]
+    subnets: tuple[Subnet, ...]
     delete: list[Element] = field(default_factory=list)
     add: list[Element] = field(default_factory=list)
     shared: Counter[tuple[str, bytes]] = field(default_factory=Counter)
@@ -229,15 +257,15 @@ class Present:
 
     def __init__(self) -> None:
         self.forwards: dict[str, Forward] = {}
-        self._subnets: tuple[IPv4Network, ...] = ()
+        self._subnets: tuple[Subnet, ...] = ()
         self._uses: Counter[tuple[str, bytes]] = Counter()
 
-    def difference(self, forwards: Iterable[Forward], subnets: tuple[IPv4Network, ...]) -> Difference:
+    def difference(self, forwards: Iterable[Forward], subnets: tuple[Subnet, ...]) -> Difference:
         """What to change so that exactly `forwards` are there.  Call `accept` once the kernel has it."""
         asked = {forward.id: forward for forward in forwards}
-        all = subnets != self._subnets
-        gone = [old for id, old in self.forwards.items() if all or asked.get(id) != old]
-        come = [new for id, new in asked.items() if all or self.forwards.get(id) != new]
+        moved = set(subnets) ^ set(self._subnets)  # targets in these are inside now, or no more
+        gone = [old for id, old in self.forwards.items() if asked.get(id) != old or _leads_into(old, moved)]
+        come = [new for id, new in asked.items() if self.forwards.get(id) != new or _leads_into(new, moved)]
         result = Difference(gone, come, subnets)
         old, new = self._sorted(gone, self._subnets, -1, result), self._sorted(come, subnets, 1, result)
         result.delete += [element for place, element in old.items() if new.get(place) != element]
@@ -259,7 +287,7 @@ class Present:
         self._subnets = difference.subnets
 
     def _sorted(
-        self, forwards: Iterable[Forward], subnets: tuple[IPv4Network, ...], sign: int, result: Difference
+        self, forwards: Iterable[Forward], subnets: tuple[Subnet, ...], sign: int, result: Difference
     ) -> dict[tuple[str, bytes], Element]:
         """The elements of `forwards` by place; those that may be shared are counted in `result` instead."""
         own = {}
@@ -272,27 +300,42 @@ class Present:
         return own
 
 
+def _leads_into(forward: Forward, subnets: Collection[Subnet]) -> bool:
+    return bool(subnets) and any(target.address in subnet for target in forward.targets for subnet in subnets)
+
+
 # -- networks --------------------------------------------------------------------------------------------------------
 
 
-def network_elements(network: Network) -> list[tuple[str, str]]:
-    """The sets a network is in, with its element as text."""
-    bridge = f'"{network.bridge}"'
-    found = [("bridges", bridge), ("same", f"{bridge} . {bridge}")]
+class Membership(NamedTuple):
+    """An element of one of the sets that networks are in.  `after`: of a set of ranges, where this one ends."""
+
+    set: str
+    key: bytes
+    after: bytes = b""
+
+
+def memberships(network: Network, family: Family = V4) -> list[Membership]:
+    """The sets that a network is in; none where it has no addresses of this family."""
+    subnet = family.subnet(network)
+    if subnet is None:
+        return []
+    bridge = network.bridge.encode().ljust(_NAME_BYTES, b"\0")
+    found = [Membership("bridges", bridge), Membership("same" if network.icc else "parted", bridge * 2)]
+    if not network.isolated and not network.internal:
+        found.append(Membership("open", bridge))
     if network.internal:
-        found.append(("internal", bridge))
+        found.append(Membership("internal", bridge))
     elif network.masquerade:
-        found.append(("masqueraded", str(network.subnet)))
+        after = (int(subnet.broadcast_address) + 1).to_bytes(family.address_bytes)
+        found.append(Membership("masqueraded", subnet.network_address.packed, after))
     return found
-
-
-def add_network(table: str, network: Network) -> str:
-    return "".join(f"add element ip {table} {set} {{ {item} }}\n" for set, item in network_elements(network))
 
 
 # -- what the kernel tells -------------------------------------------------------------------------------------------
 
 
-def pinned_target(key: bytes, data: bytes) -> tuple[bytes, IPv4Address, int]:
+def pinned_target(key: bytes, data: bytes, family: Family = V4) -> tuple[bytes, Address, int]:
     """A pin: the key of the service that was asked (as in `services`), and the target it is pinned to."""
-    return key[4:16], IPv4Address(data[:4]), int.from_bytes(data[4:6])
+    width = family.address_bytes
+    return key[width : 2 * width + 8], ip_address(data[:width]), int.from_bytes(data[width : width + 2])

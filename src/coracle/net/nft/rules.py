@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from coracle.linux import conntrack, netlink, nftables, routes
 from coracle.linux.nftables import Batch, Rejected
+from coracle.net.addresses import Address, Subnet
 from coracle.net.api import Forward, Network
 from coracle.net.nft import picks, render
-from coracle.net.nft.render import Difference, Element, Present
+from coracle.net.nft.family import V4, Family
+from coracle.net.nft.render import Difference, Element, Membership, Present
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +26,13 @@ _TRIES = 5
 
 
 class Rules:
-    """The table `table`.  `service_range`: addresses that are only ever forwarded, and refused where they are not."""
+    """The table `table` of one family.
 
-    def __init__(self, table: str, service_range: IPv4Network | None) -> None:
-        self.table, self._service_range = table, service_range
+    `service_range`: addresses that are only ever forwarded, and refused where they are not.
+    """
+
+    def __init__(self, table: str, service_range: IPv4Network | None, family: Family = V4) -> None:
+        self.table, self._service_range, self._family = table, service_range, family
         self._networks: dict[str, Network] = {}
         self._chains: set[str] = set()
         self._present = Present()
@@ -38,14 +43,21 @@ class Rules:
     def forwards(self) -> list[Forward]:
         return list(self._present.forwards.values())
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anything should be in the table."""
+        return bool(self._networks or self._present.forwards)
+
     # -- networks ------------------------------------------------------------------------------------------------
 
     def add_network(self, network: Network) -> None:
         """Raises Rejected."""
+        if self._made and self._networks.get(network.name) == network:
+            return
         self._networks[network.name] = network
         self._ensure_skeleton()
         try:
-            nftables.run(render.add_network(self.table, network))
+            self._enroll([network])
         except Rejected as error:
             log.warning("the rules are not as they were left (%s); telling them all again", error)
             self.reassert()
@@ -53,13 +65,38 @@ class Rules:
             self.steer(self.forwards)  # which targets are outside has changed
 
     def remove_network(self, network: Network) -> None:
-        """Also one that this process never added."""
+        """Also one that this process never added.  Raises Rejected."""
         self._networks.pop(network.name, None)
-        for name, item in render.network_elements(network):
-            try:
-                nftables.run(f"delete element ip {self.table} {name} {{ {item} }}\n")
-            except Rejected as error:
-                log.debug("not removed: %s", error)  # nft's words do not tell "was not there" from the rest
+        there = render.memberships(network, self._family)
+        if not there or not self.exists():
+            return
+        try:
+            self._strike(there)
+        except Rejected:  # some of it is not there
+            for one in there:
+                try:
+                    self._strike([one])
+                except Rejected as error:
+                    if error.errno != errno.ENOENT:
+                        raise
+
+    def _enroll(self, networks: Iterable[Network]) -> None:
+        batch = self._batch()
+        for set, key, after in (one for network in networks for one in render.memberships(network, self._family)):
+            if after:
+                batch.add_range(set, key, after)
+            else:
+                batch.add(set, [(key, None)])
+        batch.commit()
+
+    def _strike(self, there: Iterable[Membership]) -> None:
+        batch = self._batch()
+        for set, key, after in there:
+            if after:
+                batch.delete_range(set, key, after)
+            else:
+                batch.delete(set, [key])
+        batch.commit()
 
     # -- forwards ------------------------------------------------------------------------------------------------
 
@@ -86,39 +123,44 @@ class Rules:
         self._refill(self.forwards)
 
     def exists(self) -> bool:
-        return self.table in nftables.tables()
+        return self.table in nftables.tables(self._family.word)
 
     def remove(self) -> None:
         """Take the table away.  Nothing where there is none."""
-        nftables.run(f"table ip {self.table} {{ }}\ndelete table ip {self.table}\n")
+        if self.exists():
+            nftables.run(render.removed(self.table, self._family))
         self._networks.clear()
         self._present = Present()
         self._made = self._ready = False
 
     # -- how -----------------------------------------------------------------------------------------------------
 
-    def _subnets(self) -> tuple[IPv4Network, ...]:
-        return tuple(network.subnet for network in self._networks.values())
+    def _batch(self) -> Batch:
+        return Batch(self.table, self._family.number)
+
+    def _subnets(self) -> tuple[Subnet, ...]:
+        found = (self._family.subnet(network) for network in self._networks.values())
+        return tuple(subnet for subnet in found if subnet is not None)
 
     def _ensure_skeleton(self) -> None:
         """The skeleton is brought up to date once in this process's life; the elements stay as they are found."""
         if self._made:
             return
         try:
-            nftables.run(render.skeleton(self.table, self._service_range))
+            nftables.run(render.skeleton(self.table, self._service_range, self._family))
         except Rejected as error:
             log.warning("making the rules anew, another version made them: %s", error)
-            nftables.run(render.remade(self.table, self._service_range))
+            nftables.run(render.remade(self.table, self._service_range, self._family))
         self._made = True
         self._chains = set()  # there may be some, of whatever version; they are made anew when they are needed
 
     def _refill(self, forwards: Sequence[Forward]) -> None:
         """Bring the maps to `forwards` from whatever they hold, in one transaction."""
         self._ensure_skeleton()
-        nftables.run("".join(render.add_network(self.table, network) for network in self._networks.values()))
+        self._enroll(self._networks.values())
         present = Present()
         difference = present.difference(forwards, self._subnets())
-        batch = Batch(self.table)
+        batch = self._batch()
         made = self._make_chains(batch, difference.chains)
         wanted, found = {(e.set, e.key): e for e in difference.add}, self._found()
         _delete(batch, (element for place, element in found.items() if wanted.get(place) != element))
@@ -134,11 +176,11 @@ class Rules:
         return {
             (name, key): Element(name, key, chain, data)
             for name in render.FILLED
-            for key, data, chain in nftables.entries(self.table, name)
+            for key, data, chain in nftables.entries(self.table, name, self._family.number)
         }
 
     def _tell(self, difference: Difference) -> None:
-        batch = Batch(self.table)
+        batch = self._batch()
         made = self._make_chains(batch, difference.chains)
         _delete(batch, difference.delete)
         _add(batch, difference.add)
@@ -151,40 +193,45 @@ class Rules:
         missing = names - self._chains
         pins = {name for name in missing if name.startswith("pin-")}
         if pins:
-            nftables.run(render.pin_chains(self.table, pins))
+            nftables.run(render.pin_chains(self.table, pins, self._family))
         for name in sorted(missing - pins, key=len):  # `pick-3` before `pick-3-sticky`, which leads to it
-            batch.make_chain(name, picks.rules(name))
+            batch.make_chain(name, picks.rules(name, self._family))
         return missing
 
     def _after(self, difference: Difference) -> None:
         sticky = [forward for forward in difference.gone if forward.affinity_s is not None]
         if sticky:
             self._unpin()
-        datagrams = [f for f in (*difference.gone, *difference.come) if f.transport == "UDP"]
-        if datagrams:
-            _forget(datagrams, self._present.forwards)
+        self._forget_datagrams((*difference.gone, *difference.come))
 
     def _after_all(self, difference: Difference) -> None:
         self._unpin()
-        _forget([forward for forward in difference.come if forward.transport == "UDP"], self._present.forwards)
+        self._forget_datagrams(difference.come)
+
+    def _forget_datagrams(self, changed: Iterable[Forward]) -> None:
+        datagrams = [forward for forward in changed if forward.transport == "UDP"]
+        if datagrams and self._family == V4:  # by IPv6 they are forgotten when they have been idle (two minutes)
+            _forget(datagrams, self._present.forwards)
 
     def _unpin(self) -> None:
         """Let go of clients that are pinned to a target that is no more.
 
         Forwards of a node's own addresses have pins under each of these addresses.
         """
-        allowed: dict[bytes, set[tuple[IPv4Address, int]]] = {}
+        allowed: dict[bytes, set[tuple[Address, int]]] = {}
         for forward in self._present.forwards.values():
             if forward.affinity_s is not None:
                 for key in _pin_keys(forward):
                     allowed.setdefault(key, set()).update((t.address, t.port) for t in forward.targets)
         for _ in range(_TRIES):
             stale = []
-            for key, data, _chain in nftables.entries(self.table, "pins"):
-                asked, address, port = render.pinned_target(key, data)
-                if (address, port) not in (allowed.get(asked) or allowed.get(asked[4:], set())):
+            for key, data, _chain in nftables.entries(self.table, "pins", self._family.number):
+                asked, address, port = render.pinned_target(key, data, self._family)
+                if (address, port) not in (
+                    allowed.get(asked) or allowed.get(asked[self._family.address_bytes :], set())
+                ):
                     stale.append(key)
-            batch = Batch(self.table)
+            batch = self._batch()
             batch.delete("pins", stale)
             try:
                 batch.commit()
@@ -228,7 +275,7 @@ def _forget(changed: Sequence[Forward], present: dict[str, Forward]) -> None:
         return
     with netlink.Netlink() as kernel:
         local = {address for _index, address, _prefix in routes.addresses(kernel)}
-    allowed: dict[tuple[IPv4Address | None, int], set[tuple[IPv4Address, int]]] = {
+    allowed: dict[tuple[Address | None, int], set[tuple[Address, int]]] = {
         (forward.address, forward.port): set() for forward in changed
     }
     for forward in present.values():

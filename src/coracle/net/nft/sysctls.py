@@ -27,6 +27,16 @@ def write(name: str, value: str) -> None:
     (_ROOT / name).write_text(value)
 
 
+def is_known(name: str) -> bool:
+    return (_ROOT / name).exists()
+
+
+def links_with(name: str, value: str) -> list[str]:
+    """The links whose setting `name` ("net/ipv6/conf/{}/accept_ra") is `value`."""
+    links = (path.name for path in (_ROOT / name.partition("{}")[0]).glob("*"))
+    return sorted(link for link in links if link not in ("all", "default", "lo") and read(name.format(link)) == value)
+
+
 def write_if_known(name: str, value: str) -> None:
     """For a setting that not every kernel has (IPv6 may be off)."""
     with contextlib.suppress(FileNotFoundError):

@@ -1,9 +1,11 @@
-from ipaddress import IPv4Address, IPv4Network
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
 from coracle.net.api import Forward, Network, Target
 from coracle.net.nft import render
+from coracle.net.nft.family import V4, V6
 from coracle.net.nft.render import Present
 
 IP = IPv4Address("100.64.0.5")
@@ -121,13 +123,52 @@ def test_a_new_network_moves_targets_inside():
     ("more", "sets"),
     [
         pytest.param({}, ["bridges", "same", "masqueraded"], id="a network"),
+        pytest.param({"isolated": False}, ["bridges", "same", "open", "masqueraded"], id="one open to others"),
+        pytest.param({"icc": False}, ["bridges", "parted", "masqueraded"], id="one whose plugs are apart"),
         pytest.param({"internal": True}, ["bridges", "same", "internal"], id="an internal one"),
+        pytest.param({"internal": True, "isolated": False}, ["bridges", "same", "internal"], id="is never open"),
         pytest.param({"masquerade": False}, ["bridges", "same"], id="one with addresses of its own right"),
     ],
 )
 def test_networks(more, sets):
     network = Network("pods", "cor0", PODS[0], PODS[0][1], **more)
-    assert [name for name, _item in render.network_elements(network)] == sets
+    assert [one.set for one in render.memberships(network)] == sets
+    assert render.memberships(network, V6) == []
+
+
+def test_a_network_as_elements_byte_by_byte():
+    subnet6 = IPv6Network("fd00:1::/64")
+    network = Network("pods", "cor0", PODS[0], PODS[0][1], subnet6=subnet6, gateway6=subnet6[1])
+    bridge = b"cor0" + bytes(12)
+    assert render.memberships(network) == [
+        ("bridges", bridge, b""),
+        ("same", bridge + bridge, b""),
+        ("masqueraded", bytes([10, 32, 0, 0]), bytes([10, 33, 0, 0])),
+    ]
+    assert render.memberships(network, V6)[2] == (
+        "masqueraded",
+        subnet6[0].packed,
+        IPv6Network("fd00:1:0:1::/64")[0].packed,
+    )
+
+
+def test_a_forward_by_ipv6_has_wider_keys():
+    target = Target(IPv6Address("fd00::2"), 8080)
+    asked = Forward("x", "TCP", None, 80, (target,), loopback_only=True)
+    found = {element.set: element.key for element in render.elements(asked, [IPv6Network("fd00::/64")])}
+    assert found == {
+        "services": IPv6Address("::1").packed + TCP_80,
+        "targets": IPv6Address("::1").packed + TCP_80 + bytes(4),
+        "hairpin": target.address.packed * 2,
+    }
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+def test_the_words_of_a_skeleton_are_of_its_family_only(family):
+    words = set(
+        re.findall(r"\b(?:ip|ip6|ipv4_addr|ipv6_addr|icmp|icmpv6|IP|ADDR)\b", render.skeleton("x", None, family))
+    )
+    assert words == ({"ip", "ipv4_addr", "icmp"} if family == V4 else {"ip6", "ipv6_addr", "icmpv6"})
 
 
 def test_every_chain_that_is_led_to_is_in_the_skeleton():
