@@ -114,13 +114,13 @@ class ExecArea:
             raise
         exec.begin(execution)
         self.instances.watch(self._see_through(exec, execution), "exec-end")
-        await self._publish(f"exec_start: {config.words}", exec)
         return execution
 
     async def detached(self, exec: Exec) -> None:
         await self._publish("exec_detach", exec)
 
     async def _see_through(self, exec: Exec, execution: Execution) -> None:
+        await self._publish(f"exec_start: {exec.config.words}", exec)
         exec.end(await execution.wait())
         await self._publish("exec_die", exec, exitCode=str(exec.code))
 

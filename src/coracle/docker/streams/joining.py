@@ -17,6 +17,9 @@ from coracle.web.websocket import WebSocket
 from coracle.wire.stdcopy import frame
 
 
+End = Literal["ended", "left", "detached"]
+
+
 class Connection(Protocol):
     """A client's end: `web.messages.RawStream`, or a WebSocket made to look like one."""
 
@@ -59,21 +62,23 @@ class Socket:
         await self._socket.send(data if self._binary else data.decode(errors="replace"))
 
 
-async def join(connection: Connection, program: Streams, wish: Wish) -> Literal["ended", "left", "detached"]:
+async def join(connection: Connection, program: Streams, wish: Wish) -> End:
     """Until the program's output ends, or the client leaves, or it types its detach keys.  `program` stays open."""
-    how: Literal["ended", "left", "detached"] = "ended"
-    async with asyncio.TaskGroup() as group:
-        outward = group.create_task(_outward(connection, program, wish), name="stream-out")
-        inward = group.create_task(_inward(connection, program, wish), name="stream-in") if wish.stdin else None
-        if inward is not None:
-            await asyncio.wait((inward, outward), return_when=asyncio.FIRST_COMPLETED)
-            if inward.done() and not inward.cancelled() and inward.exception() is None and not outward.done():
-                how = inward.result()
+    how: End = "ended"
+    try:
+        async with asyncio.TaskGroup() as group:
+            outward = group.create_task(_outward(connection, program, wish), name="stream-out")
+            if wish.stdin:
+                inward = group.create_task(_inward(connection, program, wish), name="stream-in")
+                await asyncio.wait((inward, outward), return_when=asyncio.FIRST_COMPLETED)
+                if not outward.done() and inward.exception() is None:
+                    how = inward.result()
                 if how != "ended":
                     outward.cancel()
-        await asyncio.wait((outward,))
-        if inward is not None:
-            inward.cancel()
+                await asyncio.wait((outward,))
+                inward.cancel()
+    except* ConnectionError:
+        how = "left"
     return how
 
 
@@ -89,7 +94,7 @@ async def _outward(connection: Connection, program: Streams, wish: Wish) -> None
             await connection.write(frame(stream, data) if wish.framed else data)
 
 
-async def _inward(connection: Connection, program: Streams, wish: Wish) -> Literal["ended", "left", "detached"]:
+async def _inward(connection: Connection, program: Streams, wish: Wish) -> End:
     """What the client sends, until it has sent all; a program that no longer reads is no failure."""
     keys = DetachKeys(wish.keys) if wish.keys else None
     while data := await connection.read():
