@@ -16,7 +16,6 @@ from coracle.runtime.api import Streams
 from coracle.web.websocket import WebSocket
 from coracle.wire.stdcopy import frame
 
-
 End = Literal["ended", "left", "detached"]
 
 
