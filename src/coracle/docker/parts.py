@@ -11,6 +11,7 @@ from coracle.core.loop import Loop
 from coracle.core.store import Store
 from coracle.core.tasks import Part
 from coracle.docker.archive.area import ArchiveArea
+from coracle.docker.build.area import BuildArea
 from coracle.docker.commit import CommitArea
 from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
@@ -37,6 +38,7 @@ from coracle.docker.swarm import Swarm
 from coracle.docker.system import System
 from coracle.docker.top import Top
 from coracle.docker.volumes.area import VolumesArea
+from coracle.engine.builds.service import Builds
 from coracle.engine.commits import Commits
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -61,6 +63,7 @@ class Services:
     clock: Clock
     caches: Mapping[str, Informer]
     images: Images
+    builds: Builds
     shipping: Shipping
     registries: Registries
     catalogue: Catalogue
@@ -122,6 +125,7 @@ def docker(services: Services) -> Docker:
         Connect(finder, services.containers, wires, events),
     ]
     areas.append(image_area(services, events))
+    areas.append(BuildArea(services.builds, services.networks, events, services.clock))
     mounts = Mounts(services.volumes, services.images)
     areas += [
         ArchiveArea(finder, services.files, mounts, events),

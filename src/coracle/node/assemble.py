@@ -27,6 +27,7 @@ from coracle.core.store import Store
 from coracle.core.tasks import Part, run_parts
 from coracle.docker.host import Host
 from coracle.docker.parts import Docker, Services, docker
+from coracle.engine.builds.service import Builds
 from coracle.engine.commits import Commits
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -121,6 +122,7 @@ class Engine:
     """The engine's services over the drivers of this host."""
 
     images: Images
+    builds: Builds
     networks: Networks
     sandboxes: Sandboxes
     containers: Containers
@@ -164,6 +166,7 @@ class Cloud:
             Once(self._engine.networks.adopt),
             Once(self._engine.images.adopt, self._engine.sandboxes.adopt, self._engine.volumes.adopt),
             self._engine.containers,
+            Once(self._engine.builds.adopt),
             *self._docker.parts,
             Once(self._bootstrap),
             *recorders.values(),
@@ -194,10 +197,14 @@ class Cloud:
         sandboxes = Sandboxes(store, clock, self._net, networks, self._names, root_path=root, run_path=run)
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
+        builds = Builds(
+            store, clock, images, containers, sandboxes, blobs=blobs, snapshotter=snapshotter, root_path=root
+        )
         volumes = Volumes(store, clock, root_path=root, run_path=run)
         scratch = Scratch(root_path=root)
         return Engine(
             images,
+            builds,
             networks,
             sandboxes,
             containers,
@@ -221,6 +228,7 @@ class Cloud:
             clock=self._clock,
             caches=self._caches,
             images=engine.images,
+            builds=engine.builds,
             shipping=engine.shipping,
             registries=engine.registries,
             catalogue=engine.packages.catalogue,

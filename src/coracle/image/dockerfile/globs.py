@@ -4,14 +4,14 @@ Regular expressions would go back and forth over `*a*a*a*b` for ever.
 
     Glob.shell("*.tar")       * and ? stand for anything: ${name%pattern}
     Glob.path("src/*.c")      they stop at "/"; [a-z], [^a-z] and \\x as in Go's path matching: COPY
-    Glob.tree("**/*.o")       as paths, and ** stands for any number of directories: .dockerignore
+    TreeGlob.of("**/*.o")     as paths, and ** stands for any number of directories: .dockerignore
 
 Source: Dockerfile reference, "Environment replacement", "COPY", ".dockerignore file"; Go's path/filepath.Match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coracle.core.errors import Malformed
@@ -41,20 +41,6 @@ class Glob:
         """Raises Malformed."""
         return cls(_merged(_path_tokens(pattern)))
 
-    @classmethod
-    def tree(cls, pattern: str) -> Glob:
-        """Raises Malformed."""
-        tokens: list[_Token] = []
-        parts = pattern.split("/")
-        for i, part in enumerate(parts):
-            if part == "**":
-                tokens.append(_Token(_any, repeated=True))
-                continue
-            if i and parts[i - 1] != "**":
-                tokens.append(_literal("/"))
-            tokens += _path_tokens(part)
-        return cls(_merged(tokens))
-
     def matches(self, text: str) -> bool:
         return max(self.ends(text), default=-1) == len(text)
 
@@ -74,6 +60,41 @@ class Glob:
                 return
             if last in active:
                 yield at + 1
+
+
+@dataclass(frozen=True, slots=True)
+class TreeGlob:
+    """`parts` between slashes; None is `**`."""
+
+    parts: tuple[Glob | None, ...]
+
+    @classmethod
+    def of(cls, pattern: str) -> TreeGlob:
+        """Raises Malformed."""
+        return cls(tuple(None if part == "**" else Glob.path(part) for part in pattern.split("/")))
+
+    def matches(self, names: Sequence[str]) -> bool:
+        """Whether the path of these names, or a directory above it, fits."""
+        active, last = self._closed({0}), len(self.parts) - 1
+        for name in names:
+            after = set()
+            for state in active:
+                part = self.parts[state]
+                if part is None or part.matches(name):
+                    if state == last:
+                        return True
+                    after.add(state if part is None else state + 1)
+            active = self._closed(after)
+        return False
+
+    def _closed(self, states: set[int]) -> set[int]:
+        """With the states past a `**` that stands for no directory; one at the end stands for something."""
+        for state in list(states):
+            after = state
+            while self.parts[after] is None and after + 1 < len(self.parts):
+                after += 1
+                states.add(after)
+        return states
 
 
 def has_wildcards(pattern: str) -> bool:

@@ -25,18 +25,21 @@ SEARCHED = 4096  # characters of a value in which a pattern is looked for
 class Lexer:
     """Reads texts with one escape character.
 
-    `raw_quotes`, `raw_escapes` keep these signs in the result; `keep_unset` leaves $name where it has no value.
+    `raw_quotes`, `raw_escapes` keep these signs in the result; `keep_unset` leaves $name where it has no value; with
+    `plain_quotes` quotes are signs like others.
     """
 
     def __init__(
-        self, escape: str = "\\", *, raw_quotes: bool = False, raw_escapes: bool = False, keep_unset: bool = False
+        self,
+        escape: str = "\\",
+        *,
+        raw_quotes: bool = False,
+        raw_escapes: bool = False,
+        keep_unset: bool = False,
+        plain_quotes: bool = False,
     ) -> None:
-        self._escape, self._raw_quotes, self._raw_escapes, self._keep_unset = (
-            escape,
-            raw_quotes,
-            raw_escapes,
-            keep_unset,
-        )
+        self._escape, self._raw_quotes, self._raw_escapes = escape, raw_quotes, raw_escapes
+        self._keep_unset, self._quotes = keep_unset, "" if plain_quotes else "'\""
 
     def word(self, text: str, values: Mapping[str, str]) -> str:
         """`text` with quotes removed and variables replaced.  Raises Malformed."""
@@ -47,7 +50,7 @@ class Lexer:
         return self._read(text, values)[1]
 
     def _read(self, text: str, values: Mapping[str, str]) -> tuple[str, list[str]]:
-        reader = _Reader(text, values, self._escape, self._raw_quotes, self._keep_unset)
+        reader = _Reader(text, values, self._escape, self._quotes, raw_quotes=self._raw_quotes, keep=self._keep_unset)
         try:
             return reader.read(_END, self._raw_escapes)
         except _Mistake as error:
@@ -82,9 +85,11 @@ class _Words:
 
 
 class _Reader:
-    def __init__(self, text: str, values: Mapping[str, str], escape: str, raw_quotes: bool, keep_unset: bool) -> None:
+    def __init__(
+        self, text: str, values: Mapping[str, str], escape: str, quotes: str, *, raw_quotes: bool, keep: bool
+    ) -> None:
         self._text, self._at, self._values = text, 0, values
-        self._escape, self._raw_quotes, self._keep_unset = escape, raw_quotes, keep_unset
+        self._escape, self._quotes, self._raw_quotes, self._keep_unset = escape, quotes, raw_quotes, keep
         self._depth = 0
 
     def _peek(self) -> str:
@@ -107,7 +112,7 @@ class _Reader:
             if sign == "$":
                 piece = self._dollar(raw_escapes)
                 words.add(piece)
-            elif sign in "'\"":
+            elif sign in self._quotes:
                 piece = self._single() if sign == "'" else self._double(raw_escapes)
                 words.add_whole(piece)
             else:

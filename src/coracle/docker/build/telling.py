@@ -1,0 +1,73 @@
+"""A build's answer: JSON objects, one a line, as they happen; no faster than the client takes them.
+
+    {"stream": "Step 1/2 : FROM busybox\\n"}   {"aux": {"ID": "sha256:..."}}
+    {"errorDetail": {"code": 1, "message": "..."}, "error": "..."}
+
+A failure before the first word becomes the answer's status; after it, the last line.
+Source: moby api/server/router/build, pkg/jsonmessage; reference docker.md 1.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from coracle.core.errors import CloudError
+from coracle.docker.errors import message_of
+from coracle.engine.builds.failure import StepFailed
+from coracle.web.messages import Stream, dumps
+
+AHEAD_LINES = 256
+
+Tell = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+async def telling(work: Callable[[Tell], Awaitable[None]]) -> Stream:
+    """An answer with everything that `work` tells.  Raises what `work` raises before it has told anything."""
+    lines = _lines(work)
+    try:
+        first = await anext(lines)
+    except StopAsyncIteration:
+        first = b""
+    return Stream(200, _all(first, lines))
+
+
+async def _all(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for line in rest:
+        yield line
+
+
+async def _lines(work: Callable[[Tell], Awaitable[None]]) -> AsyncIterator[bytes]:
+    told: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(AHEAD_LINES)
+    failure: CloudError | None = None
+
+    async def run() -> None:
+        nonlocal failure
+        try:
+            await work(told.put)
+        except CloudError as error:
+            failure = error
+        await told.put(None)
+
+    has_spoken = False
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run(), name="build")
+        try:
+            while (line := await told.get()) is not None:
+                has_spoken = True
+                yield dumps(line) + b"\r\n"
+        finally:
+            task.cancel()
+    if failure is not None:
+        if not has_spoken:
+            raise failure
+        yield dumps(error_line(failure)) + b"\r\n"
+
+
+def error_line(error: CloudError) -> dict[str, Any]:
+    said = message_of(error)
+    code = {"code": error.code} if isinstance(error, StepFailed) else {}
+    return {"errorDetail": {**code, "message": said}, "error": said}
