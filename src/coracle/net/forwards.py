@@ -3,8 +3,8 @@
 Docker's published ports, Kubernetes' services and floating IPs each own a set of Forwards here under a name of their
 own; a port belongs to one of them.  The driver is always told the union.
 
-Changes that come while the kernel is being told, or within a few milliseconds after, go together in the next telling:
-the first one to arrive does it for all, so nothing runs in the background.
+Changes that come while the kernel is being told, or for as long again after, go together in the next telling: the first
+one to arrive does it for all, so nothing runs in the background.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from coracle.core.clock import Clock
 from coracle.core.errors import AlreadyExists, CloudError
+from coracle.net.addresses import Address
 from coracle.net.api import Forward, NetDriver, Transport
 from coracle.net.holds import Holds, HostPort, NoHolds
 
-PAUSE_S = 0.01  # between two tellings
+PAUSE_S = 0.01  # between two tellings, at most
 
 ANY, LOOPBACK = IPv4Address("0.0.0.0"), IPv4Address("127.0.0.1")  # noqa: S104 - a key, not a bind
+ANY6, LOOPBACK6 = IPv6Address("::"), IPv6Address("::1")
 
 
 class Claim(NamedTuple):
-    """What a Forward takes of the port space.  `address` ANY: of the host, all of them."""
+    """What a Forward takes of the port space.  `address` ANY, ANY6: of the host, all of that family."""
 
     transport: Transport
-    address: IPv4Address
+    address: Address
     port: int
 
 
@@ -44,7 +46,8 @@ class Refusal:
 def claim_of(forward: Forward) -> Claim:
     if forward.address is not None:
         return Claim(forward.transport, forward.address, forward.port)
-    return Claim(forward.transport, LOOPBACK if forward.loopback_only else ANY, forward.port)
+    everywhere, here = (ANY, LOOPBACK) if forward.version == 4 else (ANY6, LOOPBACK6)
+    return Claim(forward.transport, here if forward.loopback_only else everywhere, forward.port)
 
 
 class Forwards:
@@ -54,9 +57,10 @@ class Forwards:
         self._driver, self._clock = driver, clock
         self._holds: Holds = holds or NoHolds()
         self._sets: dict[str, dict[Claim, Forward]] = {}
+        self._owners: dict[Claim, str] = {}
         self._asked = self._told = 0  # changes asked for, and those the kernel has
         self._turn = asyncio.Lock()
-        self._last_at_s = float("-inf")
+        self._next_at_s = float("-inf")
 
     async def replace(self, owner: str, forwards: Iterable[Forward]) -> None:
         """Make `forwards` the set of `owner`; returns when the kernel has it.
@@ -85,9 +89,9 @@ class Forwards:
 
     def all(self) -> list[Forward]:
         """Every Forward, in order of owner and port."""
-        return [self._sets[owner][claim] for owner in sorted(self._sets) for claim in sorted(self._sets[owner])]
+        return [forward for owner in sorted(self._sets) for forward in self._sets[owner].values()]
 
-    def holder(self, transport: Transport, port: int, address: IPv4Address | None = None) -> str:
+    def holder(self, transport: Transport, port: int, address: Address | None = None) -> str:
         """Who has a port: the Forward's owner, or "".  `address` None: of any of the host's addresses."""
         asked = Claim(transport, address or ANY, port)
         return next((f.owner or f.id for s in self._sets.values() for c, f in s.items() if _clash(asked, c)), "")
@@ -125,15 +129,20 @@ class Forwards:
         if after == before:
             return
         self._asked += 1
-        self._sets[owner] = after
+        for claim in before:
+            del self._owners[claim]
+        self._owners.update(dict.fromkeys(after, owner))
+        self._sets[owner] = {claim: after[claim] for claim in sorted(after, key=_order)}
         if not after:
             del self._sets[owner]
 
     def _check(self, owner: str, claim: Claim, mine: Mapping[Claim, Forward]) -> None:
-        others = (claims for name, claims in self._sets.items() if name != owner)
-        for claims in (mine, *others):
-            for candidate in _neighbours(claim, claims):
-                raise _taken(claim, claims[candidate])
+        for candidate in _candidates(claim):
+            if candidate in mine:
+                raise _taken(claim, mine[candidate])
+            other = self._owners.get(candidate, owner)
+            if other != owner:
+                raise _taken(claim, self._sets[other][candidate])
 
     def _hold(self, claim: Claim) -> None:
         try:
@@ -158,15 +167,17 @@ class Forwards:
         async with self._turn:
             if self._told >= mine:
                 return  # somebody told it together with theirs
-            rest_s = self._last_at_s + PAUSE_S - self._clock.monotonic_s()
+            rest_s = self._next_at_s - self._clock.monotonic_s()
             if rest_s > 0:
                 await self._clock.sleep(rest_s)
             telling = self._asked
+            began_s = self._clock.monotonic_s()
             try:
                 await self._driver.steer(self.all())
                 self._told = telling
             finally:
-                self._last_at_s = self._clock.monotonic_s()
+                ended_s = self._clock.monotonic_s()
+                self._next_at_s = ended_s + min(ended_s - began_s, PAUSE_S)
 
 
 def _taken(claim: Claim, by: Forward) -> AlreadyExists:
@@ -175,10 +186,11 @@ def _taken(claim: Claim, by: Forward) -> AlreadyExists:
     return AlreadyExists(said, kind="Port", name=f"{claim.transport}/{claim.port}", holder=who)
 
 
-def _neighbours(claim: Claim, claims: Mapping[Claim, Forward]) -> list[Claim]:
-    """The claims among `claims` that cannot be beside `claim`; quick for the usual cases."""
-    candidates = (claim, claim._replace(address=ANY), claim._replace(address=LOOPBACK))
-    return [other for other in candidates if other in claims and _clash(claim, other)]
+def _candidates(claim: Claim) -> list[Claim]:
+    """The claims that cannot be beside `claim`."""
+    everywhere, here = _whole(claim.address)
+    beside = (claim, claim._replace(address=everywhere), claim._replace(address=here))
+    return [other for other in beside if _clash(claim, other)]
 
 
 def _clash(one: Claim, other: Claim) -> bool:
@@ -189,4 +201,13 @@ def _clash(one: Claim, other: Claim) -> bool:
     if (one.transport, one.port) != (other.transport, other.port):
         return False
     pair = {one.address, other.address}
-    return len(pair) == 1 or pair == {ANY, LOOPBACK}
+    return len(pair) == 1 or pair == set(_whole(one.address))
+
+
+def _whole(address: Address) -> tuple[Address, Address]:
+    """All of the host's addresses, and its loopback, of the same family."""
+    return (ANY, LOOPBACK) if address.version == 4 else (ANY6, LOOPBACK6)
+
+
+def _order(claim: Claim) -> tuple[str, int, int, int]:
+    return (claim.transport, claim.address.version, int(claim.address), claim.port)
