@@ -15,6 +15,7 @@ from coracle.docker.build.area import BuildArea
 from coracle.docker.commit import CommitArea
 from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
+from coracle.docker.deeds import Deeds
 from coracle.docker.door import Area, Door, door
 from coracle.docker.events import Events
 from coracle.docker.host import Host
@@ -131,6 +132,7 @@ def docker(services: Services) -> Docker:
         ArchiveArea(finder, services.files, mounts, events),
         CommitArea(finder, services.commits, events),
     ]
+    deeds = Deeds()
     needs = Needs(
         clock=services.clock,
         containers=services.containers,
@@ -141,10 +143,11 @@ def docker(services: Services) -> Docker:
         finder=finder,
         mounts=mounts,
         events=events,
+        deeds=deeds,
     )
     cache = services.caches["Container.engine"]
     health = HealthChecks(services.containers, cache, services.execs, events, services.clock)
     containers = container_areas(needs, health)
     keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
     called = Loop(SandboxNames(services.caches, services.names), services.caches, services.store)
-    return Docker((events, called, instances, stats, keeper, health), door([*areas, *containers.areas]))
+    return Docker((events, called, instances, stats, deeds, keeper, health), door([*areas, *containers.areas]))

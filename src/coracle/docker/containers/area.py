@@ -17,6 +17,7 @@ from coracle.docker.containers.update import Update
 from coracle.docker.containers.verbs import Verbs
 from coracle.docker.containers.views import Looks, Views
 from coracle.docker.containers.waits import Waits
+from coracle.docker.deeds import Deeds
 from coracle.docker.door import Area
 from coracle.docker.events import Events
 from coracle.docker.mounts import Mounts
@@ -42,6 +43,7 @@ class Needs:
     finder: Finder
     mounts: Mounts
     events: Events
+    deeds: Deeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,15 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     lives = Lives(containers, homes, needs.mounts, needs.clock)
     views = Views(needs.sandboxes, lookup, looks)
     selection = Selection(finder, needs.images, lookup)
-    areas: tuple[Area, ...] = (
+    changing: tuple[Area, ...] = (
         Create(containers, finder, needs.images, needs.mounts, lookup=lookup, clock=needs.clock),
         Verbs(finder, lives, containers, needs.events),
-        Waits(finder, lives, containers),
         Update(finder, containers, needs.events),
         Removal(finder, lives, containers, needs.clock),
+    )
+    areas: tuple[Area, ...] = (
+        *(needs.deeds.finishing(area) for area in changing),
+        Waits(finder, lives, containers, needs.deeds),
         Inspect(finder, containers, views),
         Listing(containers, selection, views, needs.clock),
     )

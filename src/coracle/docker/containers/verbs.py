@@ -48,6 +48,8 @@ class Verbs:
         grace_s, signal = _grace_s(request, record), _signal(request)
         if not states.is_alive(record):
             return Response(304)
+        number = str(signals.to_number(signal or str(record.spec["stop_signal"])))
+        await self._events.publish_container("kill", record, {"signal": number})
         await self._lives.stop(record.meta.name, grace_s, signal)
         await self._events.publish_container("stop", record)
         return Response(204)

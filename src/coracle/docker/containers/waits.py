@@ -14,6 +14,7 @@ from coracle.core.object import Object
 from coracle.docker.containers.finding import Finder
 from coracle.docker.containers.lives import Lives
 from coracle.docker.containers.states import is_alive
+from coracle.docker.deeds import Deeds
 from coracle.docker.door import Route
 from coracle.engine.containers import Containers
 from coracle.web.messages import Answer, Request, Stream, dumps
@@ -22,8 +23,9 @@ CONDITIONS = ("not-running", "next-exit", "removed")
 
 
 class Waits:
-    def __init__(self, finder: Finder, lives: Lives, containers: Containers) -> None:
+    def __init__(self, finder: Finder, lives: Lives, containers: Containers, deeds: Deeds) -> None:
         self._finder, self._lives, self._containers = finder, lives, containers
+        self._deeds = deeds
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", "/containers/{id}/wait", self.wait),)
@@ -43,7 +45,7 @@ class Waits:
     async def _next(self, record: Object, future: asyncio.Future[Object]) -> AsyncIterator[bytes]:
         try:
             ended = await future
-            await self._lives.settle(record.meta.name)
+            await self._settle(record)
         except NotFound:
             ended = record
         finally:
@@ -55,13 +57,17 @@ class Waits:
         try:
             while True:
                 last = await future
-                await self._lives.settle(record.meta.name)
+                await self._settle(record)
                 future = self._containers.next_ending(record.meta.name)
         except NotFound:
             pass
         finally:
             future.cancel()
         yield _line(last)
+
+    async def _settle(self, record: Object) -> None:
+        """So that whoever hears of the end finds its ports and address free."""
+        await self._deeds.finish(lambda: self._lives.settle(record.meta.name))
 
 
 async def _ended(record: Object) -> AsyncIterator[bytes]:
