@@ -16,6 +16,7 @@ from coracle.docker.commit import CommitArea
 from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
 from coracle.docker.deeds import Deeds
+from coracle.docker.disk import DiskUsage
 from coracle.docker.door import Area, Door, door
 from coracle.docker.events import Events
 from coracle.docker.host import Host
@@ -125,8 +126,9 @@ def docker(services: Services) -> Docker:
         NetworksArea(services.networks, known, services.containers, events, services.clock),
         Connect(finder, services.containers, wires, events),
     ]
-    areas.append(image_area(services, events))
-    areas.append(BuildArea(services.builds, services.networks, events, services.clock))
+    images = image_area(services, events)
+    building = BuildArea(services.builds, services.networks, events, services.clock)
+    areas += [images, building]
     mounts = Mounts(services.volumes, services.images)
     areas += [
         ArchiveArea(finder, services.files, mounts, events),
@@ -142,12 +144,14 @@ def docker(services: Services) -> Docker:
         forwards=services.forwards,
         finder=finder,
         mounts=mounts,
+        files=services.files,
         events=events,
         deeds=deeds,
     )
     cache = services.caches["Container.engine"]
     health = HealthChecks(services.containers, cache, services.execs, events, services.clock)
     containers = container_areas(needs, health)
+    areas.append(DiskUsage(images.listing, containers.listing, services.volumes, building.cache))
     keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
     called = Loop(SandboxNames(services.caches, services.names), services.caches, services.store)
     return Docker((events, called, instances, stats, deeds, keeper, health), door([*areas, *containers.areas]))

@@ -24,6 +24,7 @@ from coracle.docker.mounts import Mounts
 from coracle.docker.networks.known import KnownNetworks
 from coracle.docker.ports import Ports
 from coracle.engine.containers import Containers
+from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
@@ -42,6 +43,7 @@ class Needs:
     forwards: Forwards
     finder: Finder
     mounts: Mounts
+    files: Files
     events: Events
     deeds: Deeds
 
@@ -50,6 +52,7 @@ class Needs:
 class ContainerAreas:
     lives: Lives
     homes: Homes
+    listing: Listing
     areas: tuple[Area, ...]
 
 
@@ -58,8 +61,8 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
     homes = Homes(needs.sandboxes, Ports(needs.forwards), lookup)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
-    views = Views(needs.sandboxes, lookup, looks)
-    selection = Selection(finder, needs.images, lookup)
+    views = Views(needs.sandboxes, lookup, looks, needs.files, needs.images)
+    listing = Listing(containers, Selection(finder, needs.images, lookup), views, needs.clock)
     changing: tuple[Area, ...] = (
         Create(containers, finder, needs.images, needs.mounts, lookup=lookup, clock=needs.clock),
         Verbs(finder, lives, containers, needs.events),
@@ -70,6 +73,6 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
         *(needs.deeds.finishing(area) for area in changing),
         Waits(finder, lives, containers, needs.deeds),
         Inspect(finder, containers, views),
-        Listing(containers, selection, views, needs.clock),
+        listing,
     )
-    return ContainerAreas(lives, homes, areas)
+    return ContainerAreas(lives, homes, listing, areas)

@@ -5,7 +5,7 @@ Source: Docker Engine API 1.50, "ContainerList"; moby daemon/list.go for the fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from coracle.core.clock import Clock
@@ -20,6 +20,8 @@ from coracle.docker.mounts import shown
 from coracle.docker.versions import Version, version_of
 from coracle.engine.containers import Containers
 from coracle.web.messages import Answer, Request, Response
+
+Row = dict[str, Any]
 
 
 class Listing:
@@ -37,12 +39,20 @@ class Listing:
         records = sorted(self._containers.list(), key=details.created_s, reverse=True)
         chosen = [record for record in self._selection.of(records, filters) if every or states.is_alive(record)]
         chosen = chosen[:limit] if limit > 0 else chosen
-        version, now_s = version_of(request), self._clock.now_s()
-        rows = [self._row(record, version, now_s) for record in chosen]
-        if flag(request, "size"):
-            sizes = [await self._views.sizes(record) for record in chosen]
-            rows = [{**row, **size} for row, size in zip(rows, sizes, strict=True)]
-        return Response.of(200, rows)
+        return Response.of(200, await self._rows(chosen, version_of(request), sizes=flag(request, "size")))
+
+    async def everything(self, version: Version) -> Sequence[Row]:
+        """All containers with their sizes, the youngest first."""
+        records = sorted(self._containers.list(), key=details.created_s, reverse=True)
+        return await self._rows(records, version, sizes=True)
+
+    async def _rows(self, records: Sequence[Object], version: Version, *, sizes: bool) -> Sequence[Row]:
+        now_s = self._clock.now_s()
+        rows = [self._row(record, version, now_s) for record in records]
+        if sizes:
+            for row, record in zip(rows, records, strict=True):
+                row.update(await self._views.sizes(record))
+        return rows
 
     def _row(self, record: Object, version: Version, now_s: float) -> dict[str, Any]:
         settings = self._views.network_settings(record, version)
@@ -72,7 +82,7 @@ def command(argv: Iterable[str]) -> str:
     return " ".join([first, *(f"'{word}'" if " " in word else word for word in rest)])
 
 
-def ports(bound: dict[str, Any], exposed: Iterable[str], record: Object) -> list[dict[str, Any]]:
+def ports(bound: dict[str, Any], exposed: Iterable[str], record: Object) -> Sequence[Row]:
     """`Ports`, in the order of the container's ports: bound ones with their host's port, others without."""
     rows: list[dict[str, Any]] = []
     if not states.is_alive(record):

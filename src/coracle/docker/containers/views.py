@@ -12,6 +12,8 @@ from coracle.docker.networks.endpoints import Lookup
 from coracle.docker.networks.settings import network_settings
 from coracle.docker.portmaps import exposed
 from coracle.docker.versions import Version
+from coracle.engine.files import Files
+from coracle.engine.images import Images
 from coracle.engine.sandboxes import Sandboxes
 
 DRIVER = "overlay2"
@@ -24,17 +26,10 @@ class Looks(Protocol):
     def streak(self, id: str) -> int: ...
 
 
-class Sizes(Protocol):
-    """How much of the disk a container takes."""
-
-    async def size_rw(self, id: str) -> int: ...
-    async def size_root(self, id: str) -> int: ...
-
-
 class Views:
-    def __init__(self, sandboxes: Sandboxes, lookup: Lookup, looks: Looks, sizes: Sizes | None = None) -> None:
+    def __init__(self, sandboxes: Sandboxes, lookup: Lookup, looks: Looks, files: Files, images: Images) -> None:
         self._sandboxes, self._lookup = sandboxes, lookup
-        self._looks, self._sizes = looks, sizes
+        self._looks, self._files, self._images = looks, files, images
 
     def network_settings(self, record: Object, version: Version) -> dict[str, Any]:
         settings = network_settings(record, self.sandbox(record), self._lookup)
@@ -76,8 +71,7 @@ class Views:
         return {"Name": DRIVER, "Data": {"MergedDir": merged} if merged else None}
 
     async def sizes(self, record: Object) -> dict[str, int]:
-        """`SizeRw` and `SizeRootFs`, in bytes."""
-        if self._sizes is None:
-            return {}
-        id = record.meta.name
-        return {"SizeRw": await self._sizes.size_rw(id), "SizeRootFs": await self._sizes.size_root(id)}
+        """`SizeRw`, what it has written, and `SizeRootFs`, with its image; in bytes."""
+        own = await self._files.own_bytes(record.meta.name)
+        image = self._images.find(str(record.spec["image_id"]))
+        return {"SizeRw": own, "SizeRootFs": own + (int(image.spec["size_bytes"]) if image else 0)}
