@@ -63,7 +63,7 @@ def test_a_container_s_life(client):
 
 def test_logs_and_streams(client):
     container = client.containers.run(
-        "busybox", ["sh", "-c", "echo e >&2; for i in 1 2 3; do echo $i; done"], detach=True
+        "busybox", ["sh", "-c", "echo e >&2; sleep 0.2; for i in 1 2 3; do echo $i; done"], detach=True
     )
     container.wait()
     assert container.logs(stdout=True, stderr=False) == b"1\n2\n3\n"
