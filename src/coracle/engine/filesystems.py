@@ -10,8 +10,8 @@ Source: Docker documentation, "docker volume create", driver-specific options; m
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +49,7 @@ def check(options: Mapping[str, str]) -> None:
 
 def mount(path: str, options: Mapping[str, str]) -> None:
     """Mount on `path` what the options say, unless something is mounted there.  Raises Invalid."""
-    if os.path.ismount(path):
+    if mounts.is_mount_point(Path(path)):
         return
     kind, device = options["type"], options["device"]
     flags, data = _split(_with_address(kind, options.get("o", "")))
@@ -67,8 +67,9 @@ def mount(path: str, options: Mapping[str, str]) -> None:
 
 def unmount(path: str) -> None:
     """Take away whatever is mounted there; nothing to do where nothing is."""
-    while os.path.ismount(path) and mounts.unmount(Path(path)):
-        pass
+    with contextlib.suppress(FileNotFoundError):
+        while mounts.is_mount_point(Path(path)) and mounts.unmount(Path(path)):
+            pass
 
 
 def _split(text: str) -> tuple[int, str]:

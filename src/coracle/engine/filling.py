@@ -93,7 +93,7 @@ class Filler:
 
 
 def _copy_content(read: int, written: int) -> None:
-    while os.copy_file_range(read, written, _CHUNK_BYTES):
+    while os.sendfile(written, read, None, _CHUNK_BYTES):
         pass
 
 

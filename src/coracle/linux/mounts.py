@@ -93,6 +93,20 @@ def unmount(target: Path) -> bool:
     raise OSError(found, f"unmount {target}: {os.strerror(found)}")
 
 
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted at `path`, also a directory of the same file system.  Raises OSError."""
+    return _mount_id(path) != _mount_id(path.parent)
+
+
+def _mount_id(path: Path) -> str:
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+        return next(line for line in lines if line.startswith("mnt_id:"))
+    finally:
+        os.close(fd)
+
+
 def unshare(flags: int) -> None:
     """unshare(2).  Raises OSError."""
     _check(_libc.unshare(flags), "unshare")
