@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, BinaryIO, cast
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError, Invalid, Malformed, Unsupported
+from coracle.core.errors import CloudError, Invalid, Malformed, NotFound, Unsupported
 from coracle.core.tasks import offload
 from coracle.docker.build.cache import CacheView
 from coracle.docker.build.describing import describe
@@ -87,10 +87,10 @@ class BuildArea:
 
         try:
             id = await self._builds.build(_request(asked, network, dockerfile), ground, say)
-        except CloudError:
+        except CloudError as error:
             for text in held:
                 await tell({"stream": text})
-            raise
+            raise (_unknown(error) if isinstance(error, NotFound) else error) from error
         await tell({"aux": {"ID": id}})
         await say(f"Successfully built {short(id)}\n")
         for tag in asked.tags:
@@ -172,6 +172,15 @@ def _request(asked: Asked, network: str, dockerfile: Dockerfile) -> BuildRequest
         logins=asked.logins,
         describe=describe,
     )
+
+
+def _unknown(error: NotFound) -> NotFound:
+    """An image that nobody has, in the words that clients look for."""
+    if error.kind != "Image" or "platform" in error.message:
+        return error
+    name = error.name.partition(":")[0].partition("@")[0]
+    said = f"pull access denied for {name}, repository does not exist or may require 'docker login': denied"
+    return NotFound(f"{said}: no registry is asked for it and the catalogue does not have it", kind="Image", name=name)
 
 
 def _host(text: str) -> tuple[str, str]:

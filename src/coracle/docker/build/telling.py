@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from coracle.core.errors import CloudError
+from coracle.docker.containers.wording import start_failure
 from coracle.docker.errors import message_of
-from coracle.engine.builds.failure import StepFailed
+from coracle.engine.builds.failure import CannotStart, StepFailed
 from coracle.web.messages import Stream, dumps
 
 AHEAD_LINES = 256
@@ -68,6 +69,6 @@ async def _lines(work: Callable[[Tell], Awaitable[None]]) -> AsyncIterator[bytes
 
 
 def error_line(error: CloudError) -> dict[str, Any]:
-    said = message_of(error)
+    said = message_of(start_failure(error.record, error) if isinstance(error, CannotStart) else error)
     code = {"code": error.code} if isinstance(error, StepFailed) else {}
     return {"errorDetail": {**code, "message": said}, "error": said}

@@ -108,20 +108,33 @@ class _Xz:
 
 
 class _Bounded:
-    """The uncompressed archive: stops a bomb."""
+    """The uncompressed archive: stops a bomb, and fills its last block, which Docker's client leaves unfinished."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._reader = _reader(file)
         packed_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
-        self._left = min(limits.max_bytes, max(packed_bytes * limits.max_ratio, limits.free_bytes))
+        self._limit = min(limits.max_bytes, max(packed_bytes * limits.max_ratio, limits.free_bytes))
+        self._size = 0
+        self._padding: bytes | None = None
 
     def read(self, size: int) -> bytes:
+        if self._padding is not None:
+            filling, self._padding = self._padding[:size], self._padding[size:]
+            return filling
         data: bytes = self._reader.read(size)
-        self._left -= len(data)
-        if self._left < 0:
+        self._size += len(data)
+        if self._size > self._limit:
             raise TooLarge("the archive unpacks to too many bytes")
-        return data
+        if data:
+            return data
+        self._padding = bytes(-self._size % 512)
+        return self.read(size)
+
+    def check(self, member: tarfile.TarInfo) -> None:
+        """Its content was there, and not our padding.  Raises Invalid."""
+        if self._padding is not None and member.offset_data + member.size > self._size:
+            raise Invalid(message="the archive is damaged: unexpected end of data")
 
 
 class Unpacker:
@@ -180,6 +193,7 @@ class Unpacker:
                 if entries > self._limits.max_entries:
                     raise TooLarge(f"the archive has more than {self._limits.max_entries} entries")
                 self._apply(archive, member)
+                source.check(member)
                 archive.members.clear()  # type: ignore[attr-defined]
         for path, time_s in reversed(self._times.items()):
             with contextlib.suppress(OSError), self._opened(path) as fd:

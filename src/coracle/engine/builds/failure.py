@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coracle.core.errors import Invalid
+from coracle.core.object import Object
 
 
 class StepFailed(Invalid):
@@ -11,3 +12,11 @@ class StepFailed(Invalid):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message=message)
         self.code = code
+
+
+class CannotStart(Invalid):
+    """The engine could not start a program; the message is what the runtime said, `record` its container's."""
+
+    def __init__(self, message: str, record: Object) -> None:
+        super().__init__(message=message)
+        self.record = record

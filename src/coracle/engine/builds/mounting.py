@@ -79,6 +79,9 @@ async def make_mounts(wishes: Sequence[RunMount], workdir: str, grounds: Grounds
     """Raises Invalid (a source that is not there), Unsupported (secrets, ssh)."""
     found = []
     for number, wish in enumerate(wishes):
+        if wish.type in ("secret", "ssh"):
+            why = "needs a BuildKit session, which this builder does not speak"
+            raise Unsupported(f"--mount=type={wish.type} {why}", status=501)
         target = posixpath.normpath(posixpath.join("/", workdir, wish.target))
         if target == "/" or "\0" in target:
             raise Invalid(message=f'invalid mount target "{wish.target[:200]}"')
@@ -96,10 +99,6 @@ async def make_mounts(wishes: Sequence[RunMount], workdir: str, grounds: Grounds
                 if not read_only:
                     path = await offload(_copied, root, wish.source, grounds.scratch / f"mount-{number}")
                 found.append(Mount(target=target, source=path, read_only=read_only))
-            case _:
-                raise Unsupported(
-                    f"--mount=type={wish.type} needs a BuildKit session, which this builder does not speak"
-                )
     return found
 
 

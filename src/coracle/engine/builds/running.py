@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from coracle.core.errors import CloudError
+from coracle.core.errors import CloudError, Invalid, Malformed
 from coracle.core.object import Object
 from coracle.core.tasks import offload
-from coracle.engine.builds.failure import StepFailed
+from coracle.engine.builds.failure import CannotStart, StepFailed
 from coracle.engine.builds.layers import LayerMaker
 from coracle.engine.builds.request import BuildRequest
 from coracle.engine.builds.state import LayerRef, State, short
@@ -78,13 +78,19 @@ class Runner:
         id = record.meta.name
         await self._sandboxes.ensure(_sandbox(id, request, program))
         with self._containers.attaching(id) as attachment:
-            await self._containers.start(id)
+            await self._begin(id)
             await _say_all(await attachment.streams(), channel)
         ended = await self._containers.wait_exit(id)
         await self._containers.stop(id, 0)  # until everything that it had in the kernel is gone
         code = int(ended.status["exit_code"])
         if code:
             raise StepFailed(f"The command '{program.text}' returned a non-zero code: {code}", code)
+
+    async def _begin(self, id: str) -> None:
+        try:
+            await self._containers.start(id)
+        except (Invalid, Malformed) as error:
+            raise CannotStart(str(error), self._containers.get(id)) from error
 
     async def _clean(self, id: str, *, keeps: bool) -> None:
         if keeps:
