@@ -45,11 +45,16 @@ class Servers:
         self.peers = []  # the addresses from which connections came, as the servers see them
 
     def add(self, path, name, address="0.0.0.0", port=PORT):
+        if address == "0.0.0.0":
+            self.add(path, name, "::", port)
+        family = family_of(address)
         with netns.entered(path):
-            stream = socket.socket()
-            datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            stream = socket.socket(family)
+            datagrams = socket.socket(family, socket.SOCK_DGRAM)
         for sock in (stream, datagrams):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind((address, port))
             sock.setblocking(False)
         stream.listen(512)
@@ -170,7 +175,7 @@ class Island:
 
     def connect(self, client, address, port, transport="TCP"):
         try:
-            with self.socket(client, transport) as sock:
+            with self.socket(client, transport, family_of(str(address))) as sock:
                 sock.connect((str(address), port))
                 if transport == "UDP":
                     sock.send(b"x")
@@ -184,14 +189,18 @@ class Island:
 
     # -- more ----------------------------------------------------------------------------------------------------
 
-    def socket(self, client, transport="TCP"):
+    def socket(self, client, transport="TCP", family=socket.AF_INET):
         with netns.entered(self._paths[client]):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM)
+            sock = socket.socket(family, socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM)
         sock.settimeout(PATIENCE_S)
         return sock
 
     def on_host(self, call, *arguments):
         return self._threads.submit(call, *arguments).result()
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def a_network(name, subnet, **more):

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import subprocess
 import threading
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,17 @@ def island(tmp_path):
         yield island
 
 
-def plug(island, name, last, network=None):
+def plug(island, name, last, network=None, into=None, **more):
+    """`into`: the namespace of another plug."""
     network = network or island.network
     port = Port(
         name,
         network.name,
         network.subnet[last],
-        island.netns_path(name),
+        into.netns_path if into else island.netns_path(name),
         mac_of(network.subnet[last]),
+        address6=network.subnet6[last] if network.subnet6 else None,
+        **more,
     )
 
     async def main():
@@ -46,7 +50,8 @@ def plug(island, name, last, network=None):
         await island.driver.plug(network, port)
 
     island.run(main())
-    island.serve(port)
+    if into is None:
+        island.serve(port)
     return port
 
 
@@ -181,6 +186,175 @@ def test_an_address_of_the_host_can_be_forwarded_alone(island):
     steer(island, forward(a, address=HOST, port=8001))
     assert island.connect("outside", HOST, 8001) == "a"
     assert island.connect("host", LOOPBACK, 8001) == REFUSED
+
+
+# -- several networks ------------------------------------------------------------------------------------------------
+
+
+def test_open_networks_reach_each_other_and_nobody_reaches_those_that_are_not(island):
+    pods, bridge = (a_network(name, f"10.8{n}.0.0/24", isolated=False) for n, name in enumerate(("p", "b")))
+    shop = a_network("shop", "10.78.0.0/24")
+    a, b, c = plug(island, "a", 2, pods), plug(island, "b", 2, bridge), plug(island, "c", 2, shop)
+    assert island.connect("a", b.address, 8080) == "b"
+    assert island.connect("b", a.address, 8080) == "a"
+    assert [island.connect("c", other.address, 8080) for other in (a, b)] == [NOBODY, NOBODY]
+    assert [island.connect(name, c.address, 8080) for name in "ab"] == [NOBODY, NOBODY]
+
+
+def test_plugs_that_are_kept_apart_reach_only_what_is_outside(island):
+    apart = a_network("apart", "10.78.0.0/24", icc=False)
+    a, b = plug(island, "a", 2, apart), plug(island, "b", 3, apart)
+    assert island.connect("a", b.address, 8080) == NOBODY
+    assert island.connect("a", OUTSIDE, 8080) == "outside"
+    with netns.entered(a.netns_path), Netlink() as kernel:  # nor straight through the bridge
+        index = netlink.find_link(kernel, "eth0").index
+        kernel.send(routes.put_route(Route(apart.subnet, index)), routes.new_neighbour(index, b.address, b.mac))
+    assert island.connect("a", b.address, 8080) == NOBODY
+
+
+def test_a_namespace_on_several_networks_leads_out_through_one_of_them(island):
+    shop = a_network("shop", "10.78.0.0/24", masquerade=False)
+    inner = a_network("inner", "10.79.0.0/24", internal=True)
+    a = plug(island, "a", 2)
+    more = {"into": a, "leads": False, "leads6": False}
+    first, second = (plug(island, f"a{n}", 2, on, interface=f"eth{n}", **more) for n, on in ((1, shop), (2, inner)))
+    others = [plug(island, f"on-{network.name}", 3, network) for network in (shop, inner)]
+    assert [island.connect("a", other.address, 8080) for other in others] == ["on-shop", "on-inner"]
+    assert [island.connect(f"on-{n.network}", n.address, 8080) for n in (first, second)] == ["a", "a"]
+    assert island.connect("a", OUTSIDE, 8080) == "outside"
+    assert island.servers.peers[-1] == str(HOST)
+    route_from_outside(island, shop.subnet)
+    island.run(island.driver.plug(shop, replace(first, leads=True)))  # and now through the other
+    assert island.connect("a", OUTSIDE, 8080) == "outside"
+    assert island.servers.peers[-1] == str(first.address)
+    island.run(island.driver.unplug(first))
+    assert island.connect("a", others[0].address, 8080) == NOBODY
+    island.run(island.driver.plug(island.network, a))
+    assert island.connect("a", OUTSIDE, 8080) == "outside"
+
+
+def test_an_internal_network_speaks_to_the_gateway_only_and_in_its_own_name(island):
+    inner = a_network("inner", "10.79.0.0/24", internal=True)
+    a, other = plug(island, "a", 2, inner), plug(island, "b", 2)
+    island.servers.add(island.host_path, "names", port=53)
+    assert island.connect("a", inner.gateway, 53, "UDP") == "names"
+    with netns.entered(a.netns_path), Netlink() as kernel:  # with routes and addresses that it gave itself
+        index = netlink.find_link(kernel, "eth0").index
+        kernel.send(routes.new_route(Route(IPv4Network("0.0.0.0/0"), index, inner.gateway)))
+        kernel.send(routes.new_address(index, other.address, 32))
+    assert [island.connect("a", address, 53, "UDP") for address in (island.network.gateway, HOST)] == [NOBODY] * 2
+    with island.socket("a", "UDP") as client:
+        client.bind((str(other.address), 0))
+        client.sendto(b"x", (str(inner.gateway), 53))
+    assert island.connect("a", inner.gateway, 53, "UDP") == "names"
+    assert set(island.servers.peers) == {str(a.address)}
+
+
+def test_what_goes_with_its_namespace_is_cut_off_at_once(island):
+    a, b = plug(island, "a", 2), plug(island, "b", 3)
+    with netns.opened(a.netns_path):  # somebody is still in it
+        island.run(island.driver.drop_netns(a.netns_path, [a]))
+        assert island.connect("b", a.address, 8080) == NOBODY
+        heir = plug(island, "heir", 2)  # same addresses
+        assert island.connect("b", a.address, 8080) == "heir"
+        again = plug(island, "a", 4)  # same name
+        assert island.connect("b", again.address, 8080) == "a"
+        island.run(until_up(island.driver))  # which deletes what the kernel left us
+        assert len([link for link in links(island) if link.startswith("cor")]) == 4
+    assert [island.connect("b", port.address, 8080) for port in (heir, again)] == ["heir", "a"]
+    assert b.network == island.network.name
+
+
+async def until_up(driver):
+    async with running(driver):
+        pass
+
+
+def test_a_bridge_may_be_called_anything_and_goes_with_the_cloud(island):
+    before = links(island)
+    plug(island, "a", 2, replace(island.network, bridge="my-bridge"))
+    assert "my-bridge" in links(island)
+    island.run(island.a_driver().purge())
+    assert links(island) == before
+
+
+def test_a_link_of_somebody_else_is_left_alone(island):
+    island.on_host(subprocess.run, ["ip", "link", "add", "theirs", "type", "bridge"])
+    network = replace(island.network, bridge="theirs")
+    with pytest.raises(AlreadyExists, match="theirs exists and is not a bridge of this cloud"):
+        island.run(island.driver.ensure_network(network))
+    island.run(island.driver.remove_network(network))
+    assert "theirs" in links(island)
+
+
+# -- IPv6 ------------------------------------------------------------------------------------------------------------
+
+HOST6, OUTSIDE6 = IPv6Address("2001:db8::2"), IPv6Address("2001:db8::1")
+
+
+def dual(name, subnet, subnet6, **more):
+    subnet6 = IPv6Network(subnet6)
+    return a_network(name, subnet, subnet6=subnet6, gateway6=subnet6[1], **more)
+
+
+@pytest.fixture
+def island6(island):
+    """An island whose neighbours speak IPv6 too."""
+    for path, mine, other in ((island.host_path, HOST6, OUTSIDE6), (island.outside_path, OUTSIDE6, HOST6)):
+        with netns.entered(path), Netlink() as kernel:
+            index = netlink.find_link(kernel, "eth0").index
+            Path("/proc/sys/net/ipv6/conf/eth0/disable_ipv6").write_text("0")
+            kernel.send(routes.new_address(index, mine, 64))
+            if mine == HOST6:
+                kernel.send(routes.new_route(Route(IPv6Network("::/0"), index, other)))
+    return island
+
+
+def test_plugs_with_ipv6_reach_each_other_and_the_outside_in_the_hosts_name(island6):
+    net = dual("six", "10.78.0.0/24", "fd00:78::/64")
+    a, b = plug(island6, "a", 2, net), plug(island6, "b", 3, net)
+    four = plug(island6, "c", 2)
+    assert island6.connect("a", b.address6, 8080) == "b"
+    assert island6.connect("host", a.address6, 8080) == "a"
+    assert island6.connect("a", OUTSIDE6, 8080) == "outside"
+    assert island6.servers.peers[-1] == str(HOST6)
+    assert island6.connect("a", OUTSIDE, 8080) == "outside"
+    with netns.entered(four.netns_path):
+        assert not Path("/proc/net/if_inet6").read_text().replace("lo\n", "").count("eth0")
+
+
+def test_networks_are_kept_apart_by_ipv6_too(island6):
+    net, other = dual("six", "10.78.0.0/24", "fd00:78::/64"), dual("other", "10.79.0.0/24", "fd00:79::/64")
+    inner = dual("inner", "10.80.0.0/24", "fd00:80::/64", internal=True)
+    a, b, c = (plug(island6, name, 2, on) for name, on in zip("abc", (net, other, inner), strict=True))
+    with netns.entered(island6.outside_path), Netlink() as kernel:
+        index = netlink.find_link(kernel, "eth0").index
+        kernel.send(routes.new_route(Route(IPv6Network("fd00::/16"), index, HOST6)))
+    with netns.entered(c.netns_path), Netlink() as kernel:
+        index = netlink.find_link(kernel, "eth0").index
+        kernel.send(routes.new_route(Route(IPv6Network("::/0"), index, inner.gateway6)))
+    assert island6.connect("a", b.address6, 8080) == NOBODY
+    assert island6.connect("outside", a.address6, 8080) == NOBODY
+    assert [island6.connect("c", address, 8080) for address in (a.address6, OUTSIDE6)] == [NOBODY, NOBODY]
+    assert island6.connect("host", c.address6, 8080) == "c"
+
+
+def test_ports_are_forwarded_by_ipv6(island6):
+    net = dual("six", "10.78.0.0/24", "fd00:78::/64")
+    a, b = plug(island6, "a", 2, net), plug(island6, "b", 3, net)
+    to_a = (Target(a.address6, 8080),)
+    every = Forward("x", "TCP", None, 30080, to_a)
+    one = Forward("y", "TCP", HOST6, 30081, (Target(a.address6, 8080), Target(b.address6, 8080)))
+    here = Forward("z", "TCP", None, 30082, to_a, loopback_only=True)
+    steer(island6, every, one, here, Forward("u", "UDP", None, 30080, to_a), Forward("w", "TCP", HOST6, 30083, ()))
+    assert [island6.connect(who, HOST6, 30080) for who in ("outside", "host", "b", "a")] == ["a"] * 4
+    assert island6.servers.peers[0] == str(OUTSIDE6)
+    assert island6.connect("outside", HOST6, 30080, "UDP") == "a"
+    assert {island6.connect("outside", HOST6, 30081) for _ in range(24)} == {"a", "b"}
+    assert island6.connect("outside", HOST6, 30082) == REFUSED
+    assert island6.connect("outside", HOST6, 30083) == REFUSED
+    steer(island6)
+    assert island6.connect("outside", HOST6, 30080) == REFUSED
 
 
 # -- changes ---------------------------------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ class Forward:
 
     address        None: every address of the node itself, 127.0.0.1 included; of IPv6 where the targets are
     targets        empty: the connection is refused at once
-    affinity_s     keep a client (by its address) on its target for so long after its last connection; None: no
+    affinity_s     keep a client (by its address) on its target for so long after its last connection; None: no.
+                   Of IPv4 only: nft 1.0.6 dies of the rule's twin (ValueError)
     owner          who wants it, for messages: "Service default/web"
     loopback_only  with address None: only on 127.0.0.1
     """
@@ -90,6 +91,10 @@ class Forward:
     affinity_s: int | None = None
     owner: str = ""
     loopback_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.affinity_s is not None and self.version == 6:
+            raise ValueError(f"{self.id}: clients cannot be kept on their targets by IPv6")
 
     @property
     def version(self) -> int:

@@ -43,11 +43,13 @@ def main() -> int:
 
 
 def _run(settings: Settings, say: Callable[[dict[str, Any]], None]) -> None:
+    from coracle.net.holds import raise_file_limit
     from coracle.node.assemble import enter, open_store, run_cloud
 
     register(settings.name, settings.root, settings.chosen)
     store = open_store(settings)
     enter(settings)
+    raise_file_limit()
 
     def up() -> None:
         gc.collect()

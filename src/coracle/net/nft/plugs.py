@@ -71,10 +71,12 @@ class Plugs:
 
     def _cut(self, kernel: Netlink, port: Port) -> None:
         name = self.link_name(port.id)
-        try:
-            kernel.send(netlink.cut(name, self._groups.doomed), ignore=(errno.ENODEV,))
-        except Refused:  # in no bridge any more
-            kernel.send(netlink.delete_link(name), ignore=(errno.ENODEV,))
+        link = netlink.find_link(kernel, name)
+        if link is not None:
+            try:
+                kernel.send(netlink.set_group(name, self._groups.doomed), netlink.cut(link.index))
+            except Refused:  # it is in no bridge any more, or gone
+                kernel.send(netlink.delete_link(name), ignore=(errno.ENODEV,))
         self._forget_address(kernel, port)
 
     def sweep(self) -> None:
