@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 128 * 1024
 _ZONED = re.compile(r"(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?P<fraction>\.\d{9})(?P<zone>[+-]\d\d:\d\d)")
 LONGEST_BYTES = 1 << 20  # conmon's longest is 8 KiB and its prefix: what is longer is no line
 
