@@ -121,7 +121,7 @@ def docker(services: Services) -> Docker:
         Top(finder, services.containers, events),
     ]
     known = KnownNetworks(services.networks)
-    wires = Wires(known, services.sandboxes, Ports(services.forwards))
+    wires = Wires(known, services.sandboxes, Ports(services.forwards, known.get))
     areas += [
         NetworksArea(services.networks, known, services.containers, events, services.clock),
         Connect(finder, services.containers, wires, events),

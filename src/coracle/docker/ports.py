@@ -14,12 +14,15 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
 from coracle.core.errors import AlreadyExists, Exhausted
 from coracle.core.object import Object
 from coracle.docker import portmaps
+from coracle.docker.networks.endpoints import Lookup
+from coracle.docker.networks.requests import BINDING
 from coracle.docker.networks.settings import endpoint_id
 from coracle.docker.portmaps import Wish
 from coracle.net.api import Forward, Target, Transport
@@ -32,10 +35,10 @@ Bound = dict[str, list[dict[str, str]] | None]  # NetworkSettings.Ports
 
 
 class Ports:
-    """`forwards`: where the ports of all APIs meet."""
+    """`forwards`: where the ports of all APIs meet; `lookup` finds networks."""
 
-    def __init__(self, forwards: Forwards) -> None:
-        self._forwards = forwards
+    def __init__(self, forwards: Forwards, lookup: Lookup) -> None:
+        self._forwards, self._lookup = forwards, lookup
         self._next = FIRST
 
     async def publish(self, container: Object, sandbox: Object) -> Bound:
@@ -44,16 +47,18 @@ class Ports:
         Raises: Exhausted in Docker's words: a port is taken, or none is free.  Nothing is published then.
         """
         details = container.spec["details"]
-        wishes = portmaps.wishes(details)
-        target = _target(sandbox)
-        if target is None or not wishes:
+        wishes, way = portmaps.wishes(details), self._way(sandbox)
+        if way is None or not wishes:
             return portmaps.shown(details, ())
-        return portmaps.shown(details, await self._take(container, wishes, target))
+        host = _default_host(self._lookup(way["network"]))
+        wishes = [replace(wish, host=wish.host or host) for wish in wishes]
+        return portmaps.shown(details, await self._take(container, wishes, IPv4Address(way["address"])))
 
     async def follow(self, container: Object, sandbox: Object, bound: Mapping[str, Any]) -> None:
         """Let the ports that it has lead to where it is now.  `bound` as `publish` returned it.  Raises as that."""
-        target = _target(sandbox)
-        chosen = list(_chosen(bound)) if target is not None else []
+        way = self._way(sandbox)
+        chosen = list(_chosen(bound)) if way is not None else []
+        target = IPv4Address(way["address"]) if way is not None else None
         try:
             await self._replace(container, chosen, target)
         except AlreadyExists as error:
@@ -63,7 +68,21 @@ class Ports:
         """Free the ports of the container with this id.  Idempotent."""
         await self._forwards.replace(_owner(id), ())
 
+    def is_reached(self, sandbox: Object) -> bool:
+        """Whether ports can lead to it: it has a network that is not internal."""
+        return self._way(sandbox) is not None
+
     # -- how -----------------------------------------------------------------------------------------------------
+
+    def _way(self, sandbox: Object) -> Mapping[str, Any] | None:
+        """The endpoint through which it is reached from outside: the one that leads out."""
+        priorities = {wish["network"]: wish["priority"] for wish in sandbox.spec["endpoints"]}
+        outward = [
+            one
+            for one in sandbox.status["endpoints"]
+            if one["state"] != "leaving" and one["address"] and not self._lookup(one["network"]).spec["internal"]
+        ]
+        return min(outward, key=lambda one: (-priorities.get(one["network"], 0), one["network"]), default=None)
 
     async def _take(self, container: Object, wishes: Sequence[Wish], target: IPv4Address) -> list[tuple[Wish, int]]:
         """As many tries as there are ports to choose: each refusal rules one port out."""
@@ -139,10 +158,10 @@ def _check_ours(container: Object, wish: Wish, number: int) -> None:
             raise
 
 
-def _target(sandbox: Object) -> IPv4Address | None:
-    """Where a sandbox is reached: on its primary network; None where it has no way to the outside."""
-    address = sandbox.status.get("address")
-    return IPv4Address(address) if address else None
+def _default_host(network: Object) -> IPv4Address | None:
+    """Where ports are published that name no address of the host; None: everywhere."""
+    address = IPv4Address((network.spec["details"].get("Options") or {}).get(BINDING) or 0)
+    return address if int(address) else None
 
 
 def _chosen(bound: Mapping[str, Any]) -> Iterator[tuple[Wish, int]]:

@@ -18,22 +18,21 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 import orjson
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import Conflict, Forbidden, Malformed, NotFound
+from coracle.core.errors import CloudError, Conflict, Forbidden, Malformed, NotFound, Unavailable
 from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.core.store import Entry, Store
 from coracle.engine import subnets
 from coracle.engine.kinds import network as networks
 from coracle.engine.kinds import sandbox as sandboxes
-from coracle.engine.kinds.network import NetworkSpec
-from coracle.engine.subnets import Subnet
+from coracle.engine.kinds.network import NetworkSpec, network_of, spec_of, subnets_of
+from coracle.net.addresses import Subnet
 from coracle.net.api import NetDriver, Network
 from coracle.net.names import Names, scope_of
 
@@ -64,6 +63,7 @@ class Networks:
         self._records = Collection(networks.KIND, store, clock, [self._keep_used])
         self._whole: dict[str, Network] = {}  # those that can be plugged into, by name
         self._ids: dict[str, str] = {}
+        self._lost: dict[str, CloudError] = {}  # those that could not be brought up, and why
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -86,9 +86,11 @@ class Networks:
         return self._records.get(networks.key(id))
 
     def find(self, name: str) -> Network:
-        """What the driver knows as the network of that name.  Raises NotFound."""
+        """What the driver knows as the network of that name.  Raises NotFound, or why it is not there (see adopt)."""
         network = self._whole.get(name)
         if network is None:
+            if name in self._lost:
+                raise self._lost[name]
             raise NotFound(f"network {name} not found", kind="Network", name=name)
         return network
 
@@ -105,8 +107,8 @@ class Networks:
                 Broken.  Nothing is left after a failure.
         """
         async with self._ground.alone() as others:
-            whole = self._completed(_id(), spec, [*others, *self._taken()])
-            return await self._make(*whole)
+            whole = self._completed(spec, [*others, *self._taken()])
+            return await self._make(_id(), whole, floats=not spec.subnet and not spec.subnet6)
 
     async def remove(self, id: str) -> None:
         """Take it out of the kernel and forget it.
@@ -125,29 +127,67 @@ class Networks:
         await self._clear(id)
 
     async def adopt(self) -> None:
-        """At start: the predefined networks are there, all others as they were, and nothing is half made."""
+        """At start: the predefined networks are there, all others as they were, and nothing is half made.
+
+        One that cannot be as it was (its subnet is somebody else's now) is there, and cannot be plugged into; where its
+        subnet was ours to choose and nobody is in it, it gets another.
+        """
         for record in self._records.list():
-            if record.status["state"] != "ready":
+            if record.status["state"] == "ready":
+                self._ids[record.spec["name"]] = record.meta.name
+            else:
                 log.info("network %s was half made or half gone: removed", record.spec["name"])
                 await self._clear(record.meta.name)
-        for record in self._records.list():
-            self._remember(record)
-        await self._ensure_pods()
-        await self._ensure_bridge()
-        for record in self.list():
-            await self._raise(record)
+        if PODS not in self._ids:
+            await self._make(_id(), self._pods_spec(), floats=False)
+        async with self._ground.alone() as others:
+            for record in self.list():
+                await self._readopt(record, others)
+            if BRIDGE not in self._ids:
+                spec = NetworkSpec(name=BRIDGE, isolated=False, made_by="docker")
+                await self._make(_id(), self._completed(spec, [*others, *self._taken()]), floats=True)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
-    async def _make(self, id: str, spec: NetworkSpec) -> Object:
+    async def _make(self, id: str, spec: NetworkSpec, *, floats: bool) -> Object:
+        spec = replace(spec, bridge=spec.bridge or f"{self._tag}{id[:8]}")
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(self._clear, id)
-            record = await self._records.create(networks.to_record(id, spec).with_status(state="making"))
+            new = networks.to_record(id, spec).with_status(state="making", floats=floats)
+            record = await self._records.create(new)
             await self._raise(record)
             record = await self._records.change(record.key, lambda now: now.with_status(state="ready"))
             undo.pop_all()
         self._remember(record)
         return record
+
+    async def _readopt(self, record: Object, others: Sequence[tuple[Subnet, str]]) -> None:
+        """Bring up a network that there was, on other subnets if need be and can be."""
+        name, spec = record.spec["name"], spec_of(record)
+        lost = [
+            f"{subnet} is of {whose} now"
+            for subnet in subnets_of(record)
+            for other, whose in others
+            if whose != f"link {spec.bridge}" and subnets.overlaps(subnet, other)
+        ]
+        try:
+            if lost and record.status["floats"] and not self.members(name):
+                log.warning("network %s gets another subnet: %s", name, lost[0])
+                self._forget(name)
+                await self._clear(record.meta.name)
+                bare = replace(spec, subnet="", gateway="", subnet6="", gateway6="")
+                whole = self._completed(bare, [*others, *self._taken()])
+                await self._make(record.meta.name, whole, floats=True)
+            elif lost:
+                raise Unavailable(f"network {name} cannot be used: {lost[0]}", kind="Network", name=name)
+            else:
+                await self._raise(record)
+                self._remember(record)
+        except CloudError as error:
+            if name in PREDEFINED:
+                raise
+            log.error("network %s is not there: %s", name, error)
+            self._lost[name] = error
 
     def _remember(self, record: Object) -> None:
         self._whole[record.spec["name"]] = network_of(record)
@@ -156,6 +196,7 @@ class Networks:
     def _forget(self, name: str) -> None:
         self._whole.pop(name, None)
         self._ids.pop(name, None)
+        self._lost.pop(name, None)
 
     async def _raise(self, record: Object) -> None:
         network = network_of(record)
@@ -171,10 +212,10 @@ class Networks:
         await self._net.remove_network(network)
         await self._records.delete(record.key, missing_ok=True)
 
-    async def _ensure_pods(self) -> None:
+    def _pods_spec(self) -> NetworkSpec:
         """Kubernetes' network has the subnet of the cloud."""
         pods = self._pods
-        spec = NetworkSpec(
+        return NetworkSpec(
             name=PODS,
             subnet=str(pods.subnet),
             gateway=str(pods.gateway),
@@ -183,42 +224,27 @@ class Networks:
             isolated=False,
             made_by="kube",
         )
-        if PODS not in self._whole:
-            await self._make(_id(), spec)
-
-    async def _ensure_bridge(self) -> None:
-        """Docker's default network keeps its subnet, unless somebody else took it while the cloud was down."""
-        async with self._ground.alone() as others:
-            id, present = self._ids.get(BRIDGE, _id()), self._whole.get(BRIDGE)
-            if present is not None:
-                if not any(subnets.overlaps(present.subnet, other) for other, _ in others):
-                    return
-                if self.members(BRIDGE):
-                    log.warning("network bridge has a subnet that others have too: %s", present.subnet)
-                    return
-                self._forget(BRIDGE)
-                await self._clear(id)
-            spec = NetworkSpec(name=BRIDGE, isolated=False, made_by="docker")
-            await self._make(*self._completed(id, spec, [*others, *self._taken()]))
 
     def _taken(self) -> Sequence[tuple[Subnet, str]]:
         """What our own networks have, the half made among them."""
         return [
-            (subnet, f"network {record.spec['name']}") for record in self._records.list() for subnet in _subnets(record)
+            (subnet, f"network {record.spec['name']}")
+            for record in self._records.list()
+            for subnet in subnets_of(record)
         ]
 
-    def _completed(self, id: str, spec: NetworkSpec, taken: Sequence[tuple[Subnet, str]]) -> tuple[str, NetworkSpec]:
-        """The id, and the spec with nothing left open."""
+    def _completed(self, spec: NetworkSpec, taken: Sequence[tuple[Subnet, str]]) -> NetworkSpec:
+        """`spec` with its subnets and gateways."""
         subnet = subnets.settle(spec.subnet, subnets.pools(), taken)
         gateway = subnets.gateway(spec.gateway, subnet, spec.range)
-        whole = replace(spec, subnet=str(subnet), gateway=str(gateway), bridge=spec.bridge or f"{self._tag}{id[:8]}")
+        whole = replace(spec, subnet=str(subnet), gateway=str(gateway))
         if spec.ipv6:
             subnet = subnets.settle(spec.subnet6, subnets.pools6(self._tag), taken)
             gateway = subnets.gateway(spec.gateway6, subnet, spec.range6)
             whole = replace(whole, subnet6=str(subnet), gateway6=str(gateway))
         for address in spec.reserved:
             subnets.read_member(address, subnets.home_of(address, whole.subnet, whole.subnet6), "auxiliary address")
-        return id, whole
+        return whole
 
     def _keep_used(self, _verb: str, new: Object, _old: Object | None, reader: Reader) -> Object:
         """A guard: a network that somebody is plugged into does not go."""
@@ -241,31 +267,6 @@ def members(reader: Entries, network: str) -> list[Object]:
         for sandbox in (entry.object(),)
         if any(endpoint["network"] == network for endpoint in sandbox.status.get("endpoints") or ())
     ]
-
-
-def network_of(record: Object) -> Network:
-    """What the driver is told of a network."""
-    spec = record.spec
-    return Network(
-        name=spec["name"],
-        bridge=spec["bridge"],
-        subnet=IPv4Network(spec["subnet"]),
-        gateway=IPv4Address(spec["gateway"]),
-        mtu=spec["mtu"],
-        internal=spec["internal"],
-        masquerade=spec["masquerade"],
-        isolated=spec["isolated"],
-        icc=spec["icc"],
-        pool=IPv4Network(spec["range"]) if spec["range"] else None,
-        subnet6=IPv6Network(spec["subnet6"]) if spec["subnet6"] else None,
-        gateway6=IPv6Address(spec["gateway6"]) if spec["gateway6"] else None,
-        pool6=IPv6Network(spec["range6"]) if spec["range6"] else None,
-        reserved=tuple(ip_address(address) for address in spec["reserved"]),
-    )
-
-
-def _subnets(record: Object) -> Iterable[Subnet]:
-    return (ip_network(record.spec[name]) for name in ("subnet", "subnet6") if record.spec[name])
 
 
 def _in_use(name: str) -> Conflict:

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from coracle.core.errors import Exhausted, Forbidden, Malformed
-
-Subnet = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+from coracle.net.addresses import Address, Subnet
 
 SMALLEST = 30  # prefix length: one address besides the gateway's
 _POOLS = (("172.16.0.0/12", 16), ("192.168.0.0/16", 20), ("10.128.0.0/10", 20))

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from coracle.core.tasks import offload
-from coracle.engine.subnets import Subnet
+from coracle.net.addresses import Subnet
 from coracle.node.config import RUN, others
 
 _LOCK = RUN / "lock"

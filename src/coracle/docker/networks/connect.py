@@ -71,7 +71,7 @@ class Connect:
             except CloudError:
                 await self._keep(container, lambda now: _without(now, name))
                 raise
-            await self._follow(container)
+            await self._follow(container.meta.name)
         await self._tell("connect", network, container)
         return Response(200)
 
@@ -81,6 +81,9 @@ class Connect:
         container = self._finder.get(body.text("Container"))
         name = network.spec["name"]
         _check_mode(container)
+        if modes.HOST in (name, _mode(container)):
+            said = "cannot disconnect container from host network - container was created in host network mode"
+            raise Invalid(message=said)
         if name not in _endpoints(container):
             said = f"container {container.meta.name} is not connected to the network {name}"
             raise Conflict(said, kind="Endpoint", name=name)
@@ -89,7 +92,7 @@ class Connect:
                 await self._sandboxes.disconnect(container.meta.name, name)
             except NotFound:
                 pass  # it has not been plugged in, or ends just now
-            await self._follow(container)
+            await self._follow(container.meta.name)
         await self._keep(container, lambda now: _without(now, name))
         await self._tell("disconnect", network, container)
         return Response(200)
@@ -104,12 +107,19 @@ class Connect:
 
         await self._containers.respec(container.meta.name, changed)
 
-    async def _follow(self, container: Object) -> None:
-        """Its ports lead to where it is now."""
-        sandbox = self._sandboxes.find(container.meta.name)
-        bound = life(container).get("Ports")
-        if sandbox is not None and bound:
+    async def _follow(self, id: str) -> None:
+        """Its ports lead to where it is now; they come and go with a way to the outside."""
+        container, sandbox = self._containers.get(id), self._sandboxes.find(id)
+        if sandbox is None:
+            return
+        bound = life(container).get("Ports") or {}
+        if bound and self._ports.is_reached(sandbox):
             await self._ports.follow(container, sandbox, bound)
+            return
+        await self._ports.release(id)
+        news = await self._ports.publish(container, sandbox)
+        kept = {"Ports": news} if any(news.values()) else {}
+        await self._containers.note(id, lambda now: {**{k: v for k, v in now.items() if k != "Ports"}, **kept})
 
     async def _tell(self, action: str, network: Object, container: Object) -> None:
         attributes = {"container": container.meta.name, "name": network.spec["name"], "type": driver_of(network)}

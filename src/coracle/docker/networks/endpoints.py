@@ -86,7 +86,7 @@ def endpoints_of(details: Mapping[str, Any], lookup: Lookup) -> tuple[Endpoint, 
     () with the host's network, another container's, or none.  Raises NotFound: a network has gone.
     """
     mode = modes.normal((details.get("HostConfig") or {}).get("NetworkMode") or "")
-    if modes.is_shared(mode):
+    if modes.is_shared(mode) or (details.get("Config") or {}).get("NetworkDisabled"):
         return ()
     kept = (details.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
     return tuple(endpoint_of(name, one or {}, lookup) for name, one in sorted(kept.items()) if name != modes.NONE)

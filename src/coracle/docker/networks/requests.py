@@ -19,7 +19,7 @@ from coracle.core.errors import Forbidden, Malformed, NotFound
 from coracle.docker.bodies import Fields
 from coracle.engine import subnets
 from coracle.engine.networks import NetworkSpec
-from coracle.engine.subnets import Subnet
+from coracle.net.addresses import Subnet
 
 PREDEFINED = ("bridge", "host", "none", "default")
 BINDING = "com.docker.network.bridge.host_binding_ipv4"

@@ -57,6 +57,8 @@ def endpoint_settings(container: Object, sandbox: Object | None, lookup: Lookup)
         return {}
     kept = (details.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
     names = sorted(kept) if details else sorted(now)  # a pod's container keeps nothing with us
+    if sandbox is not None:
+        now |= {name: {"network": name} for name in names if name in (modes.HOST, modes.NONE)}
     return {name: _settings(container, name, kept.get(name) or {}, now.get(name), lookup) for name in names}
 
 

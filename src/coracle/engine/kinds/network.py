@@ -13,16 +13,23 @@ Spec
     masquerade  leave in the host's name             icc       its members may talk to each other
     made_by     "docker", "kube"
     details     what the API that it belongs to keeps with it (driver, options, IPAM); opaque here
+
+Status
+    state       "making", "ready", "removing"
+    floats      its subnets were ours to choose, so they may be others another time
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from coracle.core.kind import Kind
 from coracle.core.object import Key, Meta, Object
+from coracle.net.addresses import Subnet
+from coracle.net.api import Network
 
 TYPE = "Network.engine"
 API = "engine/v1"
@@ -57,6 +64,38 @@ def to_record(id: str, spec: NetworkSpec) -> Object:
     body = asdict(spec)
     del body["labels"]
     return Object(KIND.name, Meta(name=id, labels=dict(spec.labels)), {"spec": {**body, "id": id}}, API)
+
+
+def spec_of(record: Object) -> NetworkSpec:
+    """The spec that `to_record` was given."""
+    body: dict[str, Any] = {name: value for name, value in record.spec.items() if name != "id"}
+    return NetworkSpec(**{**body, "reserved": tuple(body["reserved"]), "labels": record.meta.labels})
+
+
+def network_of(record: Object) -> Network:
+    """What the driver is told of a network."""
+    spec = record.spec
+    return Network(
+        name=spec["name"],
+        bridge=spec["bridge"],
+        subnet=IPv4Network(spec["subnet"]),
+        gateway=IPv4Address(spec["gateway"]),
+        mtu=spec["mtu"],
+        internal=spec["internal"],
+        masquerade=spec["masquerade"],
+        isolated=spec["isolated"],
+        icc=spec["icc"],
+        pool=IPv4Network(spec["range"]) if spec["range"] else None,
+        subnet6=IPv6Network(spec["subnet6"]) if spec["subnet6"] else None,
+        gateway6=IPv6Address(spec["gateway6"]) if spec["gateway6"] else None,
+        pool6=IPv6Network(spec["range6"]) if spec["range6"] else None,
+        reserved=tuple(ip_address(address) for address in spec["reserved"]),
+    )
+
+
+def subnets_of(record: Object) -> Sequence[Subnet]:
+    """One, or two with IPv6."""
+    return [ip_network(record.spec[name]) for name in ("subnet", "subnet6") if record.spec[name]]
 
 
 def key(id: str) -> Key:
