@@ -4,7 +4,6 @@ Peers live in a network namespace and a state directory of their own, so that no
 """
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -78,15 +77,22 @@ def ours():
 
 
 @contextlib.contextmanager
-def a_namespace():
-    """A network namespace of its own with loopback up: the words that lead into it."""
-    holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+def a_namespace(*, hiding_unified=False):
+    """A network namespace of its own with loopback up: the words that lead into it.
+
+    `hiding_unified`: a mount namespace too, where crun does not see a hybrid layout's version 2 cgroups.
+    """
+    hide = "umount /sys/fs/cgroup/unified 2>/dev/null; exec sleep infinity"
+    own = ["--mount", "sh", "-c", hide] if hiding_unified else ["sleep", "infinity"]
+    holder = subprocess.Popen(["unshare", "--net", *own])
     try:
         until = time.monotonic() + 5
         while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
             assert time.monotonic() < until
             time.sleep(0.01)
         inside = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        if hiding_unified:
+            inside.append(f"--mount=/proc/{holder.pid}/ns/mnt")
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
         yield inside
     finally:
@@ -132,15 +138,16 @@ def podman():
     if shutil.which("podman") is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="peer-podman-", dir="/var/tmp") as root, a_namespace() as inside:
-        Path(root, "policy.json").write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+    with (
+        tempfile.TemporaryDirectory(prefix="peer-podman-", dir="/var/tmp") as root,
+        a_namespace(hiding_unified=True) as inside,
+    ):
+        # Its own limits are above what a root without CAP_SYS_RESOURCE may set.
+        Path(root, "conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]\n')
         words = ["podman", f"--root={root}/data", f"--runroot={root}/run", f"--tmpdir={root}/tmp", "--runtime=crun"]
         words += [f"--network-config-dir={root}/networks", "--cgroup-manager=cgroupfs", "--events-backend=file"]
-        # crun refuses hybrid cgroups unless `unified` is out of sight.
-        hide = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
         engine = Engine(
-            "podman", words, [*inside, "unshare", "--mount", "--propagation=slave", "sh", "-c", hide, "sh"],
-            monitors=("conmon",), mark=root,
+            "podman", words, inside, {"CONTAINERS_CONF": f"{root}/conf"}, monitors=("conmon",), mark=root,
         )  # fmt: skip
         try:
             yield engine
