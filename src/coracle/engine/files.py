@@ -177,16 +177,25 @@ def stands_on(record: Object) -> frozenset[str]:
 def _open_view(record: Object, root: str) -> View:
     """The container's files as it sees them.  Raises Broken."""
     try:
-        if record.status["state"] == "running":
-            view = open_plain(f"/proc/{record.status['pid']}/root")
-            if os.path.samestat(os.fstat(view.root), os.stat(root)):
-                return view
-            view.close()  # that process is another one's by now: it has ended
+        if record.status["state"] == "running" and (view := _open_running(record, root)):
+            return view
         spec = containers.from_record(record)
         binds = [Bind(mount.source, mount.target, mount.read_only) for mount in spec.mounts if mount.type == "bind"]
         return open_bound(root, binds, read_only=spec.security.read_only_root)
     except OSError as error:
         raise Broken(f"cannot look into container {record.meta.name}: {error}") from error
+
+
+def _open_running(record: Object, root: str) -> View | None:
+    """None where it has ended by now, its process's number perhaps another one's."""
+    try:
+        view = open_plain(f"/proc/{record.status['pid']}/root")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if os.path.samestat(os.fstat(view.root), os.stat(root)):
+        return view
+    view.close()
+    return None
 
 
 def _open(view: View, path: str) -> tuple[PathStat, Handle]:

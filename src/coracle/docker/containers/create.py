@@ -75,8 +75,17 @@ class Create:
                 except AlreadyExists as error:
                     if name or attempt == _TRIES - 1:
                         raise name_conflict(given.name, error) from error
-        await self._mounts.populate(record)
+        await self._populate(record)
         return record
+
+    async def _populate(self, record: Object) -> None:
+        """Fill its volumes; where that does not work there is no container."""
+        try:
+            await self._mounts.populate(record)
+        except BaseException:
+            await self._containers.remove(record.meta.name)
+            await self._mounts.drop(record, anonymous=True)
+            raise
 
     def _lender(self, name: str) -> Sequence[MountPoint]:
         return mount_points(self._finder.get(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 
 LIMIT_BYTES = 4 << 20  # waiting for the thread
 
@@ -15,7 +16,8 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._changed = threading.Condition()
-        self._data = bytearray()
+        self._data: deque[bytes] = deque()
+        self._size = 0
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
@@ -28,9 +30,10 @@ class Feed:
         with self._changed:
             if self._closed:
                 return
-            self._data += data
+            self._data.append(data)
+            self._size += len(data)
             self._changed.notify()
-            if len(self._data) < LIMIT_BYTES:
+            if self._size < LIMIT_BYTES:
                 return
         await self._room.wait()
 
@@ -49,9 +52,12 @@ class Feed:
                 self._changed.wait()
             if self._error is not None:
                 raise self._error
-            data = bytes(self._data[:size])
-            del self._data[:size]
-            if len(self._data) < LIMIT_BYTES:
+            data = self._data.popleft() if self._data else b""
+            if len(data) > size:
+                self._data.appendleft(data[size:])
+                data = data[:size]
+            self._size -= len(data)
+            if data and self._size < LIMIT_BYTES <= self._size + len(data):
                 self._wake()
         return data
 
