@@ -163,7 +163,7 @@ class Registries:
         self, reference: Reference, right: str, login: Login, do: Callable[[Door], Awaitable[T | None]]
     ) -> T | None:
         """What the first address that can be asked says.  Raises the first failure where all fail."""
-        failure: CloudError | None = None
+        failures: dict[str, CloudError] = {}  # by host: what it answers by http counts, though it has no https
         endpoints = self._mirrors.of(reference.registry)
         if not endpoints and right != "pull":
             raise Unavailable(f"no address is configured for the registry {reference.registry}")
@@ -172,11 +172,12 @@ class Registries:
                 async with self._door(endpoint, reference, right, login) as door:
                     found = await do(door)
             except (Unavailable, Unauthenticated, Forbidden) as error:
-                failure = _more_telling(failure, error)
+                failures[endpoint.host] = _more_telling(failures.get(endpoint.host), error)
                 continue
             if found is not None:
                 return found
-        if failure is not None:
+            failures.pop(endpoint.host, None)
+        for failure in failures.values():
             raise failure
         return None
 

@@ -57,6 +57,8 @@ class Asking:
             if name.registry != DEFAULT_REGISTRY:
                 raise
             raise Forbidden(f"no registry is asked for {name.familiar}: {error}") from error
+        except Unauthenticated as error:  # to the registry, not to us
+            raise Forbidden(str(error)) from error
         shown = [
             {"architecture": one.architecture, "os": one.os, **({"variant": one.variant} if one.variant else {})}
             for one in platforms

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from coracle.core.errors import CloudError
+from coracle.core.errors import CloudError, Forbidden, Unauthenticated
 from coracle.docker.errors import message_of
 from coracle.web.messages import Stream, dumps
 
@@ -21,7 +21,9 @@ Say = Callable[[Mapping[str, Any]], None]
 
 
 async def telling(work: Callable[[Say], Awaitable[None]]) -> Stream:
-    """An answer with everything that `work` says.  Raises what `work` raises before it has said anything."""
+    """An answer with everything that `work` says.  Raises what `work` raises before it has said anything, but for
+    Unauthenticated, which becomes Forbidden: a client that is told 401 thinks it has to log in to us.
+    """
     lines = _lines(work)
     try:
         first = await anext(lines)
@@ -61,6 +63,8 @@ async def _lines(work: Callable[[Say], Awaitable[None]]) -> AsyncIterator[bytes]
             task.cancel()
     if failure is not None:
         if not has_spoken:
+            if isinstance(failure, Unauthenticated):
+                raise Forbidden(str(failure)) from failure
             raise failure
         yield dumps(error_line(failure)) + b"\r\n"
 

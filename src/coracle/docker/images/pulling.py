@@ -134,8 +134,9 @@ class Report:
         if layer not in self._layers:
             self._layer(layer, "Pulling fs layer")
         if done >= total:
-            self._layer(layer, "Verifying Checksum")
-            self._layer(layer, "Download complete")
+            if self._layers[layer] != "Download complete":
+                self._layer(layer, "Verifying Checksum")
+                self._layer(layer, "Download complete")
         elif done - self._told.get(layer, 0) >= _TELL_BYTES:
             self._told[layer] = done
             self._layer(layer, "Downloading", bar(done, total))

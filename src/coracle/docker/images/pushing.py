@@ -61,9 +61,9 @@ class Pushing:
         present = [name for image in self._images.list() for name in image.spec["references"]]
         found = [parse_reference(name) for name in present if parse_reference(name).familiar_name == repository]
         names = [name for name in found if not tag or name.tag == tag]
-        if not names and tag:
+        if found and not names:
             raise NotFound(f"tag does not exist: {repository}:{tag}", kind="Image", name=f"{repository}:{tag}")
-        if not names:
+        if not found:
             raise NotFound(f"An image does not exist locally with the tag: {repository}", kind="Image", name=repository)
         asked = asked_platform(request)
         for name in names:
