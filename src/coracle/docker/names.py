@@ -14,7 +14,7 @@ Source: Docker's documentation, "Networking overview", "DNS services"; Docker's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Any
 
 from coracle.core.informer import Informer
@@ -96,12 +96,12 @@ def _tell_shared(told: Told, one: Mapping[str, Any], names: Sequence[str]) -> No
 
 
 def _tell(told: Told, network: str, one: Mapping[str, Any], names: Iterable[str]) -> None:
-    address = IPv4Address(one["address"])
+    addresses = [ip_address(text) for text in (one["address"], one.get("address6")) if text]
     good = [name for name in names if name != "localhost" and _is_name(name)]
     records = told.setdefault(network, {})
     for name in good:
-        records[name] = [address]
-    if good:
+        records[name] = list(addresses)
+    for address in addresses if good else ():
         records[dns.reverse_name(address)] = [Pointer(f"{good[0]}.{one['network']}")]
 
 

@@ -30,13 +30,13 @@ Subnet = IPv4Network | IPv6Network
 _NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _NDA_DST, _NDA_LLADDR = 1, 2
 _ADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NEIGH = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-_NOT_PROBED = 2  # IFA_F_NODAD: nobody is asked whether an IPv6 address is theirs
+_NOT_PROBED, _NO_ROUTE = 2, 0x200  # IFA_F_NODAD: nobody is asked whose an IPv6 address is; IFA_F_NOPREFIXROUTE
 _MAIN, _STATIC, _UNICAST = 254, 4, 1
 _EVERYWHERE, _ON_LINK = 0, 253
 _ONLINK_GATEWAY = 4
@@ -49,10 +49,12 @@ def _family(address: Address | Subnet) -> int:
     return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
 
-def new_address(index: int, address: Address, prefix: int) -> Message:
-    """EEXIST where the link has it."""
-    head = _ADDR.pack(_family(address), prefix, _NOT_PROBED if address.version == 6 else 0, _EVERYWHERE, index)
-    wanted = attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
+def new_address(index: int, address: Address, prefix: int, *, routed: bool = True) -> Message:
+    """EEXIST where the link has it.  `routed`: with a route to all addresses of that prefix."""
+    flags = (_NOT_PROBED if address.version == 6 else 0) | (0 if routed else _NO_ROUTE)
+    head = _ADDR.pack(_family(address), prefix, 0, _EVERYWHERE, index)
+    wanted = number(_IFA_FLAGS, flags) + attribute(_IFA_LOCAL, address.packed)
+    wanted += attribute(_IFA_ADDRESS, address.packed)
     if address.version == 4 and prefix < 31:
         broadcast = IPv4Network((address, prefix), strict=False).broadcast_address
         wanted += attribute(_IFA_BROADCAST, broadcast.packed)

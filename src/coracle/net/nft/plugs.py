@@ -1,9 +1,9 @@
 """Plugs and namespaces in the kernel.  Every call blocks for about a millisecond; called from threads.
 
-A plug's address is its own alone (/32, /128), with the gateway as the way to everything, neighbours included.  All
-packets so pass the node's network layer, where answers of a forwarded connection find their way back; no filtering
-inside the bridge (br_netfilter) is needed.  Who has which link address is fixed on both sides, and behind which port of
-the bridge it is: nobody ever has to ask.
+A plug's address has the prefix of its network, and no route for it: the gateway is the way to everything, neighbours
+included.  All packets so pass the node's network layer, where answers of a forwarded connection find their way back; no
+filtering inside the bridge (br_netfilter) is needed.  Who has which link address is fixed on both sides, and behind
+which port of the bridge it is: nobody ever has to ask.
 
 Deleting a link makes the kernel wait for its readers, some 30 ms, with everybody else waiting for it.  A namespace that
 goes takes its links along, at the kernel's leisure; until then they are cut off (`drop`).
@@ -171,7 +171,7 @@ def _configure(network: Network, port: Port) -> None:
         gateway, mac = network.gateway, mac_of(network.gateway)
         words: list[Message] = [
             netlink.set_up(link.index),
-            routes.new_address(link.index, port.address, 32),
+            routes.new_address(link.index, port.address, network.subnet.prefixlen, routed=False),
             routes.new_neighbour(link.index, gateway, mac),
             routes.put_route(Route(network.subnet, link.index, gateway)),
         ]
@@ -179,7 +179,7 @@ def _configure(network: Network, port: Port) -> None:
             words.append(routes.put_route(Route(_EVERYWHERE, link.index, gateway)))
         if port.address6 is not None and network.subnet6 is not None and network.gateway6 is not None:
             words += [
-                routes.new_address(link.index, port.address6, 128),
+                routes.new_address(link.index, port.address6, network.subnet6.prefixlen, routed=False),
                 routes.new_neighbour(link.index, network.gateway6, mac),
                 routes.put_route(Route(network.subnet6, link.index, network.gateway6)),
             ]
