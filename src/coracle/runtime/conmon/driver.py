@@ -21,7 +21,7 @@ import os
 import re
 import signal as signals
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,10 +33,11 @@ from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.usage import read_usage
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
-from coracle.runtime.conmon import shared_memory, streams, waiting
+from coracle.runtime.conmon import sealing, shared_memory, streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
+from coracle.runtime.conmon.filters import Filters
 from coracle.runtime.conmon.first import let_go, signal_first
 from coracle.runtime.conmon.host import Seen
 from coracle.runtime.conmon.monitor import Binaries, Creation, find_monitor
@@ -68,7 +69,10 @@ class ConmonRuntime:
     """
 
     def __init__(self, run_dir: Path, cgroup: str, clock: Clock, binaries: Binaries) -> None:
-        self._run_dir, self._cgroup, self._clock, self._binaries = run_dir, cgroup.rstrip("/"), clock, binaries
+        self._run_dir, self._cgroup, self._clock = run_dir, cgroup.rstrip("/"), clock
+        self._memory = sealing.seal(binaries.runtime) if binaries.is_crun else None
+        self._binaries = replace(binaries, sealed=sealing.path_of(self._memory)) if self._memory else binaries
+        self._filters = Filters()
         self._host = Seen()
         self._containers: dict[str, _Container] = {}
         self._listeners: list[asyncio.Queue[Exit]] = []
@@ -86,6 +90,8 @@ class ConmonRuntime:
         try:
             shm_path = shared_memory.ensure(self._run_dir, bundle)
             config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}", shm_path)
+            if self._binaries.is_crun:
+                config = self._filters.compiled(config)
             secure_targets(bundle.rootfs_path, bundle.mounts)
             return await self._make(container, bundle, config)
         except OSError as error:
@@ -207,6 +213,9 @@ class ConmonRuntime:
         for container in self._containers.values():
             if container.monitor is not None:
                 container.monitor.forget()
+        if self._memory is not None:
+            os.close(self._memory)
+            self._memory = None
 
     # -- keeping -------------------------------------------------------------------------------------------------
 
@@ -221,6 +230,7 @@ class ConmonRuntime:
         finally:
             creation.close()
         container.made = True
+        self._filters.learn(config, container.place)
         container.monitor.when_ended(lambda: self._ended(container))
         return pid
 

@@ -27,18 +27,24 @@ from coracle.runtime.conmon.places import Place
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """Absolute paths."""
+    """Absolute paths.  `sealed`: where a copy of the runtime's program is to be run instead (see sealing), or ""."""
 
     conmon: str
     runtime: str
+    sealed: str = ""
 
     @property
     def is_crun(self) -> bool:
         return os.path.basename(self.runtime) == "crun"
 
+    @property
+    def program(self) -> str:
+        """The runtime's, as it is to be started."""
+        return self.sealed or self.runtime
+
     def runtime_argv(self, root: Path) -> list[str]:
         """How each of its commands begins."""
-        return [self.runtime, f"--root={root}", *(["--cgroup-manager=cgroupfs"] if self.is_crun else [])]
+        return [self.program, f"--root={root}", *(["--cgroup-manager=cgroupfs"] if self.is_crun else [])]
 
 
 def find_binaries(runtime: str = "") -> Binaries:
@@ -56,7 +62,7 @@ def conmon_arguments(binaries: Binaries, place: Place, bundle: Bundle) -> list[s
         binaries.conmon,
         "--sync",  # one fork only: it is our child
         *("--cid", bundle.id, "--cuuid", bundle.id, "--name", bundle.id),
-        *("--runtime", binaries.runtime, f"--runtime-arg=--root={place.runtime_root}"),
+        *("--runtime", binaries.program, f"--runtime-arg=--root={place.runtime_root}"),
         *("--bundle", str(place.bundle), "--container-pidfile", str(place.bundle / "pid")),
         *("--persist-dir", str(place.bundle)),  # where it writes `exit` and `oom`
         "--full-attach",  # its socket in the bundle, however long that path is
