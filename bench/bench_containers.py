@@ -163,12 +163,12 @@ NGINX = (
 
 
 def published(engine):
-    engine.run("run", "-d", "--name", "direct", "--network", "host", "nginx", "sh", "-c", NGINX % "127.0.0.1:18081")
-    engine.run("run", "-d", "--name", "through", "-p", "18080:80", "nginx", "sh", "-c", NGINX % "80")
-    pairs = [(rate(engine, 18081), rate(engine, 18080)) for _ in range(3)]
+    engine.run("run", "-d", "--name", "direct", "--network", "host", "nginx", "sh", "-c", NGINX % "127.0.0.1:38081")
+    engine.run("run", "-d", "--name", "through", "-p", "38080:80", "nginx", "sh", "-c", NGINX % "80")
+    pairs = [(rate(engine, 38081), rate(engine, 38080)) for _ in range(3)]
     engine.run("rm", "-f", "direct", "through")
     before, before_bytes = len(engine.own_pids()), engine.pss_bytes()
-    ports = ("run", "-d", "--name", "ports", "-p", "20000-20999:20000-20999", "busybox", "sleep", "1000")
+    ports = ("run", "-d", "--name", "ports", "-p", "41000-41999:41000-41999", "busybox", "sleep", "1000")
     ports_s = timed(lambda: engine.run(*ports))
     rows = [
         (f"{engine.name}: nginx on the host, 127.0.0.1", [host for host, _ in pairs], "req/s"),

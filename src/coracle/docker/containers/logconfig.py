@@ -14,9 +14,9 @@ from typing import Any
 
 from coracle.core.errors import Malformed
 from coracle.docker.bodies import Fields
-from coracle.engine.kinds.container import LOG_LIMIT_BYTES
 
 DEFAULT = "json-file"
+LIMIT_BYTES = 100 * 1024 * 1024  # of one file, of two: a million lines of 100 bytes are kept, and a disk is not filled
 _FILES = ("max-size", "max-file", "compress")
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "json-file": (*_FILES, "labels", "labels-regex", "env", "env-regex", "tag"),
@@ -32,7 +32,7 @@ class LogRules:
     """`limit_bytes` None: one file without end; `files`: how many, with the one that is written."""
 
     keeps: bool = True
-    limit_bytes: int | None = LOG_LIMIT_BYTES
+    limit_bytes: int | None = LIMIT_BYTES
     files: int = 2
 
 
@@ -63,7 +63,7 @@ def _limit_bytes(options: Mapping[str, str]) -> int | None:
     """Of one file."""
     size = options.get("max-size")
     if size is None:
-        return LOG_LIMIT_BYTES
+        return LIMIT_BYTES
     if size == "-1":
         return None
     found = _SIZE.fullmatch(size)
