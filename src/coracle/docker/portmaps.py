@@ -27,7 +27,7 @@ PORTS_AT_MOST = 65535
 class Wish:
     """A port of the container, and where on the host it is wanted.
 
-    host     None: all addresses
+    host     None: all addresses; 0.0.0.0 or ::, all of one family
     first, last   0: any port; equal: this port; else one of these
     """
 
@@ -83,11 +83,10 @@ def exposed(details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def shown(details: Mapping[str, Any], bound: Iterable[tuple[Wish, int]]) -> dict[str, list[dict[str, str]] | None]:
-    """NetworkSettings.Ports: the bound ports, and None for those that are only exposed."""
+    """NetworkSettings.Ports: the bound ports (their hosts are known), and None for those that are only exposed."""
     ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(exposed(details))
     for wish, number in bound:
-        host = str(wish.host) if wish.host is not None else "0.0.0.0"  # noqa: S104 - text
-        ports[wish.key] = [*(ports.get(wish.key) or ()), {"HostIp": host, "HostPort": str(number)}]
+        ports[wish.key] = [*(ports.get(wish.key) or ()), {"HostIp": str(wish.host), "HostPort": str(number)}]
     return ports
 
 
@@ -119,8 +118,7 @@ def _wish(key: str, binding: Mapping[str, str]) -> Wish:
     number, _, protocol = key.partition("/")
     host, port = binding.get("HostIp") or "", binding.get("HostPort") or ""
     first, last = _range(port, port) if port else (0, 0)
-    address = ip_address(host) if host else None
-    return Wish(int(number), protocol, None if address == IPv4Address(0) else address, first, last)
+    return Wish(int(number), protocol, ip_address(host) if host else None, first, last)
 
 
 def _range(text: str, said: str) -> tuple[int, int]:

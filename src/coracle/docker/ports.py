@@ -14,9 +14,9 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from ipaddress import IPv4Address
-from typing import Any
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Self
 
 from coracle.core.errors import AlreadyExists, Exhausted
 from coracle.core.object import Object
@@ -29,9 +29,25 @@ from coracle.net.api import Forward, Target, Transport
 from coracle.net.forwards import Forwards
 
 FIRST, LAST = 32768, 60999
-LOOPBACK = IPv4Address("127.0.0.1")
+ANY, ANY6 = IPv4Address(0), IPv6Address(0)
+LOOPBACK, LOOPBACK6 = IPv4Address("127.0.0.1"), IPv6Address("::1")
 
+Chosen = tuple[Wish, int]  # where, and on which port of the host
 Bound = dict[str, list[dict[str, str]] | None]  # NetworkSettings.Ports
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a container is reached."""
+
+    address: IPv4Address | None
+    address6: IPv6Address | None
+
+    @classmethod
+    def of(cls, way: Mapping[str, Any]) -> Self:
+        """Of an endpoint of its sandbox."""
+        address, address6 = way.get("address"), way.get("address6")
+        return cls(IPv4Address(address) if address else None, IPv6Address(address6) if address6 else None)
 
 
 class Ports:
@@ -52,15 +68,14 @@ class Ports:
             return portmaps.shown(details, ())
         host = _default_host(self._lookup(way["network"]))
         wishes = [replace(wish, host=wish.host or host) for wish in wishes]
-        return portmaps.shown(details, await self._take(container, wishes, IPv4Address(way["address"])))
+        return portmaps.shown(details, await self._take(container, wishes, _Place.of(way)))
 
     async def follow(self, container: Object, sandbox: Object, bound: Mapping[str, Any]) -> None:
         """Let the ports that it has lead to where it is now.  `bound` as `publish` returned it.  Raises as that."""
         way = self._way(sandbox)
         chosen = list(_chosen(bound)) if way is not None else []
-        target = IPv4Address(way["address"]) if way is not None else None
         try:
-            await self._replace(container, chosen, target)
+            await self._replace(container, chosen, _Place.of(way or {}))
         except AlreadyExists as error:
             raise _refused(container, chosen, error) from error
 
@@ -84,13 +99,13 @@ class Ports:
         ]
         return min(outward, key=lambda one: (-priorities.get(one["network"], 0), one["network"]), default=None)
 
-    async def _take(self, container: Object, wishes: Sequence[Wish], target: IPv4Address) -> list[tuple[Wish, int]]:
+    async def _take(self, container: Object, wishes: Sequence[Wish], place: _Place) -> Sequence[Chosen]:
         """As many tries as there are ports to choose: each refusal rules one port out."""
         taken: set[tuple[Transport, int]] = set()
         while True:
-            chosen = list(self._choose(container, wishes, taken))
+            chosen = list(self._choose(container, wishes, taken, place))
             try:
-                await self._replace(container, chosen, target)
+                await self._replace(container, chosen, place)
             except AlreadyExists as error:
                 lost = _lost(chosen, error)
                 if lost is None or not lost[0].is_open:
@@ -100,9 +115,9 @@ class Ports:
                 return chosen
 
     def _choose(
-        self, container: Object, wishes: Sequence[Wish], taken: set[tuple[Transport, int]]
-    ) -> Iterator[tuple[Wish, int]]:
-        """A number for each wish.  Raises Exhausted."""
+        self, container: Object, wishes: Sequence[Wish], taken: set[tuple[Transport, int]], place: _Place
+    ) -> Iterator[Chosen]:
+        """A number for each wish; one for all addresses becomes one for each family.  Raises Exhausted."""
         mine = {(wish.transport, wish.first) for wish in wishes if not wish.is_open}
         for wish in wishes:
             number = wish.first
@@ -111,7 +126,12 @@ class Ports:
                 if not number:
                     raise _none_left(container, wish)
                 mine.add((wish.transport, number))
-            yield wish, number
+            if wish.host is not None:
+                yield wish, number
+                continue
+            yield replace(wish, host=ANY), number
+            if place.address6 is not None:
+                yield replace(wish, host=ANY6), number
 
     def _free(self, wish: Wish, taken: set[tuple[Transport, int]]) -> int:
         """A port that nobody of ours has; 0: there is none."""
@@ -125,19 +145,25 @@ class Ports:
                 return number
         return 0
 
-    async def _replace(self, container: Object, chosen: Sequence[tuple[Wish, int]], target: IPv4Address | None) -> None:
-        forwards = [_forward(container, wish, number, target) for wish, number in chosen if target is not None]
+    async def _replace(self, container: Object, chosen: Sequence[Chosen], place: _Place) -> None:
+        forwards = [_forward(container, wish, number, place) for wish, number in chosen]
         await self._forwards.replace(_owner(container.meta.name), forwards)
 
 
-def _forward(container: Object, wish: Wish, number: int, target: IPv4Address) -> Forward:
-    local = wish.host == LOOPBACK
-    if wish.host is not None and not local:
+def _forward(container: Object, wish: Wish, number: int, place: _Place) -> Forward:
+    """Raises Exhausted: the host has no such address, or the container none of that family."""
+    host = wish.host or ANY
+    target = place.address if host.version == 4 else place.address6
+    if target is None:
+        said = "the container has no IPv6 address (docker network create --ipv6)"
+        raise Exhausted(f"{_failed(container)}: Bind for {_place(wish, number)} failed: {said}", kind="Port")
+    everywhere, local = host in (ANY, ANY6), host in (LOOPBACK, LOOPBACK6)
+    if not everywhere and not local:
         _check_ours(container, wish, number)
     return Forward(
-        id=f"{container.meta.name[:12]}/{wish.transport}/{wish.host or ''}:{number}",
+        id=f"{container.meta.name[:12]}/{wish.transport}/{host}:{number}",
         transport=wish.transport,
-        address=None if local or wish.host is None else IPv4Address(wish.host),
+        address=None if everywhere or local else host,
         port=number,
         targets=(Target(target, wish.port),),
         owner=f"container {container.spec['name']}",
@@ -164,19 +190,19 @@ def _default_host(network: Object) -> IPv4Address | None:
     return address if int(address) else None
 
 
-def _chosen(bound: Mapping[str, Any]) -> Iterator[tuple[Wish, int]]:
+def _chosen(bound: Mapping[str, Any]) -> Iterator[Chosen]:
     for key, those in bound.items():
         for one in those or ():
             (wish,) = portmaps.wishes({"HostConfig": {"PortBindings": {key: [one]}}})
             yield wish, wish.first
 
 
-def _lost(chosen: Sequence[tuple[Wish, int]], error: AlreadyExists) -> tuple[Wish, int] | None:
+def _lost(chosen: Sequence[Chosen], error: AlreadyExists) -> Chosen | None:
     """Which of them could not be had: the error's name is "TCP/80"."""
     return next(((wish, n) for wish, n in chosen if f"{wish.transport}/{n}" == error.name), None)
 
 
-def _refused(container: Object, chosen: Sequence[tuple[Wish, int]], error: AlreadyExists) -> Exhausted:
+def _refused(container: Object, chosen: Sequence[Chosen], error: AlreadyExists) -> Exhausted:
     lost = _lost(chosen, error)
     place = _place(*lost) if lost is not None else error.name
     whose = f" (by {error.holder})" if error.holder else ""
