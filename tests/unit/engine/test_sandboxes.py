@@ -1,13 +1,15 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from coracle.core import claims
-from coracle.core.errors import Exhausted, Invalid, NotFound
-from coracle.engine.sandboxes import DnsConfig, Endpoint, SandboxSpec
+from coracle.core.errors import AlreadyExists, Conflict, Exhausted, Invalid, NotFound
+from coracle.engine.sandboxes import DnsConfig, Endpoint, GivenNetworks, SandboxSpec
+from coracle.net.api import Network
 from coracle.net.fake import FakeNet
 from coracle.testing.autojump import run
 from coracle.testing.engine import PODS, FakeEngine
@@ -201,3 +203,267 @@ def test_bad_wishes_are_refused_and_nothing_is_made(tmp_path, change, error):
         assert (engine.sandboxes.list(), held(engine), engine.net.namespaces) == ([], [], set())
 
     with_engine(main, tmp_path)
+
+
+# -- several networks ------------------------------------------------------------------------------------------------
+
+SHOP = Network("shop", "corshop", IPv4Network("10.5.0.0/24"), IPv4Address("10.5.0.1"))
+DUAL = replace(
+    SHOP,
+    name="dual",
+    subnet=IPv4Network("10.6.0.0/24"),
+    gateway=IPv4Address("10.6.0.1"),
+    subnet6=IPv6Network("fd00:6::/64"),
+    gateway6=IPv6Address("fd00:6::1"),
+)
+INNER = replace(SHOP, name="inner", subnet=IPv4Network("10.7.0.0/24"), gateway=IPv4Address("10.7.0.1"), internal=True)
+POOLED = replace(
+    SHOP,
+    name="pooled",
+    subnet=IPv4Network("10.8.0.0/24"),
+    gateway=IPv4Address("10.8.0.129"),
+    pool=IPv4Network("10.8.0.128/30"),
+    reserved=(IPv4Address("10.8.0.128"),),
+)
+WEB = SandboxSpec(name="web-1", hostname="web", dns=DnsConfig(embedded=True))
+
+
+class Ears:
+    """Who answers names, as far as it is told of askers."""
+
+    def __init__(self):
+        self.known = {}
+
+    def know(self, asker):
+        self.known[asker.name] = asker
+
+    def forget(self, name):
+        self.known.pop(name, None)
+
+
+def with_networks(main, tmp_path, net=None):
+    """As `with_engine`, with more networks; `engine.ears` hears who asks for names."""
+
+    async def whole(engine):
+        several(engine)
+        return await main(engine)
+
+    return with_engine(whole, tmp_path, net)
+
+
+def several(engine):
+    networks = (PODS, SHOP, DUAL, INNER, POOLED)
+    engine.sandboxes._networks = engine.sandboxes._plugs._networks = GivenNetworks(networks)
+    engine.net.networks.update({network.name: network for network in networks})
+    engine.ears = engine.sandboxes._names = Ears()
+    engine.sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *engine.net.namespaces}
+
+
+def on(*names, **more):
+    return tuple(Endpoint(network=name, **more) for name in names)
+
+
+def plugged(engine, name="web-1"):
+    """The plugs of a sandbox by network: interface, address, whether they lead out."""
+    mine = [port for port in engine.net.ports.values() if port.id.startswith(f"{name}/")]
+    return {port.network: (port.interface, str(port.address), port.leads) for port in mine}
+
+
+def test_a_sandbox_has_a_plug_for_each_endpoint_and_leads_out_by_the_first_name(tmp_path):
+    async def main(engine):
+        record = await engine.sandboxes.ensure(replace(WEB, endpoints=on("shop", "inner", "dual")))
+        assert plugged(engine) == {
+            "shop": ("eth0", "10.5.0.2", False),
+            "inner": ("eth1", "10.7.0.2", False),
+            "dual": ("eth2", "10.6.0.2", True),
+        }
+        assert (record.status["address"], record.status["primary"]) == ("10.6.0.2", "dual")
+        assert [one["gateway"] for one in record.status["endpoints"]] == ["10.5.0.1", "10.7.0.1", "10.6.0.1"]
+        assert record.status["endpoints"][2]["address6"] == "fd00:6::2"
+        files = texts(engine.sandboxes.files_path("web-1"))
+        assert "nameserver 10.6.0.1\n" in files["resolv.conf"]
+        assert "options ndots:0\n" in files["resolv.conf"]
+        for address in ("10.5.0.2", "10.7.0.2", "10.6.0.2", "fd00:6::2"):
+            assert f"\n{address}\tweb\n" in files["hosts"]
+        asker = engine.ears.known["web-1"]
+        assert (set(asker.networks), asker.outside) == ({"shop", "inner", "dual"}, True)
+
+    with_networks(main, tmp_path)
+
+
+def test_the_highest_priority_leads_out(tmp_path):
+    async def main(engine):
+        endpoints = (*on("dual", "inner"), *on("shop", priority=1))
+        await engine.sandboxes.ensure(replace(WEB, endpoints=endpoints))
+        return {network: leads for network, (_, _, leads) in plugged(engine).items()}
+
+    assert with_networks(main, tmp_path) == {"dual": False, "inner": False, "shop": True}
+
+
+def test_internal_networks_lead_nowhere_and_are_asked_nothing_outside(tmp_path):
+    async def main(engine):
+        record = await engine.sandboxes.ensure(replace(WEB, endpoints=on("inner", priority=9)))
+        assert plugged(engine) == {"inner": ("eth0", "10.7.0.2", False)}
+        assert record.status["primary"] == "inner"
+        assert not engine.ears.known["web-1"].outside
+        assert "nameserver 10.7.0.1\n" in texts(engine.sandboxes.files_path("web-1"))["resolv.conf"]
+
+    with_networks(main, tmp_path)
+
+
+def test_no_endpoint_is_a_loopback_alone(tmp_path):
+    async def main(engine):
+        record = await engine.sandboxes.ensure(WEB)
+        assert (record.status["address"], record.status["endpoints"]) == ("", [])
+        assert engine.net.namespaces == {record.status["netns_path"]}
+        assert engine.ears.known == {}
+
+    with_networks(main, tmp_path)
+
+
+def test_connecting_and_disconnecting_move_the_way_out(tmp_path):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, endpoints=on("shop")))
+        record = await engine.sandboxes.connect("web-1", Endpoint(network="dual", aliases=("www",)))
+        assert plugged(engine) == {"shop": ("eth0", "10.5.0.2", False), "dual": ("eth1", "10.6.0.2", True)}
+        assert [one["state"] for one in record.status["endpoints"]] == ["ready", "ready"]
+        assert record.spec["endpoints"][1]["aliases"] == ["www"]
+        assert "nameserver 10.6.0.1\n" in texts(engine.sandboxes.files_path("web-1"))["resolv.conf"]
+        record = await engine.sandboxes.disconnect("web-1", "dual")
+        assert plugged(engine) == {"shop": ("eth0", "10.5.0.2", True)}
+        assert (record.status["primary"], record.status["address"]) == ("shop", "10.5.0.2")
+        assert "10.6.0.2" not in texts(engine.sandboxes.files_path("web-1"))["hosts"]
+        assert engine.ears.known["web-1"].networks == ("shop",)
+        assert not any("10.6.0.2" in name for name in held(engine))
+        await engine.sandboxes.disconnect("web-1", "shop")
+        assert (plugged(engine), held(engine)) == ({}, [])
+
+    with_networks(main, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "error", "said"),
+    [
+        pytest.param(Endpoint(network="shop"), AlreadyExists, "already connected", id="twice"),
+        pytest.param(Endpoint(network="no"), NotFound, "Network no", id="to nothing"),
+        pytest.param(Endpoint(network="dual", address="10.6.0.9"), AlreadyExists, "Address already in use", id="taken"),
+        pytest.param(
+            Endpoint(network="dual", address="10.6.0.1"), AlreadyExists, "Address already", id="the gateway's"
+        ),
+        pytest.param(Endpoint(network="dual", address6="fd00:6::1"), AlreadyExists, "Address already", id="by IPv6"),
+        pytest.param(Endpoint(network="dual", address="10.9.0.1"), Invalid, "does not belong", id="a foreign address"),
+        pytest.param(Endpoint(network="inner", address6="fd00::1"), Invalid, "does not belong", id="without IPv6"),
+        pytest.param(Endpoint(network="dual", address="x"), Invalid, "IP address", id="no address"),
+        pytest.param(Endpoint(network="dual", mac="01:00:00:00:00:01"), Invalid, "one station", id="a group's MAC"),
+        pytest.param(Endpoint(network="dual", interface="a/b"), Invalid, "name for a link", id="a path"),
+        pytest.param(Endpoint(network="dual", interface="eth0"), AlreadyExists, "eth0", id="a taken interface"),
+    ],
+)
+def test_bad_connections_are_refused_and_leave_nothing(tmp_path, endpoint, error, said):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, endpoints=on("shop")))
+        await engine.sandboxes.ensure(SandboxSpec(name="other", endpoints=on("dual", address="10.6.0.9")))
+        before = engine.sandboxes.find("web-1"), plugged(engine), held(engine)
+        with pytest.raises(error, match=said):
+            await engine.sandboxes.connect("web-1", endpoint)
+        after = engine.sandboxes.find("web-1"), plugged(engine), held(engine)
+        assert after[1:] == before[1:]
+        assert (after[0].spec, after[0].status) == (before[0].spec, before[0].status)
+
+    with_networks(main, tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["connect", "disconnect"])
+def test_what_is_not_there_cannot_be_connected(tmp_path, verb):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, host_network=True))
+        argument = Endpoint(network="shop") if verb == "connect" else "shop"
+        with pytest.raises(NotFound):
+            await getattr(engine.sandboxes, verb)("nobody", argument)
+        with pytest.raises(Conflict if verb == "connect" else NotFound):
+            await getattr(engine.sandboxes, verb)("web-1", argument)
+
+    with_networks(main, tmp_path)
+
+
+def test_addresses_are_given_from_the_pool_and_by_wish(tmp_path):
+    async def main(engine):
+        wishes = ("", "", "10.8.0.7")
+        specs = [replace(WEB, name=f"s{n}", endpoints=on("pooled", address=wish)) for n, wish in enumerate(wishes)]
+        records = [await engine.sandboxes.ensure(spec) for spec in specs]
+        with pytest.raises(Exhausted):
+            await engine.sandboxes.ensure(replace(WEB, name="s4", endpoints=on("pooled")))
+        return [record.status["address"] for record in records]
+
+    assert with_networks(main, tmp_path) == ["10.8.0.130", "10.8.0.131", "10.8.0.7"]
+
+
+@pytest.mark.parametrize("at", ["plug", "unplug"])
+def test_what_was_half_connected_when_the_daemon_died_is_taken_out_by_the_next(tmp_path, at):
+    class Killed(BaseException):
+        pass
+
+    class DyingNet(FakeNet):
+        dying = False
+
+        async def plug(self, network, port):
+            await super().plug(network, port)
+            self.die()
+
+        async def unplug(self, port):
+            self.die()
+            await super().unplug(port)
+
+        def die(self):
+            if self.dying:
+                raise Killed
+
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, endpoints=on("shop", *(["dual"] if at == "unplug" else []))))
+        engine.net.dying = True
+        with contextlib.suppress(Killed):
+            if at == "plug":
+                await engine.sandboxes.connect("web-1", Endpoint(network="dual"))
+            else:
+                await engine.sandboxes.disconnect("web-1", "dual")
+        engine.net.dying = False
+        assert [one["state"] for one in engine.sandboxes.find("web-1").status["endpoints"]] != ["ready"]
+        heir = FakeEngine(tmp_path, before=engine)
+        several(heir)
+        await heir.sandboxes.adopt()
+        assert plugged(heir) == {"shop": ("eth0", "10.5.0.2", True)}
+        record = heir.sandboxes.find("web-1")
+        assert [one["network"] for one in record.status["endpoints"]] == ["shop"]
+        assert [wish["network"] for wish in record.spec["endpoints"]] == ["shop"]
+        assert heir.ears.known["web-1"].networks == ("shop",)
+
+    with_networks(main, tmp_path, DyingNet())
+
+
+@pytest.mark.parametrize(
+    ("dns", "expected"),
+    [
+        pytest.param(DnsConfig(embedded=True, searches=(".",)), "nameserver 10.5.0.1\noptions ndots:0\n", id="plain"),
+        pytest.param(
+            DnsConfig(embedded=True, servers=("9.9.9.9",), searches=("lan",), options=("ndots:2", "rotate")),
+            "nameserver 10.5.0.1\nsearch lan\noptions ndots:2 rotate\n",
+            id="servers are asked by us",
+        ),
+        pytest.param(DnsConfig(servers=("9.9.9.9",)), "nameserver 9.9.9.9\n", id="not embedded"),
+    ],
+)
+def test_resolv_conf(tmp_path, dns, expected):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, dns=dns, endpoints=on("shop")))
+        assert engine.ears.known["web-1"].servers == (dns.servers if dns.embedded else ())
+        return texts(engine.sandboxes.files_path("web-1"))["resolv.conf"]
+
+    assert with_networks(main, tmp_path) == expected
+
+
+def test_a_domain_is_part_of_the_own_name(tmp_path):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, domain="lan", endpoints=on("shop")))
+        return texts(engine.sandboxes.files_path("web-1"))["hosts"].splitlines()[-1]
+
+    assert with_networks(main, tmp_path) == "10.5.0.2\tweb.lan web"
