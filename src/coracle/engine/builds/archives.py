@@ -80,7 +80,7 @@ def _reader(file: BinaryIO) -> Any:
     file.seek(0)
     match compression_of(head):
         case "gzip":
-            return gzip.GzipFile(fileobj=file)
+            return gzip.GzipFile(fileobj=file, mode="rb")
         case "bzip2":
             return bz2.BZ2File(file)
         case "xz":
@@ -256,11 +256,11 @@ class Unpacker:
     def _link(self, member: tarfile.TarInfo, parent: int, name: str, path: str) -> None:
         target = clean(member.linkname)
         folder, _, last = target.rpartition("/")
-        with self._opened(f"{self._prefix}/{folder}".strip("/")) as fd:
-            try:
+        try:
+            with self._opened(f"{self._prefix}/{folder}".strip("/")) as fd:
                 os.link(last, name, src_dir_fd=fd, dst_dir_fd=parent, follow_symlinks=False)
-            except FileNotFoundError:
-                raise Invalid(message=f"the archive has a link to nothing: {path[:200]}") from None
+        except FileNotFoundError:
+            raise Invalid(message=f"the archive has a link to nothing: {path[:200]}") from None
         if target in self.digests:
             self.digests[path] = self.digests[target]
 
