@@ -64,6 +64,7 @@ from coracle.kube.proxy.services import ServiceProxy
 from coracle.kube.scheduler import binding
 from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
+from coracle.linux.quick_groups import make_moves_quick
 from coracle.net.forwards import Forwards
 from coracle.net.holds import PortHolds
 from coracle.net.names import Names
@@ -110,6 +111,7 @@ def enter(settings: Settings) -> None:
     """Move this process into the cloud's mount namespace; before threads exist, with the store's lock held."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)  # Docker's socket lies here, for its group
     homes.enter_home(settings.run)
+    make_moves_quick()
 
 
 async def run_cloud(settings: Settings, store: SqliteStore, up: Callable[[], None]) -> None:
