@@ -21,9 +21,10 @@ def moment(request: Request, name: str) -> float | None:
 
 
 def moment_s(text: str) -> float:
-    """Seconds since 1970; an RFC 3339 time is understood too.  Raises Malformed."""
+    """Seconds since 1970, to the microsecond before; an RFC 3339 time is understood too.  Raises Malformed."""
     if _SECONDS.fullmatch(text):
-        return float(text)
+        second, _, fraction = text.partition(".")
+        return float(f"{second}.{fraction[:6]}")
     try:
         return from_rfc3339(text)
     except ValueError as error:
