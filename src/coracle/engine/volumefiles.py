@@ -66,21 +66,6 @@ def sweep(root: Path, known: Collection[str]) -> None:
                 shutil.rmtree(entry.path)
 
 
-def content_bytes(path: str) -> int:
-    """What the files below a directory hold, each once however many names it has; directories count nothing."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    with contextlib.suppress(FileNotFoundError):
-        for _, _, files, fd in os.fwalk(path, onerror=None):
-            for name in files:
-                with contextlib.suppress(OSError):  # it may go at any moment
-                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                    if (found.st_dev, found.st_ino) not in seen:
-                        seen.add((found.st_dev, found.st_ino))
-                        total += found.st_size
-    return total
-
-
 def show(path: str, base: str, subpath: str) -> None:
     """Bind what `subpath` is inside `base` at `path`.  Raises NotFound, Broken."""
     hide(path)

@@ -28,6 +28,7 @@ from coracle.engine import filesystems, filling, volumefiles
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import volume as volumes
 from coracle.engine.locks import KeyedLocks
+from coracle.image.snapshots.layers import content_bytes
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _CHARACTERS = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
@@ -78,7 +79,9 @@ class Volumes:
     async def size_bytes(self, name: str) -> int:
         """What its files hold.  Raises NotFound."""
         self.get(name)
-        return await offload(volumefiles.content_bytes, self.path(name))
+        with contextlib.suppress(FileNotFoundError):  # it goes at this moment
+            return await offload(content_bytes, Path(self.path(name)))
+        return 0
 
     # -- life ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ Source: pax(1) by way of tarfile; docker.md 6.3 item 6.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import tarfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from coracle.linux.cgroups import filesystem_magic
 from coracle.linux.rooted import open_beneath
+from coracle.linux.walks import GONE
 
 CHUNK_BYTES = 1 << 20
 _GATHER_BYTES = 256 * 1024
@@ -108,7 +108,7 @@ class _Walk:
         try:
             fd = open_beneath(self._top.fd, folder.path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno in GONE:
                 return  # it was taken away, or swapped for something else
             raise
         with contextlib.ExitStack() as stack:

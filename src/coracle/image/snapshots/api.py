@@ -92,7 +92,7 @@ class Snapshotter(Protocol):
         ...
 
     def usage_bytes(self, id: str) -> int:
-        """Disk space that the snapshot takes beyond its layers.  Raises NotFound."""
+        """What the files hold that the snapshot has beside its layers.  Raises NotFound."""
         ...
 
     def changes(self, id: str) -> Iterator[Change]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from coracle.core.errors import Exhausted, NotFound, Unsupported
 from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers, tree_bytes
+from coracle.image.snapshots.layers import Layers, content_bytes
 from coracle.image.snapshots.view import LayerView
 
 _FICLONE = 0x40049409  # share the blocks of another file, until one of the two is written
@@ -74,7 +74,7 @@ class CopySnapshotter:
         return tuple(sorted(entry.name for entry in os.scandir(self._containers)))
 
     def usage_bytes(self, id: str) -> int:
-        return tree_bytes(self._home(id) / "rootfs")
+        return content_bytes(self._home(id) / "rootfs")
 
     def changes(self, id: str) -> Iterator[Change]:
         home = self._home(id)

@@ -17,7 +17,7 @@ from coracle.core.errors import Invalid, NotFound
 from coracle.image.digests import hex_of
 from coracle.image.snapshots.api import Change, Layer, check_id
 from coracle.image.snapshots.copy import compare
-from coracle.image.snapshots.layers import content_bytes, tree_bytes
+from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.untar import Source
 from coracle.image.snapshots.view import LayerView
 
@@ -70,7 +70,7 @@ class FakeSnapshotter:
         return tuple(sorted(os.listdir(self._containers)))
 
     def usage_bytes(self, id: str) -> int:
-        return tree_bytes(self._home(id) / "rootfs")
+        return content_bytes(self._home(id) / "rootfs")
 
     def changes(self, id: str) -> Iterator[Change]:
         top = self._top(_chain(self._home(id)))

@@ -24,6 +24,7 @@ from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
 from coracle.image.digests import PREFIX, hex_of
 from coracle.image.snapshots.api import Layer, Limits
 from coracle.linux import mounts
+from coracle.linux.walks import walk
 
 _UNTAR = "coracle.image.snapshots.untar"  # not imported: the daemon itself never reads archives
 _FAILURES: dict[str, type[CloudError]] = {"too-large": TooLarge, "exhausted": Exhausted, "broken": Broken}
@@ -148,30 +149,16 @@ class Layers:
 
 
 def content_bytes(root: Path) -> int:
-    """What a layer's files hold, as tar counts it: the same wherever it is unpacked."""
+    """What the files of a tree hold, as tar counts it: each once however many names it has, directories nothing.
+
+    Somebody may be changing the tree: no link is followed, and what goes meanwhile is not counted.
+    """
     sizes: dict[tuple[int, int], int] = {}
-    for folder, _, names in os.walk(root):
-        for name in names:
-            found = os.lstat(f"{folder}/{name}")
+    for folder in walk(root):
+        for _, found in folder.entries:
             if stat.S_ISREG(found.st_mode):
                 sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())
-
-
-def tree_bytes(root: Path) -> int:
-    """Disk space of a tree, each file once however many names it has."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for folder, _, names in os.walk(root):
-        for path in (folder, *(f"{folder}/{name}" for name in names)):
-            try:
-                found = os.lstat(path)
-            except FileNotFoundError:
-                continue  # a running container may remove it meanwhile
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
 
 
 def _understand(said: bytes, complaint: bytes, diff_id: str) -> None:

@@ -25,10 +25,10 @@ from typing import BinaryIO
 from coracle.core.errors import Broken, NotFound
 from coracle.image.snapshots import tar
 from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers, tree_bytes
+from coracle.image.snapshots.layers import Layers, content_bytes
 from coracle.image.snapshots.view import LayerView, is_opaque, is_whiteout
 from coracle.linux import mounts
-from coracle.linux.rooted import open_beneath
+from coracle.linux.walks import walk
 
 # `index` and `xino` off: a snapshot may be mounted again elsewhere while an old namespace still holds it.  The other
 # two keep overlayfs from acting on marks that a hostile layer might have smuggled in.
@@ -102,7 +102,7 @@ class OverlaySnapshotter:
         return tuple(sorted(entry.name for entry in os.scandir(self._containers)))
 
     def usage_bytes(self, id: str) -> int:
-        return tree_bytes(self._home(id) / "upper")
+        return content_bytes(self._home(id) / "upper")
 
     def changes(self, id: str) -> Iterator[Change]:
         home = self._home(id)
@@ -142,42 +142,15 @@ def _chain(home: Path) -> list[str]:
 
 
 def _changes(upper: Path, lower: LayerView) -> Iterator[Change]:
-    """What is in `upper`, which a container may be changing: no link in it is followed, whatever it is swapped for."""
-    top = os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        waiting = [""]
-        while waiting:
-            inner: list[str] = []
-            yield from _folder_changes(top, waiting.pop(), lower, inner)
-            waiting += reversed(inner)
-    finally:
-        os.close(top)
-
-
-def _folder_changes(top: int, folder: str, lower: LayerView, inner: list[str]) -> Iterator[Change]:
-    """One directory's changes; the directories in it are added to `inner`."""
-    try:
-        fd = open_beneath(top, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return  # it was taken away, or swapped for something else
-    try:
-        names = sorted(os.listdir(fd))
-        for name in names:
-            path = f"{folder}/{name}" if folder else name
-            try:
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            below = lower.find(path)
-            if is_whiteout(found):
-                if below:
-                    yield Change("deleted", f"/{path}")
-                continue
-            yield Change("modified" if below else "added", f"/{path}")
-            if stat.S_ISDIR(found.st_mode):
-                inner.append(path)
-        if is_opaque(f"/proc/self/fd/{fd}"):
-            for name in sorted(set(lower.names(folder)) - set(names)):
-                yield Change("deleted", f"/{folder}/{name}" if folder else f"/{name}")
-    finally:
-        os.close(fd)
+    """What is in `upper`, which a container may be changing."""
+    for folder in walk(upper):
+        prefix = f"{folder.path}/" if folder.path else ""
+        for name, found in folder.entries:
+            below = lower.find(prefix + name)
+            if not is_whiteout(found):
+                yield Change("modified" if below else "added", f"/{prefix}{name}")
+            elif below:
+                yield Change("deleted", f"/{prefix}{name}")
+        if is_opaque(f"/proc/self/fd/{folder.fd}"):
+            hidden = set(lower.names(folder.path)) - {name for name, _ in folder.entries}
+            yield from (Change("deleted", f"/{prefix}{name}") for name in sorted(hidden))

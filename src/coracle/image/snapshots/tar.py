@@ -7,7 +7,6 @@ Source: OCI image specification 1.1, "Layers": whiteouts as `.wh.NAME`, opaque d
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
@@ -19,6 +18,7 @@ from typing import IO, Protocol, cast
 
 from coracle.image.digests import PREFIX
 from coracle.image.snapshots.view import is_opaque, is_whiteout
+from coracle.linux.walks import walk
 
 WHITEOUT = ".wh."
 OPAQUE_ENTRY = ".wh..wh..opq"
@@ -50,6 +50,17 @@ class _Hashed:
         self._out.write(data)
 
 
+class _Exact:
+    """A file that is as long as it was when its header was made, whatever happens to it meanwhile."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        return data + bytes(size - len(data))
+
+
 def pack(root: Path, out: Writable, *, latest_s: int | None = None, without: Collection[str] = ()) -> str:
     """Write `root`'s content to `out` as an uncompressed layer; its diff id.  `without`: see `api.Packs`.
 
@@ -74,7 +85,7 @@ def pack(root: Path, out: Writable, *, latest_s: int | None = None, without: Col
             entry.mtime = min(int(found.st_mtime), latest_s) if latest_s is not None else int(found.st_mtime)
             if entry.isreg() and entry.size:
                 with open(place, "rb", opener=_open_itself) as file:
-                    archive.addfile(entry, file)
+                    archive.addfile(entry, cast("IO[bytes]", _Exact(file)))
             else:
                 archive.addfile(entry)
             archive.members.clear()  # type: ignore[attr-defined]
@@ -101,14 +112,10 @@ def pack_files(files: dict[str, tuple[bytes, int]], links: dict[str, str], out: 
 
 def _walk(root: Path) -> Iterator[tuple[str, str, os.stat_result]]:
     """Everything below `root`, parents first: where to open it (good until the next step), its name, what it is."""
-    prefix = len(os.fsencode(root)) + 1
-    for folder, folders, files, fd in os.fwalk(os.fsencode(root)):
-        folders.sort()
-        for name in sorted([*folders, *files]):
-            path = os.path.join(folder, name)[prefix:]
-            with contextlib.suppress(FileNotFoundError):
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                yield f"/proc/self/fd/{fd}/{os.fsdecode(name)}", os.fsdecode(path), found
+    for folder in walk(root):
+        for name, found in folder.entries:
+            path = f"{folder.path}/{name}" if folder.path else name
+            yield f"/proc/self/fd/{folder.fd}/{name}", path, found
 
 
 def _open_itself(path: str, flags: int) -> int:
