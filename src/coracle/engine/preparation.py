@@ -16,6 +16,7 @@ from coracle.engine.images import Images
 from coracle.engine.joining import Records, joined
 from coracle.engine.kinds import container as containers
 from coracle.engine.sandboxes import Sandboxes
+from coracle.engine.targets import make_targets
 from coracle.engine.users import find_identity
 from coracle.runtime.api import Bundle
 
@@ -40,6 +41,7 @@ class Preparation:
 
         def look() -> bundles.Places:
             os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
+            make_targets(rootfs_path, spec.mounts)
             return bundles.Places(
                 rootfs_path=rootfs_path,
                 sandbox_path=self._sandboxes.files_path(spec.sandbox),

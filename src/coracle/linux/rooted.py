@@ -110,6 +110,27 @@ def make_directory_in_root(root_fd: int, path: str, mode: int = 0o755) -> int:
         return os.dup(parent)
 
 
+def make_place_in_root(root_fd: int, path: str, *, directory: bool) -> int:
+    """A descriptor (O_PATH) of where something is to be mounted: what is there, or an empty directory or file.
+
+    Raises: OSError.
+    """
+    try:
+        return open_in_root(root_fd, path, os.O_PATH)
+    except FileNotFoundError:
+        folder, _, name = path.rstrip("/").rpartition("/")
+        parent = make_directory_in_root(root_fd, folder or "/")
+        try:
+            with contextlib.suppress(FileExistsError):
+                if directory:
+                    os.mkdir(name, 0o755, dir_fd=parent)
+                else:
+                    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
+        finally:
+            os.close(parent)
+        return open_in_root(root_fd, path, os.O_PATH)
+
+
 def resolve_in_root(root_fd: int, path: str) -> str:
     """Where `path` leads with all links followed, as a process with that root would; absolute inside the root.
 

@@ -9,7 +9,6 @@ Source: mount_namespaces(7), unshare(2); docker.md 6.2 ("operate from ... descri
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import threading
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from coracle.linux import mounts
-from coracle.linux.rooted import make_directory_in_root, open_in_root
+from coracle.linux.rooted import make_place_in_root, open_in_root
 
 _REMOUNT_RO = mounts.MS_BIND | mounts.MS_REMOUNT | mounts.MS_RDONLY
 
@@ -117,7 +116,7 @@ def _bind(root: int, bind: Bind) -> None:
     with contextlib.ExitStack() as stack:
         source = os.open(bind.source, os.O_PATH | os.O_CLOEXEC)
         stack.callback(os.close, source)
-        target = _open_target(root, bind.target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
+        target = make_place_in_root(root, bind.target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
         stack.callback(os.close, target)
         place = Path(f"/proc/thread-self/fd/{target}")
         mounts.mount("none", place, source=f"/proc/thread-self/fd/{source}", flags=mounts.MS_BIND | mounts.MS_REC)
@@ -126,23 +125,3 @@ def _bind(root: int, bind: Bind) -> None:
             over = open_in_root(root, bind.target, os.O_PATH)
             stack.callback(os.close, over)
             mounts.mount("none", Path(f"/proc/thread-self/fd/{over}"), flags=_REMOUNT_RO)
-
-
-def _open_target(root: int, path: str, *, directory: bool) -> int:
-    """Where to bind; made where it is missing.  Raises OSError."""
-    try:
-        return open_in_root(root, path, os.O_PATH)
-    except FileNotFoundError:
-        folder, _, name = path.rstrip("/").rpartition("/")
-        parent = make_directory_in_root(root, folder or "/")
-        try:
-            if directory:
-                os.mkdir(name, 0o755, dir_fd=parent)
-            else:
-                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
-        finally:
-            os.close(parent)
-        return open_in_root(root, path, os.O_PATH)
