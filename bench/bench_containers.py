@@ -163,17 +163,26 @@ NGINX = (
 
 
 def published(engine):
-    engine.run("run", "-d", "--name", "direct", "--network", "host", "nginx", "sh", "-c", NGINX % "127.0.0.1:38081")
-    engine.run("run", "-d", "--name", "through", "-p", "38080:80", "nginx", "sh", "-c", NGINX % "80")
-    pairs = [(rate(engine, 38081), rate(engine, 38080)) for _ in range(3)]
+    engine.run("run", "-d", "--name", "direct", "--network", "host", "nginx", "sh", "-c", NGINX % "127.0.0.1:28081")
+    engine.run("run", "-d", "--name", "through", "-p", "28080:80", "nginx", "sh", "-c", NGINX % "80")
+    pairs = [(rate(engine, 28081), rate(engine, 28080)) for _ in range(3)]
     engine.run("rm", "-f", "direct", "through")
-    before, before_bytes = len(engine.own_pids()), engine.pss_bytes()
-    ports = ("run", "-d", "--name", "ports", "-p", "41000-41999:41000-41999", "busybox", "sleep", "1000")
-    ports_s = timed(lambda: engine.run(*ports))
-    rows = [
+    return [
         (f"{engine.name}: nginx on the host, 127.0.0.1", [host for host, _ in pairs], "req/s"),
         (f"{engine.name}: through -p on 127.0.0.1", [port for _, port in pairs], "req/s"),
         (f"{engine.name}: ratio", [port / host for host, port in pairs], ""),
+        *many_ports(engine),
+    ]
+
+
+def many_ports(engine):
+    before, before_bytes = len(engine.own_pids()), engine.pss_bytes()
+    ports = ("run", "-d", "--name", "ports", "-p", "22000-22999:22000-22999", "busybox", "sleep", "1000")
+    try:
+        ports_s = timed(lambda: engine.run(*ports))
+    except subprocess.CalledProcessError:
+        return []  # podman holds a file for each port, more than this root may have
+    rows = [
         (f"{engine.name}: run -d with 1,000 published ports", [1000 * ports_s], "ms"),
         (f"{engine.name}: more processes for them", [len(engine.own_pids()) - before], ""),
         (f"{engine.name}: more memory for them", [(engine.pss_bytes() - before_bytes) / 2**20], "MB PSS"),
