@@ -7,6 +7,7 @@ from pathlib import Path
 
 DOCTOR = [sys.executable, "-c", "from coracle.cli.main import main; main()", "doctor", "-o", "json"]
 LINK, TABLE, GROUP = "corabcd0123", "coracle-leftover-test", "leftover-test"
+OWN_NAME = "leftover-br"  # a bridge that a user named, in the group of a cloud
 
 
 def examine(*words):
@@ -26,10 +27,12 @@ def test_leftovers_are_found_and_removed():
     group = top / "coracle" / GROUP / "container"
     group.mkdir(parents=True)
     subprocess.run(["ip", "link", "add", LINK, "type", "bridge"], check=True)
-    subprocess.run(["nft", "add", "table", "ip", TABLE], check=True)
+    subprocess.run(["ip", "link", "add", OWN_NAME, "group", str(0x20ABCDEF), "type", "bridge"], check=True)
+    for family in ("ip", "ip6"):
+        subprocess.run(["nft", "add", "table", family, TABLE], check=True)
     sleeper = subprocess.Popen(["sleep", "1000"])
     (group / "cgroup.procs").write_text(str(sleeper.pid))
-    names = {LINK, TABLE, f"/coracle/{GROUP}"}
+    names = {LINK, OWN_NAME, TABLE, f"/coracle/{GROUP}"}
 
     def told(found, state):
         return {name for name in names for f in found if name in f["detail"].split() and f["state"] == state}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from coracle.linux import netlink, nftables
 from coracle.linux.cgroups import children
+from coracle.net.nft.bridges import Groups, is_of_a_cloud
 from coracle.node.config import clouds, tag_of
 from coracle.node.marks import CGROUPS, TABLES
 from coracle.node.sweep import end_groups
 
 _LINK = re.compile(r"(coracle|cor[0-9a-f]{4})[0-9a-f]+")
+_LINKS = Path("/sys/class/net")
+_FAMILIES = ("ip", "ip6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,29 @@ class Leftover:
 def find() -> list[Leftover]:
     """Needs root for the nft tables; without it they are not looked at."""
     known = clouds()
-    tags = tuple(tag_of(name) for name in known)
-    found = [Leftover("link", path.name) for path in Path("/sys/class/net").iterdir() if _LINK.fullmatch(path.name)]
-    found = [thing for thing in found if not thing.name.startswith(tags)] if tags else found
+    found = [Leftover("link", name) for name in _links([tag_of(name) for name in known])]
     try:
-        tables = nftables.tables()
+        tables = [(family, table) for family in _FAMILIES for table in nftables.tables(family)]
     except OSError:
         tables = []
-    found += [Leftover("nft table", t) for t in tables if t.startswith(TABLES) and t.removeprefix(TABLES) not in known]
+    found += [
+        Leftover("nft table", f"{family} {table}")
+        for family, table in tables
+        if table.startswith(TABLES) and table.removeprefix(TABLES) not in known
+    ]
     found += [Leftover("cgroup", path) for path in children(CGROUPS) if Path(path).name not in known]
     return found
+
+
+def _links(tags: Sequence[str]) -> Iterator[str]:
+    """Links of clouds with other tags: called so, or, bridges that users named, in a group of such a cloud."""
+    known = {group for tag in tags for group in (Groups(tag).ours, Groups(tag).doomed)}
+    for path in _LINKS.iterdir():
+        with contextlib.suppress(OSError, ValueError):  # it has gone meanwhile
+            group = int((path / "netdev_group").read_text())
+            named = _LINK.fullmatch(path.name) and not path.name.startswith(tuple(tags))
+            if named or (is_of_a_cloud(group) and group not in known):
+                yield path.name
 
 
 def remove(found: Iterable[Leftover]) -> set[Leftover]:
@@ -46,7 +63,7 @@ def remove(found: Iterable[Leftover]) -> set[Leftover]:
             with netlink.Netlink() as kernel:
                 kernel.send(netlink.delete_link(thing.name), ignore=(errno.ENODEV,))
         elif thing.sort == "nft table":
-            nftables.run(f"delete table ip {thing.name}")
+            nftables.run(f"delete table {thing.name}")
         else:
             end_groups(thing.name, grace_s=0)
     return set(found) - set(find())

@@ -40,6 +40,11 @@ class Groups:
         self.ours, self.doomed = _OURS | number, _DOOMED | number
 
 
+def is_of_a_cloud(group: int) -> bool:
+    """Whether the number is a group of some cloud's."""
+    return group & ~0xFF_FFFF in (_OURS, _DOOMED)
+
+
 class Bridges:
     """The addresses of `service_range` lead to the bridge of the network `service_network`: to be forwarded they need
     to lead somewhere."""
