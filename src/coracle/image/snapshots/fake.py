@@ -5,16 +5,17 @@ It believes its archives: whoever tests hostile ones wants a real driver.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import tarfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from coracle.core.errors import Invalid, NotFound
-from coracle.image.digests import hex_of
+from coracle.image.digests import digest_of, hex_of
 from coracle.image.snapshots.api import Change, Layer, check_id
 from coracle.image.snapshots.copy import compare
 from coracle.image.snapshots.layers import content_bytes
@@ -75,6 +76,26 @@ class FakeSnapshotter:
     def changes(self, id: str) -> Iterator[Change]:
         top = self._top(_chain(self._home(id)))
         return compare(LayerView([top] if top else []), self._home(id) / "rootfs")
+
+    def pack(self, id: str, out: BinaryIO) -> str:
+        root, buffer = self._home(id) / "rootfs", io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for change in self.changes(id):
+                folder, _, name = change.path.strip("/").rpartition("/")
+                if change.kind == "deleted":
+                    archive.addfile(tarfile.TarInfo(f"{folder}/.wh.{name}".lstrip("/")))
+                else:
+                    archive.add(root / folder / name, f"{folder}/{name}".lstrip("/"), recursive=False)
+        out.write(buffer.getvalue())
+        return digest_of(buffer.getvalue())
+
+    def keep(self, id: str, chain: Sequence[str]) -> None:
+        if not self.has_layer(chain[-1]):
+            (self._home(id) / "rootfs").rename(self._layers / hex_of(chain[-1]))
+        self.remove(id)
+
+    def sync(self) -> None:
+        pass
 
     def collect(self, used: Collection[str]) -> int:
         kept = {hex_of(one) for one in used} | {hex_of(one) for id in self.list() for one in _chain(self._home(id))}
