@@ -92,6 +92,7 @@ class Images:
         self._users: Counter[str] = Counter()  # ids of images that a container is being made of
         self._has_garbage = False
         self._keepers: list[Keeper] = []
+        self._sweeping = asyncio.Lock()  # what a sweep has found to be garbage is not brought in meanwhile
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -175,6 +176,7 @@ class Images:
         """
         try:
             with self._works.busy():
+                await self._swept()
                 yield
         except BaseException:
             self._has_garbage = True
@@ -199,6 +201,7 @@ class Images:
 
     async def _fetch(self, reference: Reference, report: Progress, terms: Terms) -> Object:
         """Ask the sources, the remote ones first; what is here already is not built again."""
+        await self._swept()
         failure: Unavailable | None = None
         for source in sorted(self._sources, key=lambda source: not source.remote):
             if not source.remote and self.find(str(reference)) is not None:
@@ -359,8 +362,14 @@ class Images:
             chains.update(layers)
             kept.update(blobs)
         with self._works.busy():
-            await offload(self._snapshotter.collect, chains)
-            await offload(self._drop_blobs, kept)
+            async with self._sweeping:
+                await offload(self._snapshotter.collect, chains)
+                await offload(self._drop_blobs, kept)
+
+    async def _swept(self) -> None:
+        """Wait for a sweep that is under way; with work of one's own no other begins."""
+        async with self._sweeping:
+            pass
 
     def _drop_blobs(self, kept: set[str]) -> None:
         for blob in list(self._blobs.list()):
