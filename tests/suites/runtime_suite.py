@@ -352,12 +352,29 @@ class RuntimeSuite:
             await runtime.create(self.bundle("a", *FOREVER))
             await runtime.start("a")
             await runtime.pause("a")
+            assert [(s.state, s.paused) for s in await runtime.states()] == [("running", True)]
             with pytest.raises(Conflict, match="paused"):
                 await runtime.exec("a", program("true"))
             await runtime.resume("a")
             assert await (await runtime.exec("a", program("true"))).wait() == 0
             await runtime.pause("a")
             await runtime.delete("a")
+
+        self.run(main())
+
+    def test_its_processes_are_told_those_of_exec_too(self):
+        async def main():
+            runtime = self.make()
+            await runtime.create(self.bundle("a", *FOREVER))
+            await runtime.start("a")
+            execution = await runtime.exec("a", program(*FOREVER))
+            found = set(runtime.processes("a"))
+            assert {execution.pid, *(state.pid for state in await runtime.states())} <= found
+            assert runtime.usage("a").pids == len(found)
+            await runtime.delete("a")
+            for ask in (runtime.processes, runtime.usage):
+                with pytest.raises(NotFound):
+                    ask("a")
 
         self.run(main())
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from coracle.core.errors import Invalid
 from coracle.core.object import Object
-from coracle.engine import inits
+from coracle.engine import inits, signals
 from coracle.engine.joining import Joined
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security, overlaid
 from coracle.engine.users import Identity
 from coracle.linux.rooted import make_directories
+from coracle.runtime import profiles
 from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Mount, Process
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -103,6 +104,7 @@ def process(spec: ContainerSpec, hostname: str, identity: Identity, workdir: str
         gid=identity.gid,
         groups=identity.groups,
         tty=spec.tty,
+        tty_size=spec.tty_size,
         capabilities=capabilities(spec.security),
         no_new_privileges=spec.security.no_new_privileges,
         rlimits=spec.rlimits,
@@ -114,6 +116,16 @@ def environment(spec: ContainerSpec, hostname: str, identity: Identity) -> tuple
     """What every program finds (PATH, HOSTNAME, HOME, with a terminal TERM) unless image or creator say otherwise."""
     first = [DEFAULT_PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if spec.tty else [])]
     return overlaid((*first, f"HOME={identity.home or '/'}"), spec.env)
+
+
+def check(spec: ContainerSpec) -> None:
+    """What can be known to go wrong before anything is there.  Raises Invalid, Malformed, Unavailable (no init)."""
+    signals.to_number(spec.stop_signal)
+    capabilities(spec.security)
+    if spec.security.seccomp.startswith("{"):
+        profiles.check(spec.security.seccomp)
+    if spec.init:
+        inits.find_init()
 
 
 def capabilities(security: Security) -> tuple[str, ...]:

@@ -164,14 +164,13 @@ class Containers:
     async def create(self, spec: ContainerSpec) -> Object:
         """Journal a container; nothing of it exists until `start`.
 
-        Raises: NotFound (image, sandbox), AlreadyExists (name; `holder` says whose), Invalid, Malformed.
+        Raises: NotFound (image, sandbox), AlreadyExists (name; `holder` says whose), Invalid, Malformed, Unavailable.
         """
         if spec.sandbox and self._sandboxes.find(spec.sandbox) is None and self.find(spec.sandbox) is None:
             raise NotFound(kind="Sandbox", name=spec.sandbox)
         image = self._images.get(spec.image)
         whole = containers.with_image(spec, image.spec["config"])
-        signals.to_number(whole.stop_signal)
-        bundles.capabilities(whole.security)
+        bundles.check(whole)
         with self._images.in_use(image):
             return await self._records.create(containers.to_record(secrets.token_hex(32), whole, image.spec["id"]))
 

@@ -13,7 +13,7 @@ from coracle.runtime.api import Exit, State
 
 STALE_S = 0.1  # an exit so much older than the start is the previous run's: file times are some milliseconds coarse
 
-# What a shell and Docker say where a program cannot be run: not found, not executable, anything else.
+# What a shell and Docker say where a program cannot be executed: not found, not executable, anything else.
 _NOT_FOUND = ("no such file", "not found")
 _NOT_EXECUTABLE = ("permission denied", "operation not permitted", "exec format", "is a directory")
 _CODES = ((127, _NOT_FOUND), (126, _NOT_EXECUTABLE))
@@ -70,7 +70,8 @@ def lost(record: Object, at_s: float) -> Object:
 def failed(record: Object, error: CloudError, reason: str, at_s: float) -> Object:
     """It could not be made or started."""
     said = str(error)
-    code = next((code for code, words in _CODES if any(word in said.lower() for word in words)), _OTHER_CODE)
+    words = said.lower() if "exec" in said.lower() else ""  # a mount or a device may not be found either
+    code = next((code for code, signs in _CODES if any(sign in words for sign in signs)), _OTHER_CODE)
     return record.with_status(
         state="failed",
         pid=0,

@@ -1,13 +1,16 @@
 import asyncio
 import contextlib
+import json
 import signal
 
+import orjson
 import pytest
 
 from coracle.core import claims
 from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, Malformed, NotFound, Timeout, Unavailable
 from coracle.core.store import MemoryStore
 from coracle.core.tasks import running
+from coracle.engine import inits
 from coracle.engine.containers import ContainerSpec, Security, combine
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.sandbox import Endpoint, SandboxSpec
@@ -778,5 +781,65 @@ def test_a_container_without_a_log_keeps_none(tmp_path):
         assert engine.runtime.bundle(record.meta.name).log_path == ""
         ended = await engine.containers.wait_exit(record.meta.name)
         assert ended.status["log_path"] == ""
+
+    with_engine(main, tmp_path)
+
+
+# -- the record ----------------------------------------------------------------------------------------------------
+
+
+def test_a_spec_comes_back_from_its_record_as_it_was():
+    spec = ContainerSpec(
+        name="x",
+        image="busybox",
+        sandbox="s",
+        argv=("a", "b"),
+        env=("A=1",),
+        groups=("video",),
+        mounts=(Mount(target="/a", source="/b", options=("bind", "rro")),),
+        resources=Resources(memory_bytes=7, blkio_read_bps=(("/dev/sda", 1), ("/dev/sdb", 2))),
+        security=Security(add=("KILL",), masked_paths=(), seccomp="{}"),
+        labels={"a": "b"},
+        devices=(Device(path="/dev/x", source="/dev/y"),),
+        rlimits={"nofile": (1, 2)},
+        tty=True,
+        tty_size=(80, 24),
+        device_rules=("c 1:1 r",),
+        cgroup_mode="private",
+        shm_bytes=5,
+        log_files=3,
+        details={"Config": {"A": None}},
+    )
+    record = containers.to_record("1" * 64, spec, "sha256:x")
+    assert containers.from_record(type(record).from_json(json.loads(orjson.dumps(record.to_json())))) == spec
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        pytest.param({"security": Security(add=("FLY",))}, Invalid, id="a capability"),
+        pytest.param({"security": Security(seccomp='{"defaultAction": 1}')}, Invalid, id="a profile"),
+        pytest.param({"stop_signal": "SIGNOT"}, Malformed, id="a signal"),
+    ],
+)
+def test_what_can_be_known_to_fail_is_refused_at_once(tmp_path, fields, error):
+    async def main(engine):
+        with pytest.raises(error):
+            await engine.create_container("true", **fields)
+        assert engine.containers.list() == []
+
+    with_engine(main, tmp_path)
+
+
+def test_an_init_is_the_first_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(inits, "find_init", lambda: "/usr/bin/tini-static")
+
+    async def main(engine):
+        record = await engine.create_container("sleep", "5", init=True)
+        await engine.containers.start(record.meta.name)
+        bundle = engine.runtime.bundle(record.meta.name)
+        assert bundle.process.argv == ("/sbin/docker-init", "--", "sleep", "5")
+        assert ("/usr/bin/tini-static", "/sbin/docker-init") in [(m.source, m.target) for m in bundle.mounts]
+        assert engine.containers.get(record.meta.name).spec["argv"] == ["sleep", "5"]
 
     with_engine(main, tmp_path)

@@ -42,6 +42,7 @@ def test_what_has_no_record_is_an_orphan():
         ("executable file `x` not found in $PATH: No such file or directory", 127),
         ("exec /x: Permission denied", 126),
         ("exec format error", 126),
+        ('error gathering device information while adding custom device "/dev/x": no such file or directory', 128),
         ("something else", 128),
     ],
 )

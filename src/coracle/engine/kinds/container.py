@@ -76,6 +76,7 @@ class ContainerSpec:
     log_files    how many files its log has, when they are full: at least 1
     device_rules more devices that it may use, as "c 10:200 rwm"
     init         a small first process that hands signals on and reaps (Docker's --init)
+    tty_size     (columns, rows) at first, with `tty`
     stdin_once   see runtime.api.Bundle
     keeps_log    whether anybody can read later what it wrote
     made_by      which API it belongs to: "docker"; "" for those whose maker finds them by sandbox
@@ -97,6 +98,7 @@ class ContainerSpec:
     resources: Resources = field(default_factory=Resources)
     security: Security = Security()
     tty: bool = False
+    tty_size: tuple[int, int] | None = None
     stdin: bool = False
     stop_signal: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class ContainerSpec:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-_LISTS = ("argv", "env", "groups", "device_rules", "volumes")
+_LISTS = ("argv", "tty_size", "env", "groups", "device_rules", "volumes")
 
 
 def to_record(id: str, spec: ContainerSpec, image_id: str) -> Object:
