@@ -33,7 +33,7 @@ from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.usage import read_usage
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
-from coracle.runtime.conmon import sealing, shared_memory, streams, waiting
+from coracle.runtime.conmon import attached, sealing, shared_memory, streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
@@ -137,7 +137,7 @@ class ConmonRuntime:
         container = self._get(id)
         try:
             if container.exit is None:
-                return streams.connect(str(container.place.bundle))
+                return attached.connect(str(container.place.bundle), container.place.pid())
         except OSError as error:
             log.debug("attaching to %s: %s", id, error)  # it has just ended
         raise Conflict(f"container {id} is not running", kind="Container", name=id)

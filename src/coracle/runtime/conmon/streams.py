@@ -1,4 +1,4 @@
-"""Our end of a program's streams: conmon's attach socket, or the pipes or terminal of an `exec`.
+"""Our end of the streams of an `exec`: pipes, or a terminal.  And what a monitor is told of terminals and logs.
 
 Nothing is read before somebody asks: what is written waits in the kernel, and then the program does.
 """
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import socket
 import struct
 import termios
 from collections.abc import AsyncIterator
@@ -21,78 +20,8 @@ from coracle.runtime.conmon.children import Child
 
 Said = tuple[Literal[1, 2], bytes]
 
-# conmon's own numbers in front of each packet, and the longest packet it takes.
-_CONMON_STREAMS: dict[int, Literal[1, 2]] = {2: 1, 3: 2}
-_PACKET_BYTES = 8192
 RESIZE_TERMINAL, REOPEN_LOG = 1, 2  # messages to its control pipe
 _LARGEST_SIZE = 1000  # conmon refuses larger terminals
-
-
-class Attached:
-    """Streams of a container's first program, through its monitor.
-
-    A packet of the socket is one stream's number and bytes; what we send is its input; a half-closed socket ends that
-    input where the container was made with `stdin_once`.
-    """
-
-    def __init__(self, connected: socket.socket, bundle_path: str) -> None:
-        self._socket, self._bundle_path = connected, bundle_path
-        self._waiter = waiting.Waiter()
-
-    async def write(self, data: bytes) -> None:
-        for start in range(0, len(data), _PACKET_BYTES):
-            await self._send(data[start : start + _PACKET_BYTES])
-
-    def close_stdin(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def resize(self, columns: int, rows: int) -> None:
-        resize(self._bundle_path, columns, rows)
-
-    async def __aiter__(self) -> AsyncIterator[Said]:
-        while self._socket.fileno() >= 0:
-            try:
-                packet = self._socket.recv(waiting.PIECE_BYTES)
-            except BlockingIOError:
-                await self._waiter.readable(self._socket.fileno())
-                continue
-            except OSError:
-                return
-            if not packet:
-                return
-            yield _CONMON_STREAMS.get(packet[0], 1), packet[1:]
-
-    def close(self) -> None:
-        """Our side of the socket; conmon keeps or ends the input as `stdin_once` says."""
-        self._waiter.wake()
-        if self._socket.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            self._socket.close()
-
-    async def _send(self, packet: bytes) -> None:
-        while True:
-            try:
-                self._socket.send(packet)
-                return
-            except BlockingIOError:
-                await waiting.wait_writable(self._socket.fileno())
-
-
-def connect(bundle_path: str) -> Attached:
-    """Attach through the monitor's socket, which may lie deeper than a socket's name is long.  Raises OSError."""
-    directory = os.open(bundle_path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            connected.connect(f"/proc/self/fd/{directory}/attach")
-        except OSError:
-            connected.close()
-            raise
-        connected.setblocking(False)
-        return Attached(connected, bundle_path)
-    finally:
-        os.close(directory)
 
 
 def resize(bundle_path: str, columns: int, rows: int) -> None:

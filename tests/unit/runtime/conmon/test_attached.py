@@ -1,0 +1,113 @@
+"""With a real socket and a real process in the parts of the monitor and its program; on real time."""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+
+import pytest
+
+from coracle.runtime.conmon.attached import Attached
+
+PIECE = b"\x02" + b"x" * 8000
+
+
+@contextlib.contextmanager
+def program():
+    with subprocess.Popen(["sleep", "100"]) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def attached(main):
+    async def whole():
+        ours, monitor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        monitor.setblocking(False)
+        with monitor, program() as child:
+            streams = Attached(ours, "/nowhere", child.pid)
+            try:
+                async with asyncio.timeout(20):
+                    return await main(streams, monitor, child)
+            finally:
+                streams.close()
+
+    return asyncio.run(whole())
+
+
+def test_packets_are_what_was_said_on_which_stream():
+    async def main(streams, monitor, child):
+        for packet in (b"\x02out", b"\x03err", b"\x02more"):
+            monitor.send(packet)
+        monitor.shutdown(socket.SHUT_WR)
+        return [said async for said in streams]
+
+    assert attached(main) == [(1, b"out"), (2, b"err"), (1, b"more")]
+
+
+async def fill(monitor):
+    """Until the monitor would wait; how many packets that were."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            monitor.send(PIECE)
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("has_begun", [False, True], ids=["nobody reads", "a reader has stopped in the middle"])
+def test_a_monitor_is_held_up_while_its_program_runs_and_not_after_its_end(has_begun):
+    async def main(streams, monitor, child):
+        reading = aiter(streams)
+        heard = 0
+        if has_begun:
+            monitor.send(PIECE)
+            heard = len((await anext(reading))[1])
+        sent = await fill(monitor)
+        await asyncio.sleep(0.05)
+        with pytest.raises(BlockingIOError):
+            monitor.send(PIECE)
+        child.kill()
+        for _ in range(50):  # what was still in the program's pipes
+            await asyncio.get_running_loop().sock_sendall(monitor, PIECE)
+        monitor.shutdown(socket.SHUT_WR)
+        heard += sum([len(data) async for _, data in reading])
+        return heard, (sent + 50 + has_begun) * 8000
+
+    heard, sent = attached(main)
+    assert heard == sent
+
+
+def test_a_reader_who_waits_hears_what_comes_after_the_end():
+    async def main(streams, monitor, child):
+        async def read():
+            return b"".join([data async for _, data in streams])
+
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read())
+            await asyncio.sleep(0.01)
+            child.kill()
+            await asyncio.sleep(0.05)
+            monitor.send(b"\x02last ")
+            await asyncio.sleep(0.01)
+            monitor.send(b"\x02words")
+            monitor.shutdown(socket.SHUT_WR)
+        return reading.result()
+
+    assert attached(main) == b"last words"
+
+
+def test_closing_wakes_who_waits():
+    async def main(streams, monitor, child):
+        async def read():
+            return [said async for said in streams]
+
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read())
+            await asyncio.sleep(0.01)
+            streams.close()
+        return reading.result()
+
+    assert attached(main) == []
