@@ -50,7 +50,7 @@ class Commits:
         """The image's record.  Raises NotFound, Malformed (the reference), Exhausted."""
         record = self._containers.get(id)
         image = self._images.get(record.spec["image_id"])
-        async async with self._images.receiving():
+        async with self._images.receiving():
             async with self._still(record, asked), self._containers.mounted(id):
                 layer, diff_id = await offload(self._pack, record)
             below = await self._images.config(image)
