@@ -6,6 +6,7 @@ A Part says `up()` once others may rely on it, then runs until it is cancelled (
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,28 +35,17 @@ async def offload(call: Callable[..., T], *arguments: object) -> T:
 
 async def offload_apart(call: Callable[..., T], *arguments: object) -> T:
     """As `offload`, in a thread of its own: for calls that wait for a client, and may do so for long."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def tell(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:
-        result, failure = None, None
         try:
-            result = call(*arguments)
-        except BaseException as error:  # it goes to who waits
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(tell, result, failure)
+            done.set_result(call(*arguments))
+        except Exception as error:  # it goes to who waits
+            done.set_exception(error)
 
+    done.set_running_or_notify_cancel()
     threading.Thread(target=work, name="apart", daemon=True).start()
-    return await future
+    return await asyncio.wrap_future(done)
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ class Host:
     """What does not change while we run.  `programs`: name -> version of what is beside us (crun, conmon, nft).
 
     `id` is the cloud's; `root_path` where it keeps everything; `cgroups` 1 or 2; `runtime` the name of the program
-    that makes containers.
+    that makes containers; `proxies` HttpProxy, HttpsProxy, NoProxy of our own environment.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Host:
     runtime: str
     cgroups: int
     programs: dict[str, str] = field(default_factory=dict)
+    proxies: dict[str, str] = field(default_factory=dict)
 
 
 def architecture() -> str:
@@ -44,9 +45,6 @@ def machine() -> dict[str, Any]:
         "Architecture": platform.machine(),
         "NCPU": len(os.sched_getaffinity(0)),
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "HttpProxy": os.environ.get("HTTP_PROXY", ""),
-        "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
-        "NoProxy": os.environ.get("NO_PROXY", ""),
         "IPv4Forwarding": _says_yes("/proc/sys/net/ipv4/ip_forward"),
         "NFd": len(os.listdir("/proc/self/fd")),
     }

@@ -85,6 +85,7 @@ class System:
             **self._counts(),
             "Images": len(self._store.entries(images.TYPE)),
             **machine(),
+            **host.proxies,
             **_ABILITIES,
             "Driver": "overlay2",
             "DriverStatus": [

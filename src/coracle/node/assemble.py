@@ -71,7 +71,7 @@ from coracle.net.names import Names
 from coracle.net.nft.driver import NftDriver
 from coracle.node import pki
 from coracle.node.admin import Admin
-from coracle.node.config import Settings
+from coracle.node.config import Settings, proxies
 from coracle.node.ground import SharedGround
 from coracle.node.kubeconfig import render_kubeconfig, write_own
 from coracle.node.marks import PODS, cgroup_path, marks, pod_network
@@ -395,6 +395,7 @@ def docker_host(settings: Settings) -> Host:
         runtime=runtime,
         cgroups=2 if cgroups.layout() == "unified" else 1,
         programs={runtime: version},
+        proxies=proxies(),
     )
 
 

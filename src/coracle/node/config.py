@@ -124,6 +124,12 @@ def settings_of(root: str | None, name: str | None, *, choose: bool = False) -> 
     return Settings(name, directory, RUN / name, Path(os.environ.get("CORACLE_CACHE") or CACHE), chosen)
 
 
+def proxies() -> dict[str, str]:
+    """Through whom this process goes out, under the names that Docker gives them."""
+    names = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY", "NoProxy": "NO_PROXY"}
+    return {name: os.environ.get(variable, "") for name, variable in names.items()}
+
+
 def clouds() -> Sequence[str]:
     """The names of the clouds that are, or were before a crash, up on this host."""
     return sorted(path.name for path in _CHOSEN.iterdir()) if _CHOSEN.is_dir() else []
