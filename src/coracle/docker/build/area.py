@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, BinaryIO, cast
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Invalid, Malformed, NotFound, Unsupported
@@ -21,9 +21,11 @@ from coracle.docker.build.remote import fetch_context
 from coracle.docker.build.telling import Tell, telling
 from coracle.docker.door import Route
 from coracle.docker.events import Events
+from coracle.docker.images.pulling import Report
 from coracle.engine.builds.request import BuildRequest
 from coracle.engine.builds.service import Builds, Ground
 from coracle.engine.builds.state import short
+from coracle.engine.images import Progress
 from coracle.engine.networks import Networks
 from coracle.image.dockerfile.parse import Dockerfile, parse_dockerfile
 from coracle.image.references import parse_reference
@@ -52,8 +54,7 @@ class BuildArea:
         asked = read_query(request)
         network = self._network(asked.network)
         with contextlib.ExitStack() as stack:
-            spool = stack.enter_context(tempfile.SpooledTemporaryFile(SPOOL_BYTES))
-            body = cast("BinaryIO", spool)
+            body = stack.enter_context(self._builds.spool(SPOOL_BYTES))
             size = await _receive(request, body)
             kept = stack.pop_all()
 
@@ -72,9 +73,10 @@ class BuildArea:
                 raw = await ground.dockerfile(asked.dockerfile)
                 yield ground, await offload(parse_dockerfile, raw, name)
             return
-        async with fetch_context(asked.remote) as (archive, text), self._builds.ground(archive) as ground:
-            raw = text if text is not None else await ground.dockerfile(asked.dockerfile)
-            yield ground, await offload(parse_dockerfile, raw, name)
+        with self._builds.shelf() as home:
+            async with fetch_context(asked.remote, home) as (archive, text), self._builds.ground(archive) as ground:
+                raw = text if text is not None else await ground.dockerfile(asked.dockerfile)
+                yield ground, await offload(parse_dockerfile, raw, name)
 
     async def _build(self, asked: Asked, network: str, ground: Ground, dockerfile: Dockerfile, tell: Tell) -> None:
         held: list[str] = []
@@ -85,8 +87,12 @@ class BuildArea:
             elif sum(map(len, held)) < QUIET_CHARACTERS:
                 held.append(text)
 
+        def fetching(name: str) -> Progress:
+            return Report(parse_reference(name), _nobody if asked.quiet else tell.hint).step
+
         try:
-            id = await self._builds.build(_request(asked, network, dockerfile), ground, say)
+            request = replace(_request(asked, network, dockerfile), hosts=self._hosts(asked), fetching=fetching)
+            id = await self._builds.build(request, ground, say)
         except CloudError as error:
             for text in held:
                 await tell({"stream": text})
@@ -99,6 +105,12 @@ class BuildArea:
             await say(f"Successfully tagged {name}\n")
         if asked.quiet:
             await tell({"stream": f"{id}\n"})
+
+    def _hosts(self, asked: Asked) -> tuple[tuple[str, str], ...]:
+        """Raises Malformed."""
+        gateway = str(self._networks.get("bridge").spec["gateway"])
+        found = (_host(text) for text in asked.extra_hosts)
+        return tuple((gateway if address == "host-gateway" else address, name) for address, name in found)
 
     def _network(self, mode: str) -> str:
         """What RUN is plugged into.  Raises Malformed, NotFound."""
@@ -153,6 +165,10 @@ async def _receive(request: Request, spool: BinaryIO) -> int:
     return size
 
 
+def _nobody(_line: object) -> None:
+    pass
+
+
 def _request(asked: Asked, network: str, dockerfile: Dockerfile) -> BuildRequest:
     return BuildRequest(
         dockerfile=dockerfile,
@@ -164,7 +180,6 @@ def _request(asked: Asked, network: str, dockerfile: Dockerfile) -> BuildRequest
         pull=asked.pull,
         platform=asked.platform,
         network=network,
-        hosts=tuple(_host(text) for text in asked.extra_hosts),
         resources=asked.resources,
         shm_bytes=asked.shm_bytes,
         rlimits=asked.rlimits,

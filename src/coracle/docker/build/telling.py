@@ -10,6 +10,7 @@ Source: moby api/server/router/build, pkg/jsonmessage; reference docker.md 1.2.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,21 @@ from coracle.web.messages import Stream, dumps
 
 AHEAD_LINES = 256
 
-Tell = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+class Tell:
+    """Where a build says what happens."""
+
+    def __init__(self, lines: asyncio.Queue[Mapping[str, Any] | None]) -> None:
+        self._lines = lines
+
+    async def __call__(self, line: Mapping[str, Any]) -> None:
+        """Say it, when the client has taken what was said before."""
+        await self._lines.put(line)
+
+    def hint(self, line: Mapping[str, Any]) -> None:
+        """Say it, unless the client is far behind: for progress, which will soon be another."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._lines.put_nowait(line)
 
 
 async def telling(work: Callable[[Tell], Awaitable[None]]) -> Stream:
@@ -48,7 +63,7 @@ async def _lines(work: Callable[[Tell], Awaitable[None]]) -> AsyncIterator[bytes
     async def run() -> None:
         nonlocal failure
         try:
-            await work(told.put)
+            await work(Tell(told))
         except CloudError as error:
             failure = error
         await told.put(None)

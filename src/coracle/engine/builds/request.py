@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coracle.engine.kinds.container import ContainerSpec
+from coracle.engine.works import Progress
 from coracle.image.dockerfile.parse import Dockerfile
 from coracle.image.manifest import Platform, host_platform
 from coracle.image.terms import Login
@@ -25,6 +26,7 @@ class BuildRequest:
     hosts          more lines of /etc/hosts: (address, name)
     keep_failed    the container of a program that failed stays, to be looked at
     logins         by registry
+    fetching       who is told how an image comes here, by its name
     describe       what the API keeps with the container of a RUN (ContainerSpec.details)
     """
 
@@ -43,4 +45,5 @@ class BuildRequest:
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     keep_failed: bool = False
     logins: Mapping[str, Login] = field(default_factory=dict)
+    fetching: Callable[[str], Progress | None] = lambda _name: None
     describe: Callable[[ContainerSpec], Mapping[str, Any]] = lambda _spec: {}

@@ -12,14 +12,15 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError, Invalid
+from coracle.core.errors import CloudError, Invalid, NotFound
 from coracle.core.object import Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
@@ -36,11 +37,11 @@ from coracle.engine.builds.stages import Outcome, Site, StageRunner
 from coracle.engine.builds.state import State
 from coracle.engine.builds.transcript import Channel, Transcript
 from coracle.engine.containers import Containers
-from coracle.engine.images import Images
+from coracle.engine.images import Images, Policy
 from coracle.engine.sandboxes import Sandboxes
 from coracle.image.blobs import BlobStore
 from coracle.image.digests import digest_of
-from coracle.image.manifest import Index, Platform, host_platform, parse_manifest
+from coracle.image.manifest import Index, Platform, host_platform, parse_manifest, parse_platform
 from coracle.image.references import parse_reference
 from coracle.image.terms import NOBODY, Terms
 
@@ -104,6 +105,20 @@ class Builds:
             yield Ground(context, home / "scratch")
         finally:
             await offload(partial(shutil.rmtree, home, ignore_errors=True))
+
+    @contextlib.contextmanager
+    def spool(self, memory_bytes: int) -> Iterator[BinaryIO]:
+        """A file for what arrives before a build, in memory up to a size."""
+        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with tempfile.SpooledTemporaryFile(memory_bytes, dir=str(self._root)) as file:
+            yield cast("BinaryIO", file)
+
+    @contextlib.contextmanager
+    def shelf(self) -> Iterator[Path]:
+        """A directory for what is fetched before a build; gone afterwards."""
+        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root) as home:
+            yield Path(home)
 
     async def build(self, request: BuildRequest, ground: Ground, say: Say) -> str:
         """Build; the id of the image.  `say` is told the transcript, piece by piece.
@@ -254,11 +269,15 @@ class _Build:
     async def _fetch(self, name: str, platform: Platform, channel: Channel) -> Object:
         images, request = self._builds._images, self._request
         here = images.find(name)
-        if here is not None and not request.pull:
+        if here is not None and not request.pull and platform.fits(parse_platform(here.spec["platform"])):
             return here
-        registry = parse_reference(name).registry
-        terms = Terms(request.logins.get(registry, NOBODY), None if platform == host_platform() else platform)
-        return await images.ensure(name, "Always" if request.pull else "IfNotPresent", terms=terms)
+        reference = parse_reference(name)
+        terms = Terms(request.logins.get(reference.registry, NOBODY), None if platform == host_platform() else platform)
+        policy: Policy = "IfNotPresent" if here is None else "Always"
+        found = await images.ensure(name, policy, request.fetching(reference.familiar), terms)
+        if not platform.fits(parse_platform(found.spec["platform"])):
+            raise NotFound(f"no image {reference.familiar} for platform {platform}", kind="Image", name=name)
+        return found
 
     def _read(self, image: Object) -> State:
         manifest = parse_manifest(self._builds._blobs.read(image.spec["manifest"]))

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coracle.core.clock import Clock, rfc3339
+from coracle.core.clock import Clock, rfc3339_micro
 from coracle.core.errors import Invalid, Malformed
 from coracle.core.tasks import offload
 from coracle.engine.builds import files
@@ -174,7 +174,7 @@ class StageRunner:
             return
         before, key = self._state, key_of(self._state, *parts)
         layer = await do()
-        history = History(rfc3339(self._site.clock.now_s()), created_by)
+        history = History(rfc3339_micro(self._site.clock.now_s()), created_by)
         self._state = before.after(settings or before.settings, history, layer, author=author)
         self._site.steps.add(key, before, self._state, one.text, source)
 
