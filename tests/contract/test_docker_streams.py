@@ -15,6 +15,8 @@ import termios
 import time
 
 import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request, TextMessage
 
 from coracle.wire.stdcopy import Frames
 
@@ -159,7 +161,7 @@ def test_the_end_of_the_input_does_not_end_the_output(docker):
 
 
 def test_a_program_waits_for_a_slow_reader_and_nothing_is_lost(docker):
-    command = ["docker", "run", "--rm", "busybox", "sh", "-c", "yes | head -c 30000000"]
+    command = ["docker", "run", "--rm", "busybox", "head", "-c", "30000000", "/dev/zero"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=docker.environment) as client:
         first = client.stdout.read(1)
         time.sleep(0.3)  # nobody reads meanwhile
@@ -423,3 +425,69 @@ def _json(raw):
         body += raw.socket.recv(65536)
     raw.socket.close()
     return json.loads(body)
+
+
+def test_a_client_that_does_not_read_keeps_nobody_from_ending_the_container(docker):
+    id = docker("create", "busybox", "yes")
+    with Raw(docker, "POST", f"/containers/{id}/attach?stream=1&stdout=1"):
+        docker("start", id)
+        docker.wait_for(lambda: _is_held_up(docker, id))
+        docker("rm", "--force", id)
+    assert id not in docker("ps", "--all", "--quiet", "--no-trunc")
+
+
+def _is_held_up(docker, id):
+    """Whether its log has stopped growing."""
+    sizes = {len(docker("logs", id)) for _ in range(3)}
+    return len(sizes) == 1 and sizes != {0}
+
+
+# -- a WebSocket -------------------------------------------------------------------------------------------------------
+
+
+class Socket:
+    """Attach through a WebSocket."""
+
+    def __init__(self, docker, path):
+        self.wire = WSConnection(ConnectionType.CLIENT)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(docker.socket))
+        self.socket.sendall(self.wire.send(Request(host="docker", target=path)))
+        assert isinstance(self.next(), AcceptConnection)
+
+    def send(self, data):
+        self.socket.sendall(self.wire.send(BytesMessage(data)))
+
+    def next(self):
+        while True:
+            for event in self.wire.events():
+                return event
+            self.wire.receive_data(self.socket.recv(65536) or None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def test_attach_through_a_websocket(docker):
+    docker(
+        "run", "--detach", "--interactive", "--name", "talks", "busybox", "sh", "-c", "read x; echo $x; echo two >&2"
+    )
+    with Socket(docker, "/v1.50/containers/talks/attach/ws?stream=1&stdin=1&stdout=1&stderr=1") as client:
+        client.send(b"hello\n")
+        said = b""
+        while isinstance(event := client.next(), BytesMessage):
+            said += event.data
+        assert said == b"hello\ntwo\n"
+        assert isinstance(event, CloseConnection)
+
+
+def test_a_websocket_of_an_old_client_carries_text_of_everything(docker):
+    docker("run", "--detach", "--interactive", "--name", "old", "busybox", "cat")
+    with Socket(docker, "/v1.24/containers/old/attach/ws?stream=1") as client:
+        client.send(b"hello\n")
+        assert client.next() == TextMessage("hello\n")
+    assert docker.inspect("old")["State"]["Running"]
