@@ -24,7 +24,9 @@ class Engine:
     inside: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     monitors: tuple[str, ...] = ()
-    """Names of its processes beside the containers' own."""
+    """Names of its processes beside the containers' own; `mark` is in their arguments, or `network` is theirs."""
+    mark: str = ""
+    network: str = "none"
 
     def run(self, *words, check=True, input=None, quiet=True):
         """Its standard output, stripped."""
@@ -53,10 +55,9 @@ class Engine:
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
             program = Path(words[0]).name
-            return any(program.startswith(name) for name in self.monitors) and any(self.mark in w for w in words)
+            if any(program.startswith(name) for name in self.monitors):
+                return any(self.mark in word for word in words) or os.readlink(f"/proc/{pid}/ns/net") == self.network
         return False
-
-    mark: str = ""
 
     def pss_bytes(self):
         return pss_bytes(self.own_pids())
@@ -114,6 +115,7 @@ def dockerd():
         engine = Engine(
             "docker", ["docker"], inside, {"DOCKER_HOST": host, "DOCKER_CONFIG": root},
             monitors=("dockerd", "containerd", "docker-proxy"), mark=root,
+            network=os.readlink(inside[1].removeprefix("--net=")),
         )  # fmt: skip
         try:
             while subprocess.run(
