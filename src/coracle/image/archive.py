@@ -39,7 +39,9 @@ from coracle.image.manifest import (
     parse_manifest,
 )
 from coracle.image.references import parse_reference
+from coracle.image.snapshots.members import Refused
 from coracle.image.snapshots.tar import Writable
+from coracle.image.snapshots.untar import BoundedTarInfo
 
 MAX_MEMBERS = 10_000
 CONTAINERD_NAME = "io.containerd.image.name"
@@ -61,13 +63,15 @@ def load(file: BinaryIO, blobs: BlobStore, platform: Platform | None = None) -> 
     Raises: Malformed, Invalid, TooLarge, NotFound (the platform).  Blobs of a refused image may stay, unnamed.
     """
     try:
-        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
+        with tarfile.open(
+            fileobj=file, mode="r:", tarinfo=BoundedTarInfo, encoding="utf-8", errors="surrogateescape"
+        ) as archive:
             members = _Members(archive)
             if "index.json" in members:  # first: it keeps the image's own manifest, and with it its digest
                 return _load_layout(members, blobs, platform or host_platform())
             if "manifest.json" in members:
                 return _load_docker(members, blobs)
-    except (tarfile.TarError, EOFError, OverflowError) as error:
+    except (tarfile.TarError, Refused, EOFError, OverflowError, ValueError) as error:
         raise Invalid(message=f"not an image archive: {error}") from None
     raise Invalid(message="not an image archive: it has neither index.json nor manifest.json")
 

@@ -145,7 +145,7 @@ class Door:
                     raise
             except aiohttp.ClientConnectorCertificateError as error:
                 why = error.certificate_error
-                raise Unavailable(f"registry {self._endpoint.url} has no valid certificate: {why}") from None
+                raise Forbidden(f"registry {self._endpoint.url} has no valid certificate: {why}") from None
             except aiohttp.ClientConnectorError as error:  # nobody there: the next address rather than the next attempt
                 raise Unavailable(f"registry {self._endpoint.url} cannot be reached: {error.strerror}") from None
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:

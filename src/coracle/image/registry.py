@@ -168,6 +168,8 @@ class Registries:
         if not endpoints and right != "pull":
             raise Unavailable(f"no address is configured for the registry {reference.registry}")
         for endpoint in endpoints:
+            if isinstance(failures.get(endpoint.host), (Unauthenticated, Forbidden)):
+                continue  # it has answered: http would only lay bare what https protects
             try:
                 async with self._door(endpoint, reference, right, login) as door:
                     found = await do(door)
