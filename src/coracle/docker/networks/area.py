@@ -59,10 +59,9 @@ class NetworksArea:
         try:
             network = await self._networks.create(spec)
         except AlreadyExists as error:
-            if error.name.startswith("network-link/"):
-                said = f"cannot create network: bridge {spec.bridge} is in use by {error.holder}"
-                raise Conflict(said, kind="Network", name=spec.name) from error
-            raise Conflict(f"network with name {spec.name} already exists", kind="Network", name=spec.name) from error
+            named = error.name.startswith("network-name/")
+            said = f"network with name {spec.name} already exists" if named else f"cannot create network: {error}"
+            raise Conflict(said, kind="Network", name=spec.name) from error
         await self._tell("create", network)
         return Response.of(201, {"Id": network.meta.name, "Warning": ""})
 
