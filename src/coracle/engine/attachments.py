@@ -9,7 +9,8 @@ while the program waits for its start:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
 from coracle.core.errors import CloudError, NotFound
@@ -60,7 +61,6 @@ class Attachments:
 
     async def connect(self, id: str) -> None:
         """Give everybody who waits their streams; one's trouble is not the others'."""
-        self._starting.add(id)
         while waiters := self._waiters.pop(id, None):
             for waiter in waiters:
                 await self._connect_one(id, waiter)
@@ -77,13 +77,18 @@ class Attachments:
         else:
             waiter.set_result(streams)
 
-    def started(self, id: str) -> None:
-        """Its record says that it runs."""
-        self._starting.discard(id)
+    @contextlib.asynccontextmanager
+    async def connecting(self, id: str) -> AsyncIterator[None]:
+        """Around the start of its program: who waits has streams when the body begins, who comes meanwhile at once."""
+        try:
+            self._starting.add(id)
+            await self.connect(id)
+            yield
+        finally:
+            self._starting.discard(id)
 
     def fail(self, id: str, error: CloudError) -> None:
         """It could not be started."""
-        self._starting.discard(id)
         for waiter in self._waiters.pop(id, set()):
             if not waiter.done():
                 waiter.set_exception(error)

@@ -4,7 +4,7 @@ Called by the kubelet and by Docker's handlers.  Records are the only news: who 
 
     create   commit the record, nothing else                                 1 commit
     start    mount -> runtime create -> runtime start -> commit "running"    1 commit
-    the end  runtime.exits() -> commit "exited" -> let go of what it used    1 commit
+    the end  runtime.exits() -> commit "exited" -> let go of what it used    1 commit   (keeping)
     remove   everything of it goes, the record last                          1 commit
 
 A record exists before anything of its container does and goes after everything of it is gone, so `run` finds at the
@@ -24,15 +24,13 @@ import os
 import secrets
 import shutil
 import signal as signal_numbers
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from coracle.core import claims
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, Conflict, NotFound, Timeout, Unavailable, Unsupported
+from coracle.core.errors import CloudError, Conflict, NotFound, Timeout
 from coracle.core.object import Key, Object
 from coracle.core.selectors import EVERYTHING, Selector
 from coracle.core.store import Store
@@ -41,14 +39,15 @@ from coracle.engine import bundles, signals, states
 from coracle.engine.attachments import Attachment, Attachments
 from coracle.engine.endings import Endings
 from coracle.engine.images import Images
+from coracle.engine.keeping import Keeping
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security
 from coracle.engine.kinds.image import combine
+from coracle.engine.live import Live
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
-from coracle.engine.rotation import Rotation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.runtime.api import Adjusts, Bundle, Exit, Measures, Resources, Runtime, Streams, Usage
+from coracle.runtime.api import Bundle, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
@@ -80,9 +79,10 @@ class Containers:
         self._records = Collection(containers.KIND, store, clock)
         self._locks, self._endings = KeyedLocks(), Endings()
         self._attachments = Attachments(runtime.attach)
-        self._rotation = Rotation()
-        self._unsaid: set[str] = set()  # adopted before their record could say that they ran
-        self._visits: Counter[str] = Counter()  # who looks at its files, running or not
+        self._live = Live(self._records, self._locks, runtime)
+        self._keeping = Keeping(
+            self._records, clock, runtime, images, locks=self._locks, endings=self._endings, log_path=self.log_path
+        )
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -129,35 +129,15 @@ class Containers:
 
     def usage(self, id: str) -> Usage:
         """What it uses now.  Raises NotFound, Conflict (it does not run), Unsupported."""
-        self._running(id)
-        return self._measures.usage(id)
+        return self._live.usage(id)
 
     def processes(self, id: str) -> Sequence[int]:
         """The host's numbers of all its processes.  Raises as `usage`."""
-        self._running(id)
-        return self._measures.processes(id)
+        return self._live.processes(id)
 
-    @contextlib.asynccontextmanager
-    async def mounted(self, id: str) -> AsyncIterator[str]:
+    def mounted(self, id: str) -> contextlib.AbstractAsyncContextManager[str]:
         """Where its root file system is mounted, for the time of the body, whether it runs or not.  Raises NotFound."""
-        async with self._locks.of(id):
-            image = self._images.get(self.get(id).spec["image_id"])
-            path = await self._images.mount(image, id)
-            self._visits[id] += 1
-        try:
-            yield path
-        finally:
-            self._visits[id] -= 1
-            async with self._locks.of(id):
-                await self._leave(id)
-
-    async def _leave(self, id: str) -> None:
-        """Unmount its root file system when nobody needs it any more."""
-        record = self.find(id)
-        if not self._visits[id]:
-            del self._visits[id]
-            if record is None or record.status["state"] != "running":
-                await self._images.unmount(id)
+        return self._keeping.mounted(id)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -206,7 +186,7 @@ class Containers:
             reason = "CreateContainerError"
             try:
                 async with contextlib.AsyncExitStack() as undo:
-                    undo.push_async_callback(self._let_go, id)
+                    undo.push_async_callback(self._keeping.let_go, id)
                     bundle = await self._preparation.bundle(record, self.log_path(id))
                     reason = "ContainerCannotRun"
                     record = await self._go(record, bundle)
@@ -230,13 +210,13 @@ class Containers:
         if record.status["state"] != "running":
             return record
         if grace_s > 0:
-            await self._send(id, signals.to_number(signal or record.spec["stop_signal"]))
-            await self._thaw(id)
+            await self._live.send(id, signals.to_number(signal or record.spec["stop_signal"]))
+            await self._live.thaw(id)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     return await self.wait_exit(id)
-        await self._send(id, signal_numbers.SIGKILL, all=True)
-        await self._thaw(id)
+        await self._live.send(id, signal_numbers.SIGKILL, all=True)
+        await self._live.thaw(id)
         try:
             async with asyncio.timeout(KILL_WAIT_S):
                 return await self.wait_exit(id)
@@ -248,19 +228,15 @@ class Containers:
 
         Raises: NotFound, Conflict (it does not run), Malformed (signal).
         """
-        number = signals.to_number(signal)
-        record = self._running(id)
-        await self._send(id, number)
-        if number in (signal_numbers.SIGKILL, signals.to_number(record.spec["stop_signal"])):
-            await self._thaw(id)
+        await self._live.kill(id, signals.to_number(signal))
 
     async def pause(self, id: str) -> Object:
         """Freeze its processes.  Raises NotFound, Conflict (not running, paused already), Unsupported."""
-        return await self._freeze(id, paused=True)
+        return await self._live.freeze(id, paused=True)
 
     async def resume(self, id: str) -> Object:
         """Let them go on.  Raises NotFound, Conflict (not running, not paused), Unsupported."""
-        return await self._freeze(id, paused=False)
+        return await self._live.freeze(id, paused=False)
 
     async def remove(self, id: str, force: bool = False) -> None:
         """Forget it, its files and its log; with `force` also while it runs.  Idempotent.
@@ -277,7 +253,7 @@ class Containers:
                 return
             if record.status["state"] == "running":
                 raise Conflict(f"container {id} is running: stop it first, or force", kind="Container", name=id)
-            await self._let_go(id)
+            await self._keeping.let_go(id)
             await self._images.discard(id)
             await offload(_remove_tree, os.path.dirname(self.log_path(id)))
             await self._records.delete(record.key, missing_ok=True)
@@ -303,162 +279,29 @@ class Containers:
 
     def resize(self, id: str, columns: int, rows: int) -> None:
         """Give its terminal a new size.  Raises NotFound, Conflict (it does not run)."""
-        if self.get(id).status["state"] != "running":
-            raise Conflict(f"container {id} is not running", kind="Container", name=id)
-        with contextlib.suppress(NotFound):  # it is ending
-            self._runtime.resize(id, columns, rows)
+        self._live.resize(id, columns, rows)
 
     async def update(self, id: str, resources: Resources) -> Object:
         """Change its limits, now where it runs.  Raises NotFound, Invalid, Unsupported (the runtime cannot)."""
-        async with self._locks.of(id):
-            record = self.get(id)
-            if record.status["state"] == "running":
-                await self._adjusts.update(id, resources)
-            return await self._records.change(record.key, lambda now: now.with_spec(resources=asdict(resources)))
+        return await self._live.update(id, resources)
 
     # -- starting ------------------------------------------------------------------------------------------------
 
     async def _go(self, record: Object, bundle: Bundle) -> Object:
         pid = await self._runtime.create(bundle)
-        self._keep_log(record, bundle.log_path)
-        await self._attachments.connect(bundle.id)
-        started_s = self._clock.now_s()  # before it begins, so that no exit is older
-        await self._runtime.start(bundle.id)
-        record = await self._records.change(
-            record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
-        )
-        self._attachments.started(bundle.id)
-        return record
-
-    @property
-    def _measures(self) -> Measures:
-        if not isinstance(self._runtime, Measures):
-            raise Unsupported("this runtime cannot tell what a container uses", status=501)
-        return self._runtime
-
-    def _running(self, id: str) -> Object:
-        record = self.get(id)
-        if record.status["state"] != "running":
-            raise Conflict(f"container {id} is not running", kind="Container", name=id)
-        return record
-
-    @property
-    def _adjusts(self) -> Adjusts:
-        if not isinstance(self._runtime, Adjusts):
-            raise Unsupported("this runtime can neither change limits nor pause", status=501)
-        return self._runtime
-
-    async def _freeze(self, id: str, *, paused: bool) -> Object:
-        async with self._locks.of(id):
-            record = self._running(id)
-            if record.status.get("paused", False) == paused:
-                said = "already" if paused else "not"
-                raise Conflict(f"container {id} is {said} paused", kind="Container", name=id)
-            await (self._adjusts.pause(id) if paused else self._adjusts.resume(id))
-            return await self._records.change(record.key, lambda now: now.with_status(paused=paused))
-
-    async def _thaw(self, id: str) -> None:
-        """Where it is paused: what has been sent to it can reach it."""
-        record = self.find(id)
-        if record is not None and record.status.get("paused"):
-            with contextlib.suppress(NotFound, Conflict):  # it has ended meanwhile, or somebody was quicker
-                await self.resume(id)
-
-    async def _send(self, id: str, number: int, *, all: bool = False) -> None:
-        with contextlib.suppress(NotFound):  # it has ended meanwhile, and been let go
-            await self._runtime.kill(id, number, all=all)
-
-    async def _let_go(self, id: str) -> None:
-        """Take what it has in the kernel away; its files and its log stay."""
-        await self._runtime.delete(id)
-        self._rotation.drop(self.log_path(id))
-        if not self._visits[id]:
-            await self._images.unmount(id)
-
-    def _keep_log(self, record: Object, path: str) -> None:
-        try:
-            if path:
-                self._rotation.keep(path, record.spec.get("log_files", 2) - 1)
-        except OSError as error:  # no more inotify watches: it runs all the same, with a shorter memory
-            log.warning("the log %s keeps no older file: %s", path, error)
-
-    def _kept_log_path(self, record: Object) -> str:
-        """Where the log of one that runs already is; "" where it keeps none."""
-        return self.log_path(record.meta.name) if record.spec.get("keeps_log", True) else ""
-
-    # -- the end, and the beginning of the daemon ----------------------------------------------------------------
+        self._keeping.keep_log(record, bundle.log_path)
+        async with self._attachments.connecting(bundle.id):
+            started_s = self._clock.now_s()  # before it begins, so that no exit is older
+            await self._runtime.start(bundle.id)
+            return await self._records.change(
+                record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
+            )
 
     async def run(self, up: Callable[[], None]) -> None:
         os.makedirs(self._logs_path, mode=0o700, exist_ok=True)
         await self._images.adopt()
         await self._sandboxes.adopt()
-        await self._adopt()
-        try:
-            async with asyncio.TaskGroup() as group:
-                up()
-                async for exit in self._runtime.exits():
-                    group.create_task(self._end(exit), name=f"end {exit.id[:12]}")
-        finally:
-            self._rotation.close()
-
-    async def _adopt(self) -> None:
-        present = {state.id: state for state in await self._runtime.states()}
-        for found in states.plan_adoption(self.list(), present):
-            try:
-                await self._adopt_one(found)
-            except CloudError:
-                log.exception("container %s cannot be adopted (%s)", found.id, found.what)
-
-    async def _adopt_one(self, found: states.Adoption) -> None:
-        at_s, key = self._clock.now_s(), containers.key(found.id)
-        match found.what:
-            case "keep":
-                self._unsaid.add(found.id)  # if it ends, that counts, whatever the record says now
-                record = self.get(found.id)
-                self._keep_log(record, self._kept_log_path(record))
-                if record.status["state"] == "running":
-                    await self._records.change(key, lambda now: now.with_status(paused=found.paused))
-            case "started":
-                record = self.get(found.id)
-                rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), found.id)
-                log_path = self._kept_log_path(record)
-                self._keep_log(record, log_path)
-                await self._records.change(key, lambda now: states.running(now, found.pid, at_s, rootfs_path, log_path))
-            case "lost":
-                await self._records.change(key, lambda now: states.lost(now, at_s))
-                await self._let_go(found.id)
-            case "undo":
-                await self._let_go(found.id)
-            case "orphan":
-                log.info("container %s has no record: removed", found.id)
-                await self._let_go(found.id)
-                await self._images.discard(found.id)
-
-    async def _end(self, exit: Exit) -> None:
-        try:
-            async with self._locks.of(exit.id):
-                await self._end_locked(exit)
-        except Exception:  # one container's trouble is not the others'
-            log.exception("the end of container %s cannot be handled", exit.id)
-
-    async def _end_locked(self, exit: Exit) -> None:
-        record = self.find(exit.id)
-        if record is not None:
-            state = record.status["state"]
-            if state == "running" and states.is_stale(record, exit):
-                return
-            if state == "running" or (state == "created" and exit.id in self._unsaid):
-                self._unsaid.discard(exit.id)
-                self._endings.tell(await self._commit_end(record, exit))
-        await self._let_go(exit.id)
-
-    async def _commit_end(self, record: Object, exit: Exit) -> Object:
-        while True:
-            try:
-                return await self._records.change(record.key, lambda now: states.exited(now, exit))
-            except Unavailable as error:  # the disk is full: what has happened has to be said in the end
-                log.error("the end of container %s cannot be kept: %s", exit.id, error)
-                await self._clock.sleep(_RETRY_S)
+        await self._keeping.run(up)
 
 
 def _copy(details: Any) -> dict[str, Any]:

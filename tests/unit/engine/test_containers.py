@@ -518,7 +518,7 @@ def killed_at_start(engine, before, operation):
     async def nothing(*_):
         return None
 
-    engine.containers._let_go = nothing
+    engine.containers._keeping.let_go = nothing
     setattr(engine.runtime, operation, die)
 
 
@@ -586,7 +586,7 @@ def test_an_old_exit_told_again_does_not_end_the_new_run(tmp_path):
         await engine.containers.wait_exit(record.meta.name)
         await asyncio.sleep(10)
         await engine.containers.start(record.meta.name)
-        await engine.containers._end(Exit(record.meta.name, 7, engine.clock.now_s() - 10))
+        await engine.containers._keeping.end(Exit(record.meta.name, 7, engine.clock.now_s() - 10))
         assert state(engine, record) == "running"
 
     with_engine(main, tmp_path)
