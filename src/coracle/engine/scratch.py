@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
 from coracle.linux import mounts
+from coracle.linux.removal import remove_tree
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
@@ -97,12 +97,11 @@ def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
 
 
 def _drop(path: Path) -> None:
-    """Unmount, then remove; nothing a container has put there leads out of it (rmtree works by descriptors)."""
+    """Unmount, then remove; nothing a container has put there leads out of it (it works by descriptors)."""
     for name in _names(path):
         while _is_mounted(path / name) and mounts.unmount(path / name):
             pass
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)
+    remove_tree(path)
 
 
 def _is_mounted(path: Path) -> bool:

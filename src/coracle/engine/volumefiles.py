@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from coracle.core.errors import Broken, CloudError, Exhausted, NotFound
 from coracle.engine import filesystems
 from coracle.linux import mounts
+from coracle.linux.removal import remove_tree
 from coracle.linux.rooted import open_in_root
 
 _GONE = ".gone-"
@@ -54,7 +54,7 @@ def remove(path: Path) -> None:
         aside = path.with_name(_GONE + secrets.token_hex(8))
         with contextlib.suppress(FileNotFoundError):
             path.rename(aside)
-            shutil.rmtree(aside)
+            remove_tree(aside)
 
 
 def sweep(root: Path, known: Collection[str]) -> None:
@@ -63,7 +63,7 @@ def sweep(root: Path, known: Collection[str]) -> None:
         for entry in list(os.scandir(root)):
             if entry.name not in known:
                 filesystems.unmount(f"{entry.path}/_data")
-                shutil.rmtree(entry.path)
+                remove_tree(entry.path)
 
 
 def show(path: str, base: str, subpath: str) -> None:

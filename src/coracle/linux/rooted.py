@@ -103,11 +103,22 @@ def make_directory_in_root(root_fd: int, path: str, mode: int = 0o755) -> int:
             except FileNotFoundError:
                 if part == "..":
                     raise
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, mode, dir_fd=parent)
-                parent = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+                parent = _make_directory(root_fd, parent, done, mode)
             stack.callback(os.close, parent)
         return os.dup(parent)
+
+
+def _make_directory(root_fd: int, parent: int, path: str, mode: int) -> int:
+    """Make the last directory of `path` in `parent`, or find the one that somebody else has just made."""
+    try:
+        os.mkdir(path.rpartition("/")[2], mode, dir_fd=parent)
+    except FileExistsError:
+        try:
+            return open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            pass
+        raise  # a link to nothing
+    return open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
 
 
 def make_place_in_root(root_fd: int, path: str, *, directory: bool) -> int:

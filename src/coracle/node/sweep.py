@@ -17,6 +17,7 @@ from pathlib import Path
 
 from coracle.linux import namespaces as homes
 from coracle.linux.cgroups import Cgroup, children
+from coracle.linux.removal import remove_tree
 from coracle.net.nft.driver import NftDriver
 from coracle.node.config import CACHE, Settings, clouds, unregister
 from coracle.node.marks import cgroup_path, marks
@@ -38,7 +39,8 @@ def sweep(settings: Settings, grace_s: float) -> int:
 
 def purge(settings: Settings) -> None:
     """Remove the files of a swept cloud: state, images, volumes; the machine's image cache with the last cloud."""
-    shutil.rmtree(settings.root, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        remove_tree(settings.root)
     unregister(settings.name)
     if settings.cache == CACHE and not clouds():
         shutil.rmtree(settings.cache, ignore_errors=True)

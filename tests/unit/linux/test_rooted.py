@@ -2,7 +2,14 @@ import os
 
 import pytest
 
-from coracle.linux.rooted import make_directories, open_in_root, read_in_root
+from coracle.linux.rooted import (
+    make_directories,
+    make_place_in_root,
+    open_beneath,
+    open_in_root,
+    read_in_root,
+    resolve_in_root,
+)
 
 
 def test_links_are_followed_inside_the_root_only(tmp_path):
@@ -45,3 +52,50 @@ def test_a_dangling_link_is_in_the_way(tmp_path):
     os.symlink("/nowhere", tmp_path / "link")
     with pytest.raises(FileExistsError):
         make_directories(str(tmp_path), "/link/a")
+
+
+def test_where_a_path_leads(tmp_path):
+    root = tmp_path / "root"
+    (root / "a/b").mkdir(parents=True)
+    os.symlink("/a/b", root / "link")
+    os.symlink("../../..//link/.", root / "a/up")
+    os.symlink("nowhere/x", root / "a/dangling")
+    os.symlink("loop", root / "loop")
+    fd = os.open(root, os.O_PATH)
+    try:
+        assert resolve_in_root(fd, "/link/../up") == "/a/b"
+        assert resolve_in_root(fd, "a/dangling") == "/a/nowhere/x"
+        assert resolve_in_root(fd, "/../../x") == "/x"
+        assert resolve_in_root(fd, "/loop") == "/loop"
+        assert resolve_in_root(fd, "/") == "/"
+    finally:
+        os.close(fd)
+
+
+def test_nothing_beneath_may_be_a_link(tmp_path):
+    (tmp_path / "a").mkdir()
+    os.symlink("a", tmp_path / "link")
+    fd = os.open(tmp_path, os.O_PATH)
+    try:
+        os.close(open_beneath(fd, "a", os.O_PATH))
+        for path in ("link", "link/x", "../x", "/etc"):
+            with pytest.raises(OSError, match=path):
+                open_beneath(fd, path, os.O_PATH)
+    finally:
+        os.close(fd)
+
+
+def test_places_are_made_inside_the_root(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    os.symlink("../..", root / "up")
+    fd = os.open(root, os.O_PATH)
+    try:
+        os.close(make_place_in_root(fd, "/up/new/file", directory=False))
+        os.close(make_place_in_root(fd, "/up/new/dir", directory=True))
+        os.close(make_place_in_root(fd, "/up/new/dir", directory=True))
+    finally:
+        os.close(fd)
+    assert (root / "new/file").is_file()
+    assert (root / "new/dir").is_dir()
+    assert os.listdir(tmp_path) == ["root"]

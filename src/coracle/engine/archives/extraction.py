@@ -66,6 +66,8 @@ class Extraction:
             raise (TooLarge if error.kind == "too-large" else Malformed)(str(error)) from error
         except OSError as error:
             raise _told(error) from error
+        except RecursionError as error:
+            raise Invalid(message="directories are nested too deep to be replaced") from error
         finally:
             self._leave()
 

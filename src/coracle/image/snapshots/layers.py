@@ -24,6 +24,7 @@ from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
 from coracle.image.digests import PREFIX, hex_of
 from coracle.image.snapshots.api import Layer, Limits
 from coracle.linux import mounts
+from coracle.linux.removal import remove_tree
 from coracle.linux.walks import walk
 
 _UNTAR = "coracle.image.snapshots.untar"  # not imported: the daemon itself never reads archives
@@ -140,12 +141,12 @@ class Layers:
             path.rename(aside)
         except FileNotFoundError:
             return
-        shutil.rmtree(aside)
+        remove_tree(aside)
 
     def sweep(self) -> None:
         """Remove what was being made or removed."""
         for entry in list(os.scandir(self._tmp)):
-            shutil.rmtree(entry.path)
+            remove_tree(entry.path)
 
 
 def content_bytes(root: Path) -> int:
