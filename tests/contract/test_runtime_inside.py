@@ -41,11 +41,16 @@ class Ran:
         self.out, self.err = said[1].decode(), said[2].decode()
 
 
-def run(machine, *argv, process=None, runtime=None, **fields):
-    """Run a program to its end as the first of a container."""
+def run(machine, *argv, process=None, runs=1, **fields):
+    """Run a program to its end as the first of a container, `runs` times one after another."""
 
     async def main():
         driver = machine.runtime()
+        for _ in range(runs):
+            ran = await once(driver)
+        return ran
+
+    async def once(driver):
         given = Process(argv=argv, env=ENV, **(process or {}))
         await driver.create(Bundle(id="c", rootfs_path=str(machine.rootfs), process=given, **fields))
         streams = await driver.attach("c")
@@ -187,7 +192,8 @@ CALLS = [
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are x86_64's")
-def test_system_calls_that_are_refused(machine):
+@pytest.mark.parametrize("runs", [pytest.param(1, id="compiled"), pytest.param(2, id="kept from the first time")])
+def test_system_calls_that_are_refused(machine, runs):
     asked = [(case.id, *case.values) for case in CALLS]
     code = f"""
 import json
@@ -200,7 +206,7 @@ for name, number, arguments, _ in {asked!r}:
     answers[name] = ctypes.get_errno() if result < 0 else 0
 print(json.dumps(answers))
 """
-    ran = python(machine, code)
+    ran = python(machine, code, runs=runs)
     assert ran.code == 0, ran.err
     assert json.loads(ran.out) == {name: expected for name, _, _, expected in asked}
 
@@ -210,6 +216,7 @@ def test_a_capability_opens_its_calls(machine):
     assert python(machine, code).out == "-1 1\n"
     more = {"capabilities": (*DEFAULT_CAPABILITIES, "CAP_SYS_ADMIN")}
     assert python(machine, code, process=more).out == "0 0\n"
+    assert python(machine, code, runs=2).out == "-1 1\n"
 
 
 def test_seccomp_can_be_left_out_or_be_ones_own(machine):

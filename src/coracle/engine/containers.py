@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import logging
 import os
 import secrets
 import shutil
@@ -51,10 +50,7 @@ from coracle.runtime.api import Bundle, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
-log = logging.getLogger(__name__)
-
 KILL_WAIT_S = 30.0  # after SIGKILL; a process that waits for a dead disk does not end
-_RETRY_S = 1.0  # when the store cannot keep an exit
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
