@@ -212,6 +212,8 @@ def _set_attribute(path: str, name: str, value: bytes) -> None:
 
 def _told(error: OSError) -> CloudError:
     said = f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+    if error.errno is None:  # bz2's way to say that it is none
+        return Malformed(f"archive/tar: invalid tar header: {error}")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Exhausted("no space left on device")
     if error.errno == errno.EROFS:
