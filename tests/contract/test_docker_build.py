@@ -76,6 +76,7 @@ def without_ids(said):
 
 
 def test_a_build_is_told_in_the_classic_words(project):
+    project.docker("pull", "--quiet", "busybox")
     text = 'FROM busybox\nRUN echo hello > /x && cat /x; echo oh >&2\nCMD ["cat","/x"]\n'
     said = without_ids(project.build(text, "--iidfile", str(project.path / "id")))
     assert said.splitlines()[2:] == [
@@ -563,6 +564,50 @@ def test_a_build_that_is_cut_off_leaves_nothing(project):
     client.wait()
     project.docker.wait_for(lambda: project.docker("ps", "--all", "--quiet", "--filter", "name=build_") == "")
     project.docker.wait_for(lambda: not os.listdir(project.docker.cloud.root / "builds"))
+
+
+def test_a_build_can_be_cancelled_by_its_name(project):
+    answer = []
+    archive = tar_of(("Dockerfile", b"FROM busybox\nRUN sleep 1000\n"))
+    thread = threading.Thread(
+        target=lambda: answer.append(post(project.docker, "POST", "/build", archive, buildid="b1"))
+    )
+    thread.start()
+    project.docker.wait_for(lambda: project.docker("ps", "--quiet", "--filter", "name=build_"))
+    assert post(project.docker, "POST", "/build/cancel", id="b1")[0] == 204
+    thread.join()
+    assert '"error":"build cancelled"' in answer[0][1]
+    assert post(project.docker, "POST", "/build/cancel")[0] == 400
+
+
+def test_the_same_built_by_several_at_once(project):
+    project.file("Dockerfile", "FROM busybox\nRUN echo $((1+1)) > /sum\nRUN cat /sum\n")
+    command = ["docker", "build", "-q", "--no-cache", str(project.path)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": project.docker.environment}
+    clients = [subprocess.Popen(command, **options) for _ in range(4)]
+    said = [client.communicate() for client in clients]
+    assert [client.returncode for client in clients] == [0] * 4, said
+    for id in {out.strip() for out, _ in said}:
+        assert project.docker("run", "--rm", id, "cat", "/sum") == "2"
+
+
+def test_networks_of_a_build(project):
+    project.docker("network", "create", "for-builds")
+    said = project.build(
+        "FROM busybox\nRUN ip -4 -o address show eth0; cat /etc/hosts\n",
+        *("--network", "for-builds", "--add-host", "other:10.9.8.7", "--add-host", "me:host-gateway"),
+    )
+    network = project.docker.inspect("for-builds")["IPAM"]["Config"][0]["Subnet"]
+    assert f"inet {network.rpartition('.')[0]}." in said
+    assert "10.9.8.7\tother" in said
+    assert re.search(r"\n[0-9.]+\tme\n", said)
+    assert "eth0" not in project.build("FROM busybox\nRUN ip -o link\n", "--network", "none").partition("Running in")[2]
+
+
+def test_another_machines_image_is_not_taken_for_ours(project):
+    said = project.refused("FROM --platform=linux/s390x busybox\n")
+    assert "busybox" in said
+    assert "Successfully" not in said
 
 
 def test_what_was_built_runs_in_a_pod(docker, tmp_path, space):
