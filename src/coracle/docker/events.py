@@ -24,7 +24,6 @@ from coracle.core.informer import Informer
 from coracle.core.object import Object
 from coracle.core.store import Event as Change
 from coracle.core.store import Store
-from coracle.docker.containers import details
 from coracle.web.messages import dumps
 
 KEPT = 1024
@@ -121,7 +120,8 @@ class Events:
 
 def attributes_of(record: Object) -> dict[str, str]:
     """What every event of a container says: its labels, image and name."""
-    image = details.config(record).get("Image") or record.spec["image"]
+    asked = (record.spec.get("details") or {}).get("Config") or {}
+    image = asked.get("Image") or record.spec["image"]
     return {**record.meta.labels, "image": str(image), "name": str(record.spec["name"])}
 
 
