@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from coracle.core.errors import Malformed
@@ -14,6 +15,8 @@ from coracle.docker.bodies import Fields
 from coracle.docker.containers import limits
 from coracle.docker.containers.logconfig import LogRules, read_log_config
 from coracle.docker.portmaps import read_bindings
+from coracle.engine.kinds import sandbox as sandboxes
+from coracle.engine.kinds.sandbox import SandboxSpec
 
 _TEXTS = (
     "NetworkMode", "IpcMode", "PidMode", "UTSMode", "UsernsMode", "CgroupnsMode", "Runtime", "Isolation",
@@ -95,6 +98,10 @@ _ULIMITS = (
 def _check(host: Mapping[str, Any]) -> None:
     limits.check_limits(host)
     _check_extra_hosts(host)
+    _check_sysctls(host)
+    for address in host.get("Dns", ()):
+        if not _is_address(address):
+            raise Malformed(f"bad format for dns: {address[:60]!r} is not an IP address")
     if host.get("AutoRemove") and host["RestartPolicy"]["Name"] != "no":
         raise Malformed("can't create 'AutoRemove' container with restart policy")
     if not -1000 <= host.get("OomScoreAdj", 0) <= 1000:
@@ -120,9 +127,14 @@ def _check_extra_hosts(host: Mapping[str, Any]) -> None:
             raise Malformed(f'bad format for add-host: "{entry[:100]}"')
 
 
-def _is_address(text: str) -> bool:
-    from ipaddress import ip_address
+def _check_sysctls(host: Mapping[str, Any]) -> None:
+    """Only those of namespaces that are the container's own."""
+    spec = SandboxSpec(name="sandbox", sysctls=host.get("Sysctls", {}), host_network=host.get("NetworkMode") == "host")
+    for problem in sandboxes.KIND.validate(sandboxes.to_record(spec)):
+        raise Malformed(f"sysctl is not allowed: {problem.field.removeprefix('spec.')}: {problem.text}")
 
+
+def _is_address(text: str) -> bool:
     try:
         return bool(ip_address(text))
     except ValueError:

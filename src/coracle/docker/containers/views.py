@@ -10,7 +10,6 @@ from coracle.core.object import Object
 from coracle.docker.containers import details
 from coracle.docker.networks.endpoints import Lookup
 from coracle.docker.networks.settings import network_settings
-from coracle.docker.portmaps import exposed
 from coracle.docker.versions import Version
 from coracle.engine.files import Files
 from coracle.engine.images import Images
@@ -33,7 +32,6 @@ class Views:
 
     def network_settings(self, record: Object, version: Version) -> dict[str, Any]:
         settings = network_settings(record, self.sandbox(record), self._lookup)
-        settings["Ports"] = {**dict.fromkeys(exposed(record.spec["details"])), **settings["Ports"]}
         if version < Version(1, 45):  # the short id was an alias
             for endpoint in settings["Networks"].values():
                 if endpoint.get("DNSNames"):
