@@ -242,7 +242,8 @@ class ConmonRuntime:
             if not (container.made and signal_first(container.place, container.monitor, signals.SIGKILL)):
                 container.monitor.signal(signals.SIGKILL)  # of a creation that failed or was given up
             await _wait_ended(container.monitor)
-        group.signal_all(signals.SIGKILL)
+        if group.pids():
+            group.signal_all(signals.SIGKILL)
         if not group.remove():
             # Its last processes are still being reaped: the runtime knows how to wait for that.
             await self._run(id, "delete", "--force")
