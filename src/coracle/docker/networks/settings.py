@@ -15,6 +15,7 @@ from coracle.core.errors import NotFound
 from coracle.core.object import Object
 from coracle.docker.networks import modes
 from coracle.docker.networks.endpoints import Lookup
+from coracle.docker.portmaps import exposed
 
 _NOTHING: Mapping[str, Any] = {
     "EndpointID": "",
@@ -32,12 +33,11 @@ def network_settings(container: Object, sandbox: Object | None, lookup: Lookup) 
     """`sandbox`: the container's own, or the one it shares; None: it has none now.  API 1.50."""
     now = _plugged(sandbox)
     default = _endpoint_now(container, now[modes.BRIDGE]) if modes.BRIDGE in now else dict(_NOTHING)
-    ports = (container.status.get("details") or {}).get("Ports") if sandbox is not None else None
     return {
         "Bridge": "",
         "SandboxID": sandbox.meta.name if sandbox is not None else "",
         "SandboxKey": _sandbox_key(sandbox),
-        "Ports": ports or {},
+        "Ports": _ports(container) if now else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
@@ -104,6 +104,12 @@ def _endpoint_now(container: Object, now: Mapping[str, Any]) -> dict[str, Any]:
         "GlobalIPv6PrefixLen": now.get("prefix6", 0),
         "MacAddress": now.get("mac", ""),
     }
+
+
+def _ports(container: Object) -> dict[str, Any]:
+    """Those that are published, and None for those that are only exposed."""
+    bound = (container.status.get("details") or {}).get("Ports") or {}
+    return {**dict.fromkeys(exposed(container.spec.get("details") or {})), **bound}
 
 
 def _plugged(sandbox: Object | None) -> dict[str, Mapping[str, Any]]:
