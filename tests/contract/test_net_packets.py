@@ -290,6 +290,7 @@ def test_a_link_of_somebody_else_is_left_alone(island):
 # -- IPv6 ------------------------------------------------------------------------------------------------------------
 
 HOST6, OUTSIDE6 = IPv6Address("2001:db8::2"), IPv6Address("2001:db8::1")
+LOOPBACK6 = IPv6Address("::1")
 
 
 def dual(name, subnet, subnet6, **more):
@@ -345,13 +346,12 @@ def test_ports_are_forwarded_by_ipv6(island6):
     to_a = (Target(a.address6, 8080),)
     every = Forward("x", "TCP", None, 30080, to_a)
     one = Forward("y", "TCP", HOST6, 30081, (Target(a.address6, 8080), Target(b.address6, 8080)))
-    here = Forward("z", "TCP", None, 30082, to_a, loopback_only=True)
-    steer(island6, every, one, here, Forward("u", "UDP", None, 30080, to_a), Forward("w", "TCP", HOST6, 30083, ()))
+    steer(island6, every, one, Forward("u", "UDP", None, 30080, to_a), Forward("w", "TCP", HOST6, 30083, ()))
     assert [island6.connect(who, HOST6, 30080) for who in ("outside", "host", "b", "a")] == ["a"] * 4
     assert island6.servers.peers[0] == str(OUTSIDE6)
     assert island6.connect("outside", HOST6, 30080, "UDP") == "a"
     assert {island6.connect("outside", HOST6, 30081) for _ in range(24)} == {"a", "b"}
-    assert island6.connect("outside", HOST6, 30082) == REFUSED
+    assert island6.connect("host", LOOPBACK6, 30080) == REFUSED  # at once: who tries it first goes on to 127.0.0.1
     assert island6.connect("outside", HOST6, 30083) == REFUSED
     steer(island6)
     assert island6.connect("outside", HOST6, 30080) == REFUSED

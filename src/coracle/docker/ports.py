@@ -154,10 +154,13 @@ def _forward(container: Object, wish: Wish, number: int, place: _Place) -> Forwa
     """Raises Exhausted: the host has no such address, or the container none of that family."""
     host = wish.host or ANY
     target = place.address if host.version == 4 else place.address6
+    if host == LOOPBACK6:
+        said = "nothing is forwarded from the loopback of IPv6 (publish on 127.0.0.1, or on [::])"
+        raise Exhausted(f"{_failed(container)}: Bind for {_place(wish, number)} failed: {said}", kind="Port")
     if target is None:
         said = "the container has no IPv6 address (docker network create --ipv6)"
         raise Exhausted(f"{_failed(container)}: Bind for {_place(wish, number)} failed: {said}", kind="Port")
-    everywhere, local = host in (ANY, ANY6), host in (LOOPBACK, LOOPBACK6)
+    everywhere, local = host in (ANY, ANY6), host == LOOPBACK
     if not everywhere and not local:
         _check_ours(container, wish, number)
     return Forward(

@@ -5,8 +5,10 @@ Source: rtnetlink(7); include/uapi/linux/{rtnetlink,if_addr,neighbour}.h.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -17,6 +19,7 @@ from coracle.linux.netlink import (
     REPLACE,
     Message,
     Netlink,
+    Refused,
     attribute,
     attributes,
     number,
@@ -37,7 +40,8 @@ _ADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NEIGH = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
 _NOT_PROBED, _NO_ROUTE = 2, 0x200  # IFA_F_NODAD: nobody is asked whose an IPv6 address is; IFA_F_NOPREFIXROUTE
-_MAIN, _STATIC, _UNICAST = 254, 4, 1
+_MAIN, _STATIC, _UNICAST, _LOCAL = 254, 4, 1, 2
+ROUTE_NEWS6 = 11  # the group RTNLGRP_IPV6_ROUTE
 _EVERYWHERE, _ON_LINK = 0, 253
 _ONLINK_GATEWAY = 4
 _PERMANENT, _NOARP = 0x80, 0x40
@@ -137,6 +141,32 @@ def routes(kernel: Netlink, *families: int) -> list[Route]:
             gateway, source = said.get(_RTA_GATEWAY), said.get(_RTA_PREFSRC)
             found.append(Route(to, to_number(said[_RTA_OIF]), _address(gateway), _address(source)))
     return found
+
+
+def is_local(kernel: Netlink, address: Address) -> bool:
+    """Whether packets for `address` are taken in.  By IPv6 that is so only a moment after it was given."""
+    head = _ROUTE.pack(_family(address), address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
+    try:
+        answers = kernel.ask(Message(_GETROUTE, head + attribute(_RTA_DST, address.packed)))
+    except Refused:
+        return False  # there is no way to it
+    return bool(answers) and _ROUTE.unpack_from(answers[0])[7] == _LOCAL
+
+
+def wait_until_local(kernel: Netlink, addresses: Iterable[Address], timeout_s: float) -> None:
+    """Return once all `addresses` are.  Raises OSError (ETIMEDOUT)."""
+    with Netlink() as listener:
+        listener.listen(ROUTE_NEWS6)
+        listener.socket.settimeout(timeout_s)
+        for address in addresses:
+            while not is_local(kernel, address):
+                try:
+                    listener.socket.recv(1 << 16)
+                except TimeoutError as error:
+                    raise OSError(errno.ETIMEDOUT, f"address {address} does not come up") from error
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:  # more was told than fitted: look again
+                        raise
 
 
 def _address(raw: bytes | None) -> Address | None:

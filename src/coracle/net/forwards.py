@@ -24,7 +24,7 @@ from coracle.net.holds import Holds, HostPort, NoHolds
 PAUSE_S = 0.01  # between two tellings, at most
 
 ANY, LOOPBACK = IPv4Address("0.0.0.0"), IPv4Address("127.0.0.1")  # noqa: S104 - a key, not a bind
-ANY6, LOOPBACK6 = IPv6Address("::"), IPv6Address("::1")
+ANY6 = IPv6Address("::")
 
 
 class Claim(NamedTuple):
@@ -46,8 +46,8 @@ class Refusal:
 def claim_of(forward: Forward) -> Claim:
     if forward.address is not None:
         return Claim(forward.transport, forward.address, forward.port)
-    everywhere, here = (ANY, LOOPBACK) if forward.version == 4 else (ANY6, LOOPBACK6)
-    return Claim(forward.transport, here if forward.loopback_only else everywhere, forward.port)
+    everywhere = ANY if forward.version == 4 else ANY6
+    return Claim(forward.transport, LOOPBACK if forward.loopback_only else everywhere, forward.port)
 
 
 class Forwards:
@@ -188,8 +188,7 @@ def _taken(claim: Claim, by: Forward) -> AlreadyExists:
 
 def _candidates(claim: Claim) -> list[Claim]:
     """The claims that cannot be beside `claim`."""
-    everywhere, here = _whole(claim.address)
-    beside = (claim, claim._replace(address=everywhere), claim._replace(address=here))
+    beside = (claim, claim._replace(address=ANY), claim._replace(address=LOOPBACK))
     return [other for other in beside if _clash(claim, other)]
 
 
@@ -201,12 +200,7 @@ def _clash(one: Claim, other: Claim) -> bool:
     if (one.transport, one.port) != (other.transport, other.port):
         return False
     pair = {one.address, other.address}
-    return len(pair) == 1 or pair == set(_whole(one.address))
-
-
-def _whole(address: Address) -> tuple[Address, Address]:
-    """All of the host's addresses, and its loopback, of the same family."""
-    return (ANY, LOOPBACK) if address.version == 4 else (ANY6, LOOPBACK6)
+    return len(pair) == 1 or pair == {ANY, LOOPBACK}
 
 
 def _order(claim: Claim) -> tuple[str, int, int, int]:

@@ -1,5 +1,6 @@
 import asyncio
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -200,3 +201,38 @@ def test_whoever_is_cancelled_does_not_take_the_others_along():
         return {f.port for f in net.forwards}
 
     assert run(main()) == {30080, 8001}
+
+
+def test_the_families_have_ports_of_their_own():
+    async def main(forwards, _ports):
+        by_six = Forward("six", "TCP", None, 80, (Target(IPv6Address("fd00::2"), 80),), owner="container six")
+        await forwards.replace("a", [node(80)])
+        await forwards.replace("b", [by_six])
+        with pytest.raises(AlreadyExists, match="container six"):
+            await forwards.replace("c", [replace(by_six, id="other", owner="container other")])
+        return [forward.version for forward in forwards.all()]
+
+    net = FakeNet()
+    assert run(main(*forwards_of(net))) == [4, 6]
+
+
+@pytest.mark.parametrize("more", [{"affinity_s": 5}, {"loopback_only": True}])
+def test_what_ipv6_cannot_is_not_asked_for(more):
+    with pytest.raises(ValueError, match="x: "):
+        Forward("x", "TCP", None, 80, (Target(IPv6Address("fd00::2"), 80),), **more)
+
+
+def test_one_telling_after_another_waits_no_longer_than_the_first_took():
+    class Timed(FakeNet):
+        async def steer(self, forwards):
+            await asyncio.sleep(0.004)
+            await super().steer(forwards)
+
+    async def main(forwards, _ports):
+        loop, ends = asyncio.get_running_loop(), []
+        for port in (1, 2, 3):
+            await forwards.replace(f"owner-{port}", [node(port, owner=str(port))])
+            ends.append(round(loop.time(), 3))
+        return [round(end - ends[0], 3) for end in ends]
+
+    assert run(main(*forwards_of(Timed()))) == [0, 0.008, 0.016]

@@ -20,6 +20,7 @@ from coracle.net.api import Network
 from coracle.net.nft import sysctls
 
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # a kernel that speaks none needs not be told to be quiet
+_SETTLING_S = 2.0
 _OURS, _DOOMED = 0x2000_0000, 0x4000_0000
 
 # Of each bridge.  A container could otherwise make the host believe that it is a router.
@@ -71,6 +72,8 @@ class Bridges:
             if bridge.mtu != network.mtu:
                 wanted.append(netlink.set_mtu(bridge.index, network.mtu))
             kernel.send(*wanted, ignore=(errno.EEXIST,))
+            if network.gateway6 is not None:
+                routes.wait_until_local(kernel, [network.gateway6], _SETTLING_S)
             if network.name == self._service_network and self._service_range is not None:
                 self._lead_services(kernel, network, bridge)
         self._indexes[network.name] = bridge.index

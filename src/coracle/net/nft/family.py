@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
-from coracle.net.addresses import Address, Subnet
+from coracle.net.addresses import Subnet
 from coracle.net.api import Forward, Network
 
 
@@ -22,7 +22,6 @@ class Family:
     source: int
     destination: int
     loopback: Subnet
-    localhost: Address
     unreachable: str
     redirect: str
 
@@ -42,7 +41,6 @@ V4 = Family(
     source=12,
     destination=16,
     loopback=IPv4Network("127.0.0.0/8"),
-    localhost=IPv4Address("127.0.0.1"),
     unreachable="icmp type port-unreachable",
     redirect="icmp type redirect",
 )
@@ -55,7 +53,6 @@ V6 = Family(
     source=8,
     destination=24,
     loopback=IPv6Network("::1/128"),
-    localhost=IPv6Address("::1"),
     unreachable="icmpv6 type port-unreachable",
     redirect="icmpv6 type nd-redirect",
 )

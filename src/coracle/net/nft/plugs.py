@@ -187,6 +187,8 @@ def _configure(network: Network, port: Port) -> None:
                 words.append(routes.put_route(Route(_EVERYWHERE6, link.index, network.gateway6)))
         inside.send(*words, ignore=(errno.EEXIST,))
         _wait_operating(inside, port.interface)  # or its first answer would be lost
+        if port.address6 is not None:
+            routes.wait_until_local(inside, [port.address6], _SETTLING_S)
 
 
 def _wait_operating(kernel: Netlink, name: str) -> None:

@@ -22,13 +22,14 @@ import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import NamedTuple
 
 from coracle.net.addresses import Address, Subnet
 from coracle.net.api import Forward, Network
-from coracle.net.nft.family import V4, V6, Family
+from coracle.net.nft.family import V4, Family
 
+LOOPBACK = IPv4Address("127.0.0.1")
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 # Maps and sets whose elements come from Forwards; all of them are refilled together after a restart.
 FILLED = (
@@ -104,7 +105,8 @@ def _rules(family: Family, service_range: IPv4Network | None) -> Mapping[str, Se
         "refuse_in": ["ct state new jump find_refused"],
         "refuse_out": ["ct state new jump find_refused"],
         "steer_in": [f"IP daddr {here} return", *_steering()],
-        "steer_out": _steering(),
+        # There is no way for ::1 out of the loopback; left alone, it is refused at once.
+        "steer_out": [*([f"IP daddr {here} return"] if family.version == 6 else []), *_steering()],
         # Before the packet is routed: back out of the bridge it came from would first cost its sender a redirect, and
         # with it the right to be told more (the kernel counts these messages together).
         "pin_in": ["ct state new ct status dnat jump find_pin", *unanswered],
@@ -206,8 +208,7 @@ class Element(NamedTuple):
 
 def elements(forward: Forward, subnets: Sequence[Subnet] = ()) -> Iterator[Element]:
     """What `forward` is in the maps.  Targets outside `subnets` are reached in the node's own name."""
-    localhost = (V4 if forward.version == 4 else V6).localhost
-    address = localhost if forward.loopback_only and forward.address is None else forward.address
+    address = LOOPBACK if forward.loopback_only and forward.address is None else forward.address
     prefix, node = ("", address.packed) if address is not None else ("node_", b"")
     key = node + _port_key(forward.transport, forward.port)
     if not forward.targets:

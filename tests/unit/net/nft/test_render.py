@@ -154,11 +154,11 @@ def test_a_network_as_elements_byte_by_byte():
 
 def test_a_forward_by_ipv6_has_wider_keys():
     target = Target(IPv6Address("fd00::2"), 8080)
-    asked = Forward("x", "TCP", None, 80, (target,), loopback_only=True)
+    asked = Forward("x", "TCP", IPv6Address("2001:db8::2"), 80, (target,))
     found = {element.set: element.key for element in render.elements(asked, [IPv6Network("fd00::/64")])}
     assert found == {
-        "services": IPv6Address("::1").packed + TCP_80,
-        "targets": IPv6Address("::1").packed + TCP_80 + bytes(4),
+        "services": asked.address.packed + TCP_80,
+        "targets": asked.address.packed + TCP_80 + bytes(4),
         "hairpin": target.address.packed * 2,
     }
 
