@@ -111,7 +111,8 @@ class Mounts:
         Raises: Malformed (a bind's source is missing, a volume's name or options), NotFound (an image).
         """
         whole = [self._named(point) for point in points]
-        await offload(sources.check, whole)
+        if binds := [point for point in whole if point.type == "bind"]:
+            await offload(sources.check, binds)
         for point in whole:
             if point.type == "image":
                 self._images.get(point.source)
@@ -157,7 +158,8 @@ class Mounts:
         points = mount_points(record)
         self._holders[record.meta.name].add(holder)
         try:
-            await offload(sources.make, points)
+            if binds := [point for point in points if point.type == "bind"]:
+                await offload(sources.make, binds)
             for name in record.spec.get("volumes") or ():
                 await self._volumes.attach(name, record.meta.name)
             for point in points:

@@ -193,9 +193,11 @@ class Volumes:
         await offload(volumefiles.hide, path)
 
     async def adopt(self) -> None:
-        """At start: remove what was being made or removed."""
+        """At start: remove what was being made or removed, unmount what nobody came to use."""
         known = {record.meta.name for record in self.list()}
         await offload(volumefiles.sweep, self._root, known)
+        for name in known:
+            await self._unmount(name)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
