@@ -9,6 +9,7 @@ Steps of one build are committed together, after their layers are on the disk.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,7 @@ class Cache:
     def __init__(self, store: Store, clock: Clock, layers: LayerMaker) -> None:
         self._records = Collection(buildstep.KIND, store, clock)
         self._clock, self._layers = clock, layers
+        self._turn = asyncio.Lock()  # builds at once may have done the same step
 
     def find(self, key: str, steps: Steps) -> State | None:
         """The outcome of a step that was done before, if its layers are still here."""
@@ -69,19 +71,22 @@ class Cache:
 
     async def commit(self, steps: Steps) -> None:
         """Keep what a build has done, and note what it has used.  Raises Unavailable (the store)."""
-        now_s = self._clock.now_s()
-        at = rfc3339(now_s)
         if steps.new:
             await self._layers.sync()
-        present = {name: record for name in steps.new if (record := self._records.find(buildstep.key(name)))}
+        async with self._turn:
+            await self._commit(steps)
+        steps.new.clear()
+        steps.used.clear()
+
+    async def _commit(self, steps: Steps) -> None:
+        now_s = self._clock.now_s()
+        at = rfc3339(now_s)
+        present = {name for name in steps.new if self._records.find(buildstep.key(name)) is not None}
         new = [buildstep.to_record(name, spec, at) for name, spec in steps.new.items() if name not in present]
-        stale = [name for name in steps.used if self._is_stale(name, now_s)]
-        changed = {buildstep.key(name): _used(at) for name in stale}
+        changed = {buildstep.key(name): _used(at) for name in steps.used if self._is_stale(name, now_s)}
         changed |= {buildstep.key(name): _replaced(steps.new[name], at) for name in present}
         if new or changed:
             await self._records.write(new, changed)
-        steps.new.clear()
-        steps.used.clear()
 
     def _is_stale(self, name: str, now_s: float) -> bool:
         record = self._records.find(buildstep.key(name))
@@ -99,9 +104,10 @@ class Cache:
 
     async def remove(self, records: Iterable[Object]) -> None:
         """Forget these steps; their layers go when nothing else has them."""
-        doomed = [record.key for record in records]
-        if doomed:
-            await self._records.write(gone=doomed)
+        async with self._turn:
+            doomed = [record.key for record in records if self._records.find(record.key) is not None]
+            if doomed:
+                await self._records.write(gone=doomed)
 
     async def shrink(self, limit_bytes: int = LIMIT_BYTES) -> bool:
         """Forget the steps that were not used for longest, until the rest fits.  Whether there were any."""
