@@ -16,6 +16,7 @@ from coracle.image.dockerfile.syntax import Instruction
 from coracle.image.dockerfile.words import Lexer
 
 SCRATCH = "scratch"
+MAX_STEPS = 500  # each keeps the whole history before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def make_plan(dockerfile: Dockerfile, values: Mapping[str, str], target: str = "
         one = planned[index]
         numbered[index] = PlannedStage(one.index, one.stage, one.base, one.platform, one.above, one.needs, step)
         step += 1 + len(one.stage.instructions) + (extra_steps if index == wanted else 0)
+    if step - 1 > MAX_STEPS:
+        raise Invalid(message=f"the build has {step - 1} steps, more than {MAX_STEPS}")
     return Plan(numbered, wanted, step - 1)
 
 

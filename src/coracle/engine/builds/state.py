@@ -24,6 +24,9 @@ from coracle.image.manifest import (
 )
 
 
+CONFIG_BYTES = 1 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class LayerRef:
     """A layer in the blob store: `diff_id` of its tar, `digest` and `size_bytes` of the blob."""
@@ -70,6 +73,8 @@ class State:
             author=author or self.config.author,
         )
         raw = config.encode()
+        if len(raw) > CONFIG_BYTES:
+            raise Invalid(message=f"the image's configuration is larger than {CONFIG_BYTES} bytes")
         return State(digest_of(raw), config, layers, raw)
 
     def without_triggers(self) -> State:

@@ -164,6 +164,8 @@ def test_independent_stages_run_at_once(tmp_path):
         ("FROM busybox\nUSER ghost\nRUN x", Invalid, "unable to find user ghost"),
         ("FROM scratch", Invalid, "No image was generated. Is your Dockerfile empty?"),
         ("FROM busybox\nCOPY nope /", Invalid, "stat nope: file does not exist"),
+        ("FROM busybox" + "\nENV A=1" * 500, Invalid, "the build has 501 steps, more than 500"),
+        (f"FROM busybox\nENV A={'x' * (1 << 20)}", Invalid, "configuration is larger than 1048576 bytes"),
         ("FROM busybox\nONBUILD ADD x y\nCOPY --from=later /x /", NotFound, "later"),
     ],
 )
