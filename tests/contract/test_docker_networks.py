@@ -262,6 +262,22 @@ def test_host_none_and_another_containers_network(docker):
     assert "host network" in docker.refused("network", "disconnect", "host", "open")
 
 
+def test_links_are_names_of_ones_own(docker):
+    docker("network", "create", "n1")
+    docker("run", "--detach", "--name", "db", "busybox", "sleep", "100")
+    docker("run", "--detach", "--name", "db1", "--network", "n1", "busybox", "sleep", "100")
+    run = ("run", "--rm", "--name", "web")
+    assert docker(*run, "--link", "db:store", "busybox", "grep", "store", "/etc/hosts").split()[0] == address(
+        docker, "db"
+    )
+    on_own = (*run, "--network", "n1", "--link", "db1:store", "busybox", "grep", "store", "/etc/hosts")
+    assert docker(*on_own).split()[0] == address(docker, "db1", "n1")
+    docker("stop", "--time", "0", "db")
+    said = docker.refused(*run, "--link", "db:store", "busybox", "true")
+    assert "Cannot link to a non running container: /db AS /web/store" in said
+    assert "could not get container for nope" in docker.refused(*run, "--link", "nope:store", "busybox", "true")
+
+
 def test_ipv6(docker):
     docker("network", "create", "--ipv6", "--subnet", "fd00:c0:ac1e::/64", "six")
     docker("run", "--detach", "--name", "web", "--network", "six", "--ip6", "fd00:c0:ac1e::77", *SERVE)

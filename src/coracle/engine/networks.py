@@ -171,7 +171,7 @@ class Networks:
             if whose != f"link {spec.bridge}" and subnets.overlaps(subnet, other)
         ]
         try:
-            if lost and record.status["floats"] and not self.members(name):
+            if lost and record.status.get("floats") and not self.members(name):
                 log.warning("network %s gets another subnet: %s", name, lost[0])
                 self._forget(name)
                 await self._clear(record.meta.name)

@@ -22,6 +22,7 @@ from coracle.docker.door import Area
 from coracle.docker.events import Events
 from coracle.docker.mounts import Mounts
 from coracle.docker.networks.known import KnownNetworks
+from coracle.docker.networks.links import Links
 from coracle.docker.ports import Ports
 from coracle.engine.containers import Containers
 from coracle.engine.files import Files
@@ -59,7 +60,7 @@ class ContainerAreas:
 def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     """The areas, and what the loops share with them."""
     containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
-    homes = Homes(needs.sandboxes, Ports(needs.forwards, lookup), lookup)
+    homes = Homes(needs.sandboxes, Ports(needs.forwards, lookup), Links(finder.find, needs.sandboxes), lookup)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
     views = Views(needs.sandboxes, lookup, looks, needs.files, needs.images)
     listing = Listing(containers, Selection(finder, needs.images, lookup), views, needs.clock)

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coracle.core.errors import CloudError, Conflict
 from coracle.core.object import Object
 from coracle.docker.containers import details, places
 from coracle.docker.networks.endpoints import Lookup, endpoints_of
+from coracle.docker.networks.links import Links
 from coracle.docker.ports import Ports
 from coracle.engine.sandboxes import Sandboxes
 
 
 class Homes:
-    def __init__(self, sandboxes: Sandboxes, ports: Ports, lookup: Lookup) -> None:
-        self._sandboxes, self._ports, self._lookup = sandboxes, ports, lookup
+    def __init__(self, sandboxes: Sandboxes, ports: Ports, links: Links, lookup: Lookup) -> None:
+        self._sandboxes, self._ports, self._links, self._lookup = sandboxes, ports, links, lookup
 
     async def enter(self, record: Object) -> Mapping[str, Any]:
         """Make what the container needs to start; returns its published ports, for status.details.
 
-        Raises: NotFound (a network), Conflict (whose sandbox it shares does not run), Exhausted, AlreadyExists.
+        Raises: NotFound (a network, what it links to), Conflict (whose sandbox it shares, or what it links to, does not
+                run), Exhausted, AlreadyExists.
         """
         if not places.has_own_sandbox(record):
             self._check_shared(record)
             return {}
         endpoints = endpoints_of(record.spec["details"], self._lookup)
-        sandbox = await self._sandboxes.ensure(places.sandbox_spec(record, endpoints, self._host_gateway()))
+        spec = places.sandbox_spec(record, endpoints, self._host_gateway())
+        spec = replace(spec, hosts=(*spec.hosts, *self._links.hosts(record)))
+        sandbox = await self._sandboxes.ensure(spec)
         bound = await self._ports.publish(record, sandbox)
         return bound if any(bound.values()) else {}
 

@@ -22,6 +22,7 @@ from coracle.core.errors import Invalid, Malformed, NotFound
 from coracle.core.object import Object
 from coracle.docker.bodies import Fields
 from coracle.docker.networks import modes
+from coracle.docker.networks.links import read_link
 from coracle.engine.kinds.sandbox import Endpoint
 
 Lookup = Callable[[str], Object]  # name, id or its beginning -> Network record; raises NotFound
@@ -61,7 +62,7 @@ def read_endpoint(endpoint: Fields, name: str, lookup: Lookup) -> dict[str, Any]
             "IPv4Address": _address(ipam, "IPv4Address", "IPv4", faults),
             "IPv6Address": _address(ipam, "IPv6Address", "IPv6", faults),
         },
-        "Links": list(endpoint.texts("Links")),
+        "Links": [text for text in endpoint.texts("Links") if read_link(text)],
         "Aliases": list(dict.fromkeys(endpoint.texts("Aliases"))),
         "DriverOpts": endpoint.text_map("DriverOpts"),
         "GwPriority": endpoint.number("GwPriority"),
