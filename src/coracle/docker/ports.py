@@ -81,7 +81,8 @@ class Ports:
 
     async def release(self, id: str) -> None:
         """Free the ports of the container with this id.  Idempotent."""
-        await self._forwards.replace(_owner(id), ())
+        if self._forwards.of(_owner(id)):
+            await self._forwards.replace(_owner(id), ())
 
     def is_reached(self, sandbox: Object) -> bool:
         """Whether ports can lead to it: it has a network that is not internal."""

@@ -141,7 +141,8 @@ class Lives:
 
     async def _remove(self, record: Object, *, anonymous: bool) -> None:
         id = record.meta.name
-        await self._containers.stop(id, 0)
+        if record.status["state"] == "running":
+            await self._containers.stop(id, 0)
         if is_docker(record):
             await self._let_go(record)
         await self._containers.remove(id)
