@@ -21,7 +21,7 @@ _REASONS = (
 def unstartable(program: str, said: str) -> tuple[int, str]:
     """(exit code, words) for what the runtime said when it was to run `program`; 128 where it is something else."""
     for word, reason, code in _REASONS:
-        if word in said.lower():
+        if word in said.lower() and "exec" in said.lower():  # what is missing may be a mount's source, or a directory
             return code, f'exec: "{program}": {reason if code != 127 else _missing(program)}: unknown'
     return 128, f"{said}: unknown"
 

@@ -179,18 +179,16 @@ class Containers:
             record = self.get(id)
             if record.status["state"] == "running":
                 return record
-            reason = "CreateContainerError"
             try:
                 async with contextlib.AsyncExitStack() as undo:
                     undo.push_async_callback(self._keeping.let_go, id)
                     bundle = await self._preparation.bundle(record, self.log_path(id))
-                    reason = "ContainerCannotRun"
                     record = await self._go(record, bundle)
                     undo.pop_all()
                 return record
             except CloudError as error:
                 at_s, why = self._clock.now_s(), error
-                record = await self._records.change(record.key, lambda now: states.failed(now, why, reason, at_s))
+                record = await self._records.change(record.key, lambda now: states.failed(now, why, at_s))
                 self._endings.tell(record)
                 self._attachments.fail(id, why)
                 raise

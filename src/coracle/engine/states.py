@@ -9,7 +9,7 @@ from typing import Literal
 from coracle.core.clock import from_rfc3339, rfc3339_micro
 from coracle.core.errors import CloudError
 from coracle.core.object import Object
-from coracle.runtime.api import Exit, State
+from coracle.runtime.api import Exit, Refusal, State
 
 STALE_S = 0.1  # an exit so much older than the start is the previous run's: file times are some milliseconds coarse
 
@@ -67,8 +67,8 @@ def lost(record: Object, at_s: float) -> Object:
     )
 
 
-def failed(record: Object, error: CloudError, reason: str, at_s: float) -> Object:
-    """It could not be made or started."""
+def failed(record: Object, error: CloudError, at_s: float) -> Object:
+    """It could not be made, or (the runtime has refused) not started."""
     said = str(error)
     words = said.lower() if "exec" in said.lower() else ""  # a mount or a device may not be found either
     code = next((code for code, signs in _CODES if any(sign in words for sign in signs)), _OTHER_CODE)
@@ -80,7 +80,7 @@ def failed(record: Object, error: CloudError, reason: str, at_s: float) -> Objec
         finished_at=rfc3339_micro(at_s),
         exit_code=code,
         oom_killed=False,
-        reason=reason,
+        reason="ContainerCannotRun" if isinstance(error, Refusal) else "CreateContainerError",
         message=said,
     )
 

@@ -19,16 +19,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from coracle.core.errors import Invalid
 from coracle.linux.usage import Usage
 
 __all__ = ["DEFAULT_CAPABILITIES", "Adjusts", "Bundle", "Device", "Execution", "Exit", "Measures", "Mount", "Process",
-           "Resources", "Runtime", "State", "Streams", "Usage"]  # fmt: skip
+           "Refusal", "Resources", "Runtime", "State", "Streams", "Usage"]  # fmt: skip
 
 # The fourteen that Docker leaves a container (docker.md 6.1).
 DEFAULT_CAPABILITIES = (
     "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
     "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 )  # fmt: skip
+
+
+class Refusal(Invalid):
+    """What the runtime's own program says when it will not: no such program, a mount that fails; in its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +213,13 @@ class Runtime(Protocol):
     async def create(self, bundle: Bundle) -> int:
         """Set up everything; returns the pid of the waiting first process.
 
-        Raises: Invalid or Malformed (the runtime refuses what it was told, in its words: no such program, a bad path),
-                AlreadyExists (id), Broken.  Nothing is left after a failure.
+        Raises: Invalid (what it is told makes no sense), Refusal (no such program, a bad path), Conflict (what it wants
+                to join is gone), AlreadyExists (id), Broken.  Nothing is left after a failure.
         """
         ...
 
     async def start(self, id: str) -> None:
-        """Let the program go.  Raises NotFound, Conflict (not created), Invalid (the program cannot be executed)."""
+        """Let the program go.  Raises NotFound, Conflict (not created), Refusal (the program cannot be executed)."""
         ...
 
     async def kill(self, id: str, signal: int, *, all: bool = False) -> None:
@@ -226,7 +231,7 @@ class Runtime(Protocol):
         ...
 
     async def exec(self, id: str, process: Process, *, stdin: bool = False) -> Execution:
-        """Run a program beside the first.  Raises NotFound, Conflict (not running), Invalid (cannot be executed)."""
+        """Run a program beside the first.  Raises NotFound, Conflict (not running), Refusal (cannot be executed)."""
         ...
 
     async def attach(self, id: str) -> Streams:

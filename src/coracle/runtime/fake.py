@@ -27,7 +27,7 @@ from typing import Literal
 
 from coracle.core.clock import Clock, rfc3339_micro
 from coracle.core.errors import AlreadyExists, Conflict, Invalid, NotFound
-from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
+from coracle.runtime.api import Bundle, Execution, Exit, Process, Refusal, Resources, State, Streams, Usage
 from coracle.runtime.spec import problems_of, process_problems
 
 _DEADLY = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
@@ -283,7 +283,7 @@ class FakeRuntime:
 
     def _program(self, process: Process, tell_end: Callable[[_Program], None]) -> _Program:
         if process.argv and process.argv[0] == "missing":
-            raise Invalid(message="executable file `missing` not found in $PATH: No such file or directory")
+            raise Refusal(message="executable file `missing` not found in $PATH: No such file or directory")
         self._next_pid += 1
         return _Program(process, self._next_pid, tell_end)
 

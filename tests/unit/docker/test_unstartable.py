@@ -25,6 +25,12 @@ from coracle.docker.unstartable import unstartable
             'exec: "/etc/passwd": permission denied: unknown',
         ),
         ("x", "exec container process: Exec format error", 126, 'exec: "x": exec format error: unknown'),
+        (
+            "x",
+            "mount `/a` to `b`: No such file or directory",
+            128,
+            "mount `/a` to `b`: No such file or directory: unknown",
+        ),
         ("x", "no user nobody", 128, "no user nobody: unknown"),
     ],
 )

@@ -1,9 +1,8 @@
 import pytest
 
-from coracle.core.errors import Invalid
 from coracle.core.object import Meta, Object
 from coracle.engine.states import Adoption, failed, is_stale, plan_adoption
-from coracle.runtime.api import Exit, State
+from coracle.runtime.api import Exit, Refusal, State
 
 
 def record(state, **status):
@@ -47,7 +46,7 @@ def test_what_has_no_record_is_an_orphan():
     ],
 )
 def test_the_code_of_what_cannot_be_run(message, code):
-    assert failed(record("created"), Invalid(message=message), "ContainerCannotRun", 0).status["exit_code"] == code
+    assert failed(record("created"), Refusal(message=message), 0).status["exit_code"] == code
 
 
 @pytest.mark.parametrize(("at_s", "stale"), [(0.0, True), (99.8, True), (99.95, False), (200, False)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from coracle.core.errors import CloudError, Conflict, Invalid, NotFound
+from coracle.core.errors import CloudError, Conflict, NotFound
+from coracle.runtime.api import Refusal
 
 # crun: "2026-11-23T09:00:00.123456Z: executable file ..." or without the time.
 # runc: `time="..." level=error msg="runc create failed: ..."`.
@@ -33,4 +34,4 @@ def failure(id: str, said: str) -> CloudError:
         return Conflict(f"container {id} is not running", kind="Container", name=id)
     if "does not exist" in message and "container" in message:
         return NotFound(kind="Container", name=id)
-    return Invalid(message=message, kind="Container", name=id)
+    return Refusal(message=message, kind="Container", name=id)

@@ -59,7 +59,7 @@ class _Ends:
 
 
 async def execute(binaries: Binaries, place: Place, process: dict[str, Any], *, stdin: bool) -> ExecStreams:
-    """Raises Conflict, NotFound, Invalid (in the runtime's words), Broken."""
+    """Raises Conflict, NotFound, Refusal, Broken."""
     with contextlib.ExitStack() as undo:
         ends = _Ends()
         undo.callback(ends.close_ours)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import orjson
 
-from coracle.core.errors import Broken, Invalid, Unavailable
+from coracle.core.errors import Broken, Unavailable
 from coracle.linux import pidfd
-from coracle.runtime.api import Bundle
+from coracle.runtime.api import Bundle, Refusal
 from coracle.runtime.conmon import waiting
 from coracle.runtime.conmon.children import Child, Watched, find
 from coracle.runtime.conmon.commands import words
@@ -104,7 +104,7 @@ class Creation:
         place.note_monitor(self.monitor.pid)
 
     async def pid(self) -> int:
-        """Of the waiting first process.  Raises Invalid (in the runtime's words), Broken."""
+        """Of the waiting first process.  Raises Refusal, Broken."""
         return _created_pid(await _first_line(self._reader))
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ def _created_pid(said: bytes) -> int:
         return pid
     if not message:
         raise Broken("the container's monitor gave no reason")
-    raise Invalid(message=words(message))
+    raise Refusal(message=words(message))
 
 
 def _short_directory(place: Place) -> str:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from coracle.core.errors import Conflict, Invalid, NotFound
+from coracle.core.errors import Conflict, NotFound
+from coracle.runtime.api import Refusal
 from coracle.runtime.conmon.commands import failure, words
 
 
@@ -31,7 +32,7 @@ def test_words(said, expected):
         pytest.param("exec failed: cannot exec in a paused container", Conflict, id="paused, says runc"),
         pytest.param("the container `a` is not running", Conflict, id="not running"),
         pytest.param("container does not exist", NotFound, id="gone"),
-        pytest.param("executable file `x` not found in $PATH: No such file or directory", Invalid, id="no program"),
+        pytest.param("executable file `x` not found in $PATH: No such file or directory", Refusal, id="no program"),
     ],
 )
 def test_failure(said, expected):
