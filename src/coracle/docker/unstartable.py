@@ -12,7 +12,7 @@ _REASONS = (
     ("not found in $path", "", 127),
     ("no such file", "", 127),
     ("permission denied", "permission denied", 126),
-    ("operation not permitted", "operation not permitted", 126),
+    ("operation not permitted", "permission denied", 126),
     ("exec format", "exec format error", 126),
     ("is a directory", "is a directory", 126),
 )
