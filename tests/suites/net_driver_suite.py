@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
@@ -108,6 +109,38 @@ class NetDriverSuite:
 
         b = world.run(main())
         assert world.connect("host", b.address, 8080) == "b"
+
+    def test_a_namespace_that_goes_takes_its_plugs_along(self, world):
+        async def main():
+            a, b = await self.plugged(world, "a", "b")
+            await world.driver.drop_netns(a.netns_path, [a])
+            await world.driver.drop_netns(a.netns_path, [a])
+            heir = a_port(world, "heir", 2)
+            await world.driver.make_netns(heir.netns_path)
+            await world.driver.plug(world.network, heir)
+            world.serve(heir)
+            return b, heir
+
+        b, heir = world.run(main())
+        assert world.connect("b", heir.address, 8080) == "heir"
+        assert world.connect("heir", b.address, 8080) == "b"
+
+    def test_a_namespace_may_have_several_plugs(self, world):
+        async def main():
+            (b,) = await self.plugged(world, "b")
+            first, second = a_port(world, "first", 3), a_port(world, "second", 4)
+            second = replace(second, netns_path=first.netns_path, interface="eth1")
+            await world.driver.make_netns(first.netns_path)
+            await world.driver.plug(world.network, first)
+            await world.driver.plug(world.network, replace(second, leads=False))
+            await world.driver.unplug(first)
+            await world.driver.plug(world.network, second)
+            world.serve(second)
+            return b, second
+
+        b, second = world.run(main())
+        assert world.connect("b", second.address, 8080) == "second"
+        assert world.connect("second", b.address, 8080) == "b"
 
     def test_a_namespace_that_is_not_there_cannot_be_plugged(self, world):
         async def main():

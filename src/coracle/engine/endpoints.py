@@ -5,12 +5,13 @@ spec.endpoints (wishes)  --plugged()-->  status.endpoints (Plugged)  --ports_of(
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple, Protocol
 
 from coracle.core import claims
-from coracle.core.errors import AlreadyExists, Invalid, NotFound, invalid
+from coracle.core.errors import AlreadyExists, CloudError, Invalid, NotFound, invalid
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
 from coracle.engine.kinds.sandbox import Plugged
@@ -142,13 +143,23 @@ def _interface(asked: str, taken: Sequence[str]) -> str:
 
 
 def networks_of(sandbox: Object, networks: KnownNetworks) -> dict[str, Network]:
-    """The networks that the sandbox is plugged into, by name.  Raises NotFound."""
+    """The networks that the sandbox is plugged into, by name.  Raises NotFound, or why one is not there."""
     return {one["network"]: networks.find(one["network"]) for one in present(sandbox)}
+
+
+def known_of(sandbox: Object, networks: KnownNetworks) -> dict[str, Network]:
+    """Those of them that are there: the host may have taken the addresses of another while we were down."""
+    found = {}
+    for one in present(sandbox):
+        with contextlib.suppress(CloudError):
+            found[one["network"]] = networks.find(one["network"])
+    return found
 
 
 def primary(sandbox: Object, networks: Mapping[str, Network]) -> Plugged | None:
     """The endpoint that stands for the sandbox: the one that leads out, or the one that would."""
-    return min(present(sandbox), key=lambda one: _rank(sandbox, networks[one["network"]]), default=None)
+    there = [one for one in present(sandbox) if one["network"] in networks]
+    return min(there, key=lambda one: _rank(sandbox, networks[one["network"]]), default=None)
 
 
 def present(sandbox: Object) -> list[Plugged]:
@@ -157,7 +168,7 @@ def present(sandbox: Object) -> list[Plugged]:
 
 
 def ports_of(sandbox: Object, networks: Mapping[str, Network]) -> list[Port]:
-    """The plugs of all its endpoints."""
+    """The plugs of its endpoints on `networks`."""
     leader, leader6 = (_leader(sandbox, networks, gateway) for gateway in ("gateway", "gateway6"))
     return [
         Port(
@@ -172,6 +183,7 @@ def ports_of(sandbox: Object, networks: Mapping[str, Network]) -> list[Port]:
             leads6=leader6 == one["network"],
         )
         for one in present(sandbox)
+        if one["network"] in networks
     ]
 
 
@@ -187,7 +199,8 @@ def port_id(sandbox: str, network: str) -> str:
 
 def _leader(sandbox: Object, networks: Mapping[str, Network], gateway: str) -> str:
     """The network through which everything else is reached: one that is not internal."""
-    found = [networks[one["network"]] for one in present(sandbox) if dict(one)[gateway]]
+    there = (one for one in present(sandbox) if one["network"] in networks)
+    found = [networks[one["network"]] for one in there if dict(one)[gateway]]
     outward = [network for network in found if not network.internal]
     leader = min(outward, key=lambda network: _rank(sandbox, network), default=None)
     return leader.name if leader else ""

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -32,7 +32,7 @@ from coracle.engine.kinds import sandbox as sandboxes
 from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, Plugged, SandboxSpec
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.names import render_files
-from coracle.net.api import NetDriver
+from coracle.net.api import NetDriver, Network
 from coracle.net.names import Asker
 
 __all__ = ["DnsConfig", "Endpoint", "GivenNetworks", "KnownNetworks", "SandboxSpec", "Sandboxes"]
@@ -118,7 +118,7 @@ class Sandboxes:
             async with contextlib.AsyncExitStack() as undo:
                 undo.push_async_callback(self._take_out, name, endpoint.network)
                 record = await self._records.change(record.key, lambda now: _with_wish(now, endpoint))
-                await self._plug_in(record)
+                await self._plug_in(record, endpoints.networks_of(record, self._networks))
                 record = await self._settle(record, endpoint.network, "ready")
                 undo.pop_all()
             return record
@@ -172,14 +172,13 @@ class Sandboxes:
                 record = await self._records.create(record)
             if record.status["netns_path"] != "host":
                 await self._net.make_netns(record.status["netns_path"])
-            await self._plug_in(record)
+            await self._plug_in(record, endpoints.networks_of(record, self._networks))
             record = await self._records.change(record.key, lambda now: now.with_status(state="ready"))
             undo.pop_all()
         return record
 
-    async def _plug_in(self, record: Object) -> None:
-        """Bring the kernel, the files and the names to what the record says."""
-        networks = endpoints.networks_of(record, self._networks)
+    async def _plug_in(self, record: Object, networks: Mapping[str, Network]) -> None:
+        """Bring the kernel, the files and the names to what the record says of `networks`."""
         for port in endpoints.ports_of(record, networks):
             await self._net.plug(networks[port.network], port)
         await offload(_write_files, self.files_path(record.meta.name), render_files(record))
@@ -192,7 +191,7 @@ class Sandboxes:
             if one["network"] == network:
                 await self._net.unplug(endpoints.bare_port(record, one))
         if self._is_whole(record):
-            await self._plug_in(record)  # another may have to lead out now
+            await self._plug_in(record, endpoints.known_of(record, self._networks))  # another may have to lead out now
         return await self._records.change(record.key, lambda now: _without(now, network))
 
     async def _settle(self, record: Object, network: str, state: Literal["ready", "leaving"]) -> Object:
@@ -235,7 +234,7 @@ class Sandboxes:
                 addresses=tuple(address for one in there for address in (one["address"], one["address6"]) if address),
                 networks=tuple(one["network"] for one in there),
                 servers=tuple(dns["servers"]) if dns["embedded"] else (),
-                outside=any(not network.internal for network in endpoints.networks_of(record, self._networks).values()),
+                outside=any(not network.internal for network in endpoints.known_of(record, self._networks).values()),
             )
         )
 
@@ -247,7 +246,7 @@ class Sandboxes:
                 made = self._plugs.plugged(wish, there, reader)
                 there.append(made if old is None else {**made, "state": "making"})
         filled = sandbox.with_status(endpoints=there)
-        first = endpoints.primary(filled, endpoints.networks_of(filled, self._networks))
+        first = endpoints.primary(filled, endpoints.known_of(filled, self._networks))
         return filled.with_status(address=first["address"] if first else "", primary=first["network"] if first else "")
 
 

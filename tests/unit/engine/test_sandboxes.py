@@ -467,3 +467,19 @@ def test_a_domain_is_part_of_the_own_name(tmp_path):
         return texts(engine.sandboxes.files_path("web-1"))["hosts"].splitlines()[-1]
 
     assert with_networks(main, tmp_path) == "10.5.0.2\tweb.lan web"
+
+
+def test_a_network_that_is_not_there_any_more_is_in_nobodys_way(tmp_path):
+    async def main(engine):
+        await engine.sandboxes.ensure(replace(WEB, endpoints=on("shop", "dual")))
+        heir = FakeEngine(tmp_path, before=engine)
+        several(heir)
+        heir.sandboxes._networks = heir.sandboxes._plugs._networks = GivenNetworks([SHOP])
+        await heir.sandboxes.adopt()
+        assert heir.ears.known["web-1"].networks == ("shop", "dual")
+        record = await heir.sandboxes.disconnect("web-1", "dual")
+        assert record.status["primary"] == "shop"
+        await heir.sandboxes.remove("web-1")
+        assert (held(heir), heir.net.ports) == ([], {})
+
+    with_networks(main, tmp_path)
