@@ -1,5 +1,7 @@
 """What Docker's door answers for containers, on a fake engine."""
 
+import asyncio
+
 import pytest
 
 from unit.docker.containers.house import with_house
@@ -110,6 +112,7 @@ def test_states_refuse_what_does_not_fit(tmp_path):
 def test_lists_are_filtered_in_both_forms(tmp_path):
     async def main(house):
         await house.run("sleep", "infinity", name="one", config={"Labels": {"a": "1"}})
+        await asyncio.sleep(1)
         await house.create("sleep", "5", name="two", config={"Labels": {"a": "2"}})
         both = '{"label":["a"]}', '{"label":{"a":true}}'
         for filters in both:
