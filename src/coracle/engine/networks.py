@@ -24,7 +24,7 @@ import orjson
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, Conflict, Forbidden, Malformed, NotFound, Unavailable
+from coracle.core.errors import CloudError, Forbidden, Malformed, NotFound
 from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.core.store import Entry, Store
@@ -113,7 +113,7 @@ class Networks:
     async def remove(self, id: str) -> None:
         """Take it out of the kernel and forget it.
 
-        Raises: NotFound; Forbidden (predefined), Conflict (somebody is plugged in).
+        Raises: NotFound; Forbidden where it is predefined, or somebody is plugged in.
         """
         record = self._records.get(networks.key(id))
         name = record.spec["name"]
@@ -129,8 +129,8 @@ class Networks:
     async def adopt(self) -> None:
         """At start: the predefined networks are there, all others as they were, and nothing is half made.
 
-        One that cannot be as it was (its subnet is somebody else's now) is there, and cannot be plugged into; where its
-        subnet was ours to choose and nobody is in it, it gets another.
+        Where a subnet is somebody else's now, was ours to choose and has nobody in it, the network gets another.  One
+        that the driver refuses is listed, and cannot be plugged into.
         """
         for record in self._records.list():
             if record.status["state"] == "ready":
@@ -162,27 +162,21 @@ class Networks:
         return record
 
     async def _readopt(self, record: Object, others: Sequence[tuple[Subnet, str]]) -> None:
-        """Bring up a network that there was, on other subnets if need be and can be."""
+        """Bring up a network that there was, on other subnets where its own are taken and it can have others."""
         name, spec = record.spec["name"], spec_of(record)
-        lost = [
-            f"{subnet} is of {whose} now"
-            for subnet in subnets_of(record)
-            for other, whose in others
-            if whose != f"link {spec.bridge}" and subnets.overlaps(subnet, other)
-        ]
+        taken = [other for other, whose in others if whose != f"link {spec.bridge}"]
+        lost = [one for one in subnets_of(record) if any(subnets.overlaps(one, other) for other in taken)]
+        if lost and record.status.get("floats") and not self.members(name):
+            log.warning("network %s gets another subnet: %s is somebody else's now", name, lost[0])
+            self._forget(name)
+            await self._clear(record.meta.name)
+            bare = replace(spec, subnet="", gateway="", subnet6="", gateway6="")
+            whole = self._completed(bare, [*others, *self._taken()])
+            await self._make(record.meta.name, whole, floats=True)
+            return
         try:
-            if lost and record.status.get("floats") and not self.members(name):
-                log.warning("network %s gets another subnet: %s", name, lost[0])
-                self._forget(name)
-                await self._clear(record.meta.name)
-                bare = replace(spec, subnet="", gateway="", subnet6="", gateway6="")
-                whole = self._completed(bare, [*others, *self._taken()])
-                await self._make(record.meta.name, whole, floats=True)
-            elif lost:
-                raise Unavailable(f"network {name} cannot be used: {lost[0]}", kind="Network", name=name)
-            else:
-                await self._raise(record)
-                self._remember(record)
+            await self._raise(record)
+            self._remember(record)
         except CloudError as error:
             if name in PREDEFINED:
                 raise
@@ -269,8 +263,8 @@ def members(reader: Entries, network: str) -> list[Object]:
     ]
 
 
-def _in_use(name: str) -> Conflict:
-    return Conflict(f"network {name} has active endpoints", kind="Network", name=name)
+def _in_use(name: str) -> Forbidden:
+    return Forbidden(f"network {name} has active endpoints", kind="Network", name=name)
 
 
 def _id() -> str:

@@ -118,7 +118,7 @@ class NetworksArea:
                 await self._networks.remove(network.meta.name)
                 await self._tell("destroy", network)
                 return
-            except Conflict:
+            except Forbidden:
                 pass  # somebody was quicker
         held = ", ".join(
             f'name:"{one["Name"]}" id:"{one["EndpointID"][:12]}"' for one in self._members(network).values()
