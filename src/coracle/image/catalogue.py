@@ -113,8 +113,14 @@ def package_recipe(name: str, packages: Iterable[str], *, base: str = "debian", 
 
 def read_catalogue(user_file: Path | None = None) -> Catalogue:
     """Our catalogue, and the user's over it.  Blocks (reads files).  Raises Malformed, Invalid."""
-    ours = resources.files("coracle.image").joinpath("catalogue.toml").read_text()
-    recipes = {recipe.name: recipe for recipe in parse_catalogue(ours, "the catalogue")}
+    home = resources.files("coracle.image")
+    ours = [home / "catalogue.toml", *(home / "recipes").iterdir()]
+    recipes = {
+        recipe.name: recipe
+        for file in ours
+        if file.name.endswith(".toml")
+        for recipe in parse_catalogue(file.read_text(), "the catalogue")
+    }
     if user_file and user_file.exists():
         found = parse_catalogue(user_file.read_text(), str(user_file))
         recipes.update({recipe.name: recipe for recipe in found})

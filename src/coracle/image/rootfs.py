@@ -111,20 +111,20 @@ def bootstrap(recipe: Recipe, distribution: Distribution, home: Path, *, fetch: 
 
 
 def update() -> Command:
-    return Command(("apt-get", "-q", "-o", "APT::Status-Fd=1", "update"), outside=True)
+    return _apt("update")
+
+
+def _apt(*words: str) -> Command:
+    """apt-get, telling how far it is on its standard output: by another number, for it hands that one on closed."""
+    line = 'exec apt-get -q -o APT::Status-Fd=3 "$@" 3>&1'
+    return Command(("sh", "-c", line, "sh", *words), outside=True)
 
 
 def install(recipe: Recipe) -> Iterable[Command]:
     if recipe.packages:
         recommends = "true" if recipe.recommends else "false"
         yield Command(("sh", "-c", f"printf '{_POLICY!s}' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d"))
-        yield Command(
-            (
-                "apt-get", "-q", "-y", "-o", "APT::Status-Fd=1", "-o", f"APT::Install-Recommends={recommends}",
-                "install", *recipe.packages,
-            ),
-            outside=True,
-        )  # fmt: skip
+        yield _apt("-y", "-o", f"APT::Install-Recommends={recommends}", "install", *recipe.packages)
 
 
 def furnish(recipe: Recipe, home: Path) -> Iterable[Command]:

@@ -1,7 +1,11 @@
+import re
+import subprocess
+from dataclasses import replace
+
 import pytest
 
 from coracle.core.errors import Invalid, Malformed
-from coracle.image.catalogue import File, inherit, package_recipe, parse_catalogue, read_catalogue
+from coracle.image.catalogue import File, Recipe, inherit, package_recipe, parse_catalogue, read_catalogue
 from coracle.image.config import Settings
 from coracle.image.references import parse_reference
 
@@ -127,3 +131,20 @@ def test_equal_recipes_are_one_image_whatever_their_name():
 def test_settings_are_inherited(own, expected):
     base = Settings(("e",), ("c",), ("A=1", "B=2"), "u", "/w", ("80/tcp",), labels={"l": "1"})
     assert inherit(own, base) == expected
+
+
+def test_everything_of_ours_is_described_and_its_scripts_can_be_read():
+    for recipe in read_catalogue().list():
+        assert recipe.description, recipe.name
+        for path, file in recipe.files.items():
+            shell = re.match(r"\s*#!/bin/(sh|bash)\n", file.content)
+            if shell:
+                checked = subprocess.run([shell[1], "-n"], input=file.content, text=True, capture_output=True)
+                assert (checked.returncode, checked.stderr) == (0, ""), f"{recipe.name}: {path}"
+        if recipe.settings.entrypoint:
+            assert any(path.endswith(recipe.settings.entrypoint[0]) for path in recipe.files), recipe.name
+
+
+def test_a_description_is_not_part_of_what_is_built():
+    one = Recipe("x", base="debian", description="one")
+    assert one.key_text() == replace(one, description="other").key_text()
