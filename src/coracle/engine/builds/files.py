@@ -18,9 +18,10 @@ from pathlib import Path
 from coracle.core.errors import Invalid, Malformed, Unsupported
 from coracle.core.tasks import offload
 from coracle.engine.builds import copying, sources
-from coracle.engine.builds.archives import Unpacker, is_archive
+from coracle.engine.builds.archives import Unpacker
 from coracle.engine.builds.downloads import download, is_git, is_url, url_name
 from coracle.engine.builds.layers import LayerMaker
+from coracle.engine.builds.packed import is_archive
 from coracle.engine.builds.sources import Found
 from coracle.engine.builds.state import LayerRef, State
 from coracle.engine.users import find_identity

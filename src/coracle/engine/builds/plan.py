@@ -6,7 +6,7 @@ Source: Dockerfile reference, "FROM", "COPY --from"; `docker build --target`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coracle.core.errors import Invalid, Malformed
 from coracle.image.dockerfile.lines import fault
@@ -21,7 +21,8 @@ MAX_STEPS = 500  # each keeps the whole history before it
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """`base` with its variables replaced: an image's name, "scratch", or "" where it is stage `above`."""
+    """`base` with its variables replaced: an image's name, "scratch", or "" where it is stage `above`.  `steps`: of how
+    many its first step is number `first_step`."""
 
     index: int
     stage: Stage
@@ -29,16 +30,18 @@ class PlannedStage:
     platform: str
     above: int | None
     needs: tuple[int, ...]
-    first_step: int = 0
+    first_step: int = 1
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`stages` that are needed, in the order of the file; the last one that `target` names is the outcome."""
+    """`stages` that are needed, in the order of the file, `target` the outcome among them; `all`: those that triggers
+    may ask for too."""
 
     stages: Mapping[int, PlannedStage]
     target: int
-    steps: int
+    all: Mapping[int, PlannedStage]
 
 
 def make_plan(dockerfile: Dockerfile, values: Mapping[str, str], target: str = "", *, extra_steps: int = 0) -> Plan:
@@ -50,15 +53,18 @@ def make_plan(dockerfile: Dockerfile, values: Mapping[str, str], target: str = "
     planned: dict[int, PlannedStage] = {}
     for index, stage in enumerate(dockerfile.stages[: wanted + 1]):
         planned[index] = _plan_stage(index, stage, dockerfile, values)
-    needed = _needed(planned, wanted)
-    step, numbered = 1, {}
-    for index in sorted(needed):
-        one = planned[index]
-        numbered[index] = PlannedStage(one.index, one.stage, one.base, one.platform, one.above, one.needs, step)
-        step += 1 + len(one.stage.instructions) + (extra_steps if index == wanted else 0)
-    if step - 1 > MAX_STEPS:
-        raise Invalid(message=f"the build has {step - 1} steps, more than {MAX_STEPS}")
-    return Plan(numbered, wanted, step - 1)
+    needed = sorted(_needed(planned, wanted))
+    counts = {index: 1 + len(one.stage.instructions) for index, one in planned.items()}
+    counts[wanted] += extra_steps
+    total = sum(counts[index] for index in needed)
+    if total > MAX_STEPS:
+        raise Invalid(message=f"the build has {total} steps, more than {MAX_STEPS}")
+    numbered, step = {}, 1
+    for index in needed:
+        numbered[index] = replace(planned[index], first_step=step, steps=total)
+        step += counts[index]
+    alone = {index: replace(one, steps=counts[index]) for index, one in planned.items()}
+    return Plan(numbered, wanted, {**alone, **numbered})
 
 
 def stage_index(dockerfile: Dockerfile, name: str, before: int) -> int | None:

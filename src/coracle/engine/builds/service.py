@@ -8,54 +8,38 @@ left.  All of a build's own files are in `<root>/builds/<its id>`, swept at the 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError, Invalid, NotFound
+from coracle.core.errors import Invalid
 from coracle.core.object import Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
-from coracle.engine.builds import state as states
 from coracle.engine.builds.arguments import Arguments, platform_arguments
+from coracle.engine.builds.building import Building, Ground, Parts
 from coracle.engine.builds.cache import Cache, layer_bytes
-from coracle.engine.builds.context import Context, drop, read_dockerfile, unpack_context
+from coracle.engine.builds.context import Context, drop, unpack_context
 from coracle.engine.builds.layers import LayerMaker, Stack
 from coracle.engine.builds.mounting import Caches
-from coracle.engine.builds.plan import Plan, PlannedStage, make_plan
+from coracle.engine.builds.plan import make_plan
 from coracle.engine.builds.request import BuildRequest, Say
 from coracle.engine.builds.running import Runner
-from coracle.engine.builds.stages import Outcome, Site, StageRunner
 from coracle.engine.builds.state import State
-from coracle.engine.builds.transcript import Channel, Transcript
 from coracle.engine.containers import Containers
-from coracle.engine.images import Images, Policy
+from coracle.engine.images import Images
 from coracle.engine.sandboxes import Sandboxes
 from coracle.image.blobs import BlobStore
-from coracle.image.digests import digest_of
-from coracle.image.manifest import Index, Platform, host_platform, parse_manifest, parse_platform
+from coracle.image.manifest import host_platform
 from coracle.image.references import parse_reference
-from coracle.image.terms import NOBODY, Terms
 
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a build works on: its files, and a directory of its own."""
-
-    context: Context
-    scratch: Path
-
-    async def dockerfile(self, name: str = "") -> bytes:
-        """Raises Malformed, Invalid: see read_dockerfile."""
-        return await offload(read_dockerfile, self.context, name)
+__all__ = ["Builds", "Ground"]
 
 
 class Builds:
@@ -73,14 +57,23 @@ class Builds:
         snapshotter: Stack,
         root_path: str,
     ) -> None:
-        self._clock, self._images, self._blobs = clock, images, blobs
+        self._images, self._blobs = images, blobs
         self._layers = LayerMaker(snapshotter, blobs)
-        self._runner = Runner(containers, sandboxes, self._layers)
         self._containers, self._sandboxes = containers, sandboxes
         self._root = Path(root_path) / "builds"
         self.cache = Cache(store, clock, self._layers)
         images.keep_for(self.cache.held)
         self.mount_caches = Caches(Path(root_path) / "build-caches")
+        self._parts = Parts(
+            clock=clock,
+            images=images,
+            blobs=blobs,
+            layers=self._layers,
+            runner=Runner(containers, sandboxes, self._layers),
+            cache=self.cache,
+            mount_caches=self.mount_caches,
+            admit=self._admit,
+        )
 
     async def adopt(self) -> None:
         """At start: what builds left when the last daemon died goes.  After the containers are up."""
@@ -134,7 +127,7 @@ class Builds:
         )
         plan = make_plan(request.dockerfile, arguments.globals, request.target, extra_steps=len(request.labels))
         async with self._images.receiving():
-            outcome = await _Build(self, request, ground, plan, arguments).run(say)
+            outcome = await Building(self._parts, request, ground, plan, arguments).run(say)
             unused = arguments.unused()
             if unused:
                 await say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
@@ -146,12 +139,12 @@ class Builds:
     async def _finish(self, state: State, request: BuildRequest) -> Object:
         if not state.id:
             raise Invalid(message="No image was generated. Is your Dockerfile empty?")
-        image = self._images.find(state.id) or await self.admit(state)
+        image = self._images.find(state.id) or await self._admit(state)
         for tag in request.tags:
             image = await self._images.tag(state.id, tag)
         return image
 
-    async def admit(self, state: State) -> Object:
+    async def _admit(self, state: State) -> Object:
         """An image record for a state."""
         return await self._images.admit(await offload(self._put, state))
 
@@ -186,125 +179,5 @@ class Builds:
         return {digest for image in self._images.list() for digest in image.spec["blobs"]}
 
 
-class _Build:
-    """One build while it runs."""
-
-    def __init__(self, builds: Builds, request: BuildRequest, ground: Ground, plan: Plan, arguments: Arguments) -> None:
-        self._builds, self._request, self._plan = builds, request, plan
-        self._site = Site(
-            request=request,
-            plan=plan,
-            arguments=arguments,
-            context=ground.context,
-            scratch=ground.scratch,
-            clock=builds._clock,
-            cache=builds.cache,
-            layers=builds._layers,
-            runner=builds._runner,
-            mount_caches=builds.mount_caches,
-            base=self._base,
-            image_of=self._image_of,
-            stage=self._stage,
-        )
-        self._stages: dict[int, asyncio.Task[Outcome]] = {}
-        self._bases: dict[tuple[str, str], Outcome] = {}
-        self._lent: list[str] = []  # images that are there for containers only
-        self._held = contextlib.ExitStack()
-
-    async def run(self, say: Say) -> Outcome:
-        transcript = Transcript(say)
-        try:
-            with self._held:
-                async with asyncio.TaskGroup() as group:
-                    self._start = partial(self._start_stage, group, transcript)
-                    for index in self._plan.stages:
-                        transcript.open(index)
-                    await transcript.advance()
-                    for index in self._plan.stages:
-                        self._start(index)
-                return self._stages[self._plan.target].result()
-        except BaseExceptionGroup as several:
-            raise _first(several) from several
-        finally:
-            await self._builds.cache.commit(self._site.steps)
-            for id in self._lent:
-                await self._builds._images.remove(id, force=True)
-
-    _start: Callable[[int], asyncio.Task[Outcome]]
-
-    def _start_stage(self, group: asyncio.TaskGroup, transcript: Transcript, index: int) -> asyncio.Task[Outcome]:
-        if index not in self._stages:
-            self._stages[index] = group.create_task(
-                self._run_stage(index, transcript.open(index)), name=f"stage {index}"
-            )
-        return self._stages[index]
-
-    async def _run_stage(self, index: int, channel: Channel) -> Outcome:
-        try:
-            outcome = await StageRunner(self._site, self._planned(index), channel).run()
-        except CloudError:
-            await channel.release()
-            raise
-        await channel.close()
-        return outcome
-
-    def _planned(self, index: int) -> PlannedStage:
-        found = self._plan.stages.get(index)
-        if found is None:  # one that only a trigger asks for
-            raise Invalid(message=f"stage {index} is not part of this build")
-        return found
-
-    async def _stage(self, index: int) -> Outcome:
-        """What a stage makes, once it has."""
-        return await _joined(self._start(index))
-
-    async def _base(self, name: str, platform: Platform, channel: Channel) -> Outcome:
-        key = (name, str(platform))
-        if key not in self._bases:
-            image = await self._fetch(name, platform, channel)
-            self._held.enter_context(self._builds._images.in_use(image))
-            self._bases[key] = Outcome(await offload(self._read, image), image.spec["id"])
-        return self._bases[key]
-
-    async def _fetch(self, name: str, platform: Platform, channel: Channel) -> Object:
-        images, request = self._builds._images, self._request
-        here = images.find(name)
-        if here is not None and not request.pull and platform.fits(parse_platform(here.spec["platform"])):
-            return here
-        reference = parse_reference(name)
-        terms = Terms(request.logins.get(reference.registry, NOBODY), None if platform == host_platform() else platform)
-        policy: Policy = "IfNotPresent" if here is None else "Always"
-        found = await images.ensure(name, policy, request.fetching(reference.familiar), terms)
-        if not platform.fits(parse_platform(found.spec["platform"])):
-            raise NotFound(f"no image {reference.familiar} for platform {platform}", kind="Image", name=name)
-        return found
-
-    def _read(self, image: Object) -> State:
-        manifest = parse_manifest(self._builds._blobs.read(image.spec["manifest"]))
-        if isinstance(manifest, Index):
-            raise Invalid(message="an index is no image")
-        return states.from_image(self._builds._blobs.read(image.spec["id"]), manifest)
-
-    async def _image_of(self, state: State) -> str:
-        here = self._builds._images.find(state.id) if state.id else None
-        if here is None:
-            here = await self._builds.admit(replace(state, id=digest_of(state.raw)))
-            self._lent.append(here.spec["id"])
-        return str(here.spec["id"])
-
-
-async def _joined(task: asyncio.Task[Outcome]) -> Outcome:
-    """Its result; waiting for it may be cancelled without it."""
-    await asyncio.wait([task])
-    return task.result()
-
-
 def _digests(record: Object) -> list[str]:
     return [layer["digest"] for layer in record.spec["layers"]]
-
-
-def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended the others."""
-    for error in several.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    return several

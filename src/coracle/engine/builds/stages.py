@@ -5,7 +5,6 @@ Source: Dockerfile reference; what is said, and the histories, are those of Dock
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -27,16 +26,15 @@ from coracle.engine.builds.mounting import Caches, Grounds, make_mounts
 from coracle.engine.builds.plan import SCRATCH, Plan, PlannedStage, stage_index
 from coracle.engine.builds.request import BuildRequest
 from coracle.engine.builds.running import Program, Runner
+from coracle.engine.builds.shown import command, script_mount, shown, summary
 from coracle.engine.builds.state import LayerRef, State, short
 from coracle.engine.builds.transcript import Channel
 from coracle.image.config import History, Settings
-from coracle.image.digests import digest_of
 from coracle.image.dockerfile import settings as metadata
 from coracle.image.dockerfile.mounts import parse_mount
 from coracle.image.dockerfile.syntax import Instruction, parse_trigger
 from coracle.image.manifest import Platform, parse_platform
 from coracle.linux.rooted import make_directories
-from coracle.runtime.api import Mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +77,12 @@ class StageRunner:
     async def run(self) -> Outcome:
         """Raises what its steps raise; steps that were done before are in `site.steps` all the same."""
         stage, say = self._planned.stage, self._channel.say
-        await say(f"Step {self._planned.first_step}/{self._site.plan.steps} : {stage.start.text}\n")
+        await say(f"Step {self._planned.first_step}/{self._planned.steps} : {stage.start.text}\n")
         await self._begin()
         await say(f" ---> {short(self._state.id)}\n")
         await self._triggers()
         for number, one in enumerate(self._instructions(), self._planned.first_step + 1):
-            await say(f"Step {number}/{self._site.plan.steps} : {one.text}\n")
+            await say(f"Step {number}/{self._planned.steps} : {one.text}\n")
             await self._do(one)
             await say(f" ---> {short(self._state.id)}\n")
         return Outcome(self._state, self._image)
@@ -131,8 +129,8 @@ class StageRunner:
             expanded = metadata.expanded(one, self._arguments.seen(self._environment))
         match one.name:
             case "ARG":
-                shown = self._arguments.declare(one, self._environment)
-                await self._note(one, f"ARG {' '.join(shown)}", self._state.settings)
+                declared = self._arguments.declare(one, self._environment)
+                await self._note(one, f"ARG {' '.join(declared)}", self._state.settings)
             case "RUN":
                 await self._run(expanded)
             case "COPY" | "ADD":
@@ -142,21 +140,21 @@ class StageRunner:
             case _:
                 changed = metadata.apply(self._state.settings, expanded, cmd_is_own=self._cmd_is_own)
                 self._cmd_is_own = self._cmd_is_own or one.name == "CMD"
-                await self._note(one, _shown(expanded, changed), changed)
+                await self._note(one, shown(expanded, changed), changed)
 
     @property
     def _environment(self) -> Mapping[str, str]:
         return metadata.environment(self._state.settings)
 
-    async def _note(self, one: Instruction, shown: str, settings: Settings) -> None:
+    async def _note(self, one: Instruction, said: str, settings: Settings) -> None:
         """A step that only changes settings."""
         author = one.args[0] if one.name == "MAINTAINER" else ""
-        created_by = f"{' '.join(metadata.shell_of(self._state.settings))} #(nop) {shown}"
+        created_by = f"{' '.join(metadata.shell_of(self._state.settings))} #(nop) {said}"
 
         async def do() -> LayerRef | None:
             return None
 
-        await self._step(one, (one.name, shown, settings.to_json()), do, created_by, settings=settings, author=author)
+        await self._step(one, (one.name, said, settings.to_json()), do, created_by, settings=settings, author=author)
 
     async def _step(
         self,
@@ -191,7 +189,7 @@ class StageRunner:
 
     async def _run(self, one: Instruction) -> None:
         site, settings = self._site, self._state.settings
-        argv, script = _command(one, settings)
+        argv, script = command(one, settings)
         if one.flag("security", "sandbox") != "sandbox":
             raise Invalid(message="security.insecure is not allowed")
         keyed = self._arguments.for_key(self._environment)
@@ -210,7 +208,7 @@ class StageRunner:
                 grounds = Grounds(self._root, site.mount_caches, scratch)
                 mounts = await make_mounts(wishes, settings.workdir or "/", grounds, stack)
                 if script:
-                    mounts.append(await offload(_script_mount, scratch, argv[0], script))
+                    mounts.append(await offload(script_mount, scratch, argv[0], script))
                 given = self._arguments.for_programs(self._environment)
                 program = Program(
                     argv=argv,
@@ -278,7 +276,7 @@ class StageRunner:
     ) -> None:
         pieces = await files.gather(one, ground, variables)
         content = [(piece.found.path, piece.found.is_directory, piece.fingerprint) for piece in pieces]
-        created_by = f"{' '.join(metadata.shell_of(self._state.settings))} #(nop) {one.name} {_summary(pieces)}"
+        created_by = f"{' '.join(metadata.shell_of(self._state.settings))} #(nop) {one.name} {summary(pieces)}"
         created_by += f" in {one.args[-1]} "
         do = partial(files.copy, one, pieces, self._state, self._site.layers)
         await self._step(one, (*about, "content", content), do, created_by, source="local")
@@ -300,50 +298,3 @@ def _make_workdir(root: str, path: str) -> None:
         make_directories(root, path)
     except OSError as error:
         raise Invalid(message=f"cannot make the working directory {path}: {error.strerror}") from error
-
-
-def _command(one: Instruction, settings: Settings) -> tuple[tuple[str, ...], str]:
-    """The program's words, and the script that it is, where a here-document is one of its own ("#!")."""
-    if one.is_json:
-        if not one.args:
-            raise Invalid(message="no command specified")
-        return one.args, ""
-    line = one.args[0] if one.args else ""
-    if len(one.heredocs) == 1 and line.split()[:1] == [line] and line.startswith("<<"):
-        document = one.heredocs[0]
-        if document.content.startswith("#!"):
-            return (f"/dev/pipes/{document.name}",), document.content
-        return (*metadata.shell_of(settings), document.content), ""
-    whole = "\n".join([line, *(f"{document.content}{document.name}" for document in one.heredocs)])
-    return (*metadata.shell_of(settings), whole), ""
-
-
-def _script_mount(scratch: Path, target: str, script: str) -> Mount:
-    scratch.mkdir(mode=0o755, parents=True, exist_ok=True)
-    path = scratch / "script"
-    path.write_text(script)
-    path.chmod(0o755)
-    return Mount(target=target, source=str(path), read_only=True)
-
-
-def _shown(one: Instruction, settings: Settings) -> str:
-    """An instruction as histories show it."""
-    match one.name:
-        case "CMD":
-            return f" CMD [{' '.join(json.dumps(word) for word in settings.cmd)}]"
-        case "ENTRYPOINT":
-            return f" ENTRYPOINT [{' '.join(json.dumps(word) for word in settings.entrypoint)}]"
-        case "ENV" | "LABEL":
-            return f" {one.name} {' '.join(f'{name}={value}' for name, value in metadata.pairs(one))}"
-        case "HEALTHCHECK" | "SHELL":
-            return f" {one.text}"
-    return f" {one.name} {' '.join(one.args)}"
-
-
-def _summary(pieces: list[files.Piece]) -> str:
-    """What was copied, as histories show it."""
-    if len(pieces) != 1:
-        total = json.dumps([piece.fingerprint for piece in pieces])
-        return f"multi:{digest_of(total.encode()).removeprefix('sha256:')}"
-    kind = "dir" if pieces[0].found.is_directory else "file"
-    return f"{kind}:{pieces[0].fingerprint}"

@@ -23,7 +23,6 @@ from coracle.image.manifest import (
     Platform,
 )
 
-
 CONFIG_BYTES = 1 << 20
 
 

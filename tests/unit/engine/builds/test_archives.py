@@ -9,7 +9,8 @@ import tarfile
 import pytest
 
 from coracle.core.errors import CloudError, Invalid, TooLarge
-from coracle.engine.builds.archives import Limits, Unpacker, is_archive
+from coracle.engine.builds.archives import Unpacker
+from coracle.engine.builds.packed import Limits, is_archive
 
 
 def tar(*members):

@@ -35,7 +35,7 @@ def test_only_what_the_target_needs_is_built():
         ("scratch", None, (1, 0)),
     ]
     assert [one.first_step for one in found.stages.values()] == [1, 3, 5]
-    assert found.steps == 7
+    assert found.stages[3].steps == 7
 
 
 @pytest.mark.parametrize(("target", "stages"), [("two", [0, 1]), ("THREE", [2]), ("0", [0])])

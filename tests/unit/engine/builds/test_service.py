@@ -232,3 +232,14 @@ def test_triggers(tmp_path):
         assert "# Executing 2 build triggers\n" in bench.said
 
     on_bench(main, tmp_path)
+
+
+def test_a_trigger_may_need_a_stage_that_nothing_else_needs(tmp_path):
+    async def main(bench):
+        bench.engine.source.add("parent:latest", Settings(on_build=("COPY --from=tools /f /",)))
+        id = await bench.build("FROM busybox AS tools\nCOPY f /\nFROM parent\nCMD x\n", tar(f="x"))
+        assert len(bench.image(id).spec["chain_ids"]) == 2
+        assert "Step 1/2 : FROM parent\n" in bench.said
+        assert "Step 2/2 : COPY f /\n" in bench.said
+
+    on_bench(main, tmp_path)
