@@ -6,7 +6,6 @@ No addresses are managed, nothing is logged, watched, published or kept apart fr
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ _START = """
 set -e
 n=$1; root=$2
 ip netns add corfloor$n
-ip link add corfl$n type veth peer name eth0 netns corfloor$n
-ip link set corfl$n master {bridge} up
+ip link add corfl$n type veth peer name eth0 netns corfloor$n 2> /dev/null
+ip link set corfl$n master {bridge} up 2> /dev/null
 ip -n corfloor$n addr add 10.199.0.$((n + 2))/24 dev eth0
 ip -n corfloor$n link set eth0 up
 ip -n corfloor$n link set lo up
@@ -40,8 +39,8 @@ ip netns delete corfloor$n
 class Floor:
     """Containers of an unpacked image; `archive` is what `docker export` of a container wrote."""
 
-    def __init__(self, root, archive, argv):
-        self.root = root
+    def __init__(self, root, archive, argv, inside):
+        self.root, self._inside = root, inside
         image = Path(root, "image")
         image.mkdir()
         subprocess.run(["tar", "-xf", archive, "-C", image], check=True)
@@ -61,36 +60,35 @@ class Floor:
                 namespace["path"] = "/run/netns/corfloor@N@"
         config.write_text(json.dumps(spec))
 
-    def start(self, n):
-        self._do(_START.format(bridge=_BRIDGE), n)
-
-    def stop(self, n):
-        self._do(_STOP, n)
-
-    def start_s(self, count, clients):
-        return timed(lambda: self._each(self.start, count, clients))
+    def start(self, count, clients):
+        """Their addresses."""
+        self._each(_START.format(bridge=_BRIDGE), count, clients)
+        return [f"10.199.0.{n + 2}" for n in range(count)]
 
     def stop_s(self, count, clients):
-        return timed(lambda: self._each(self.stop, count, clients))
+        return timed(lambda: self._each(_STOP, count, clients))
 
-    def _each(self, action, count, clients):
+    def _each(self, script, count, clients):
+        words = [*self._inside, "sh", "-c", script, "sh"]
         with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(action, range(count)))
-
-    def _do(self, script, n):
-        subprocess.run(["sh", "-c", script, "sh", str(n), self.root], check=True)
+            list(pool.map(lambda n: subprocess.run([*words, str(n), self.root], check=True), range(count)))
 
 
 @contextlib.contextmanager
 def floor(archive, argv):
-    """In a mount namespace without `unified`, which is this process's own from now on."""
+    """In a mount namespace of its own, which does not show a hybrid layout's version 2 cgroups: crun refuses those."""
     os.makedirs("/run/netns", exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="floor-", dir="/var/tmp") as root:
-        subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
+    hide = "umount /sys/fs/cgroup/unified 2>/dev/null; echo; exec sleep infinity"
+    with (
+        tempfile.TemporaryDirectory(prefix="floor-", dir="/var/tmp") as root,
+        subprocess.Popen(["unshare", "--mount", "sh", "-c", hide], stdout=subprocess.PIPE) as holder,
+    ):
         try:
+            holder.stdout.readline()
+            subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
             subprocess.run(["ip", "addr", "add", "10.199.0.1/24", "dev", _BRIDGE], check=True)
             subprocess.run(["ip", "link", "set", _BRIDGE, "up"], check=True)
-            yield Floor(root, archive, argv)
+            yield Floor(root, archive, argv, ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"])
         finally:
             subprocess.run(["ip", "link", "delete", _BRIDGE], check=False)
-            shutil.rmtree(f"{root}/state", ignore_errors=True)
+            holder.kill()
