@@ -29,7 +29,7 @@ class Attachment:
         Raises: NotFound (removed meanwhile), Conflict (it has just ended), and what its start raised.
         """
         if self._live and not self._waiter.done():
-            await self._attachments.connect(self._id)
+            await self._attachments.serve(self._id, self._waiter)
         return await self._waiter
 
     def close(self) -> None:
@@ -60,22 +60,22 @@ class Attachments:
         return Attachment(self, id, waiter, live=live or id in self._starting)
 
     async def connect(self, id: str) -> None:
-        """Give everybody who waits their streams; one's trouble is not the others'."""
-        while waiters := self._waiters.pop(id, None):
-            for waiter in waiters:
-                await self._connect_one(id, waiter)
+        """Give everybody who waits their streams; one's trouble is not the others'.  Cancelled, the rest wait on."""
+        while waiters := self._waiters.get(id):
+            await self.serve(id, next(iter(waiters)))
 
-    async def _connect_one(self, id: str, waiter: asyncio.Future[Streams]) -> None:
+    async def serve(self, id: str, waiter: asyncio.Future[Streams]) -> None:
+        """The same for one."""
         try:
             streams = await self._join(id)
+            if waiter.done():
+                streams.close()
+            else:
+                waiter.set_result(streams)
         except CloudError as error:
             if not waiter.done():
                 waiter.set_exception(error)
-            return
-        if waiter.done():
-            streams.close()
-        else:
-            waiter.set_result(streams)
+        self._forget(id, waiter)
 
     @contextlib.asynccontextmanager
     async def connecting(self, id: str) -> AsyncIterator[None]:
@@ -103,6 +103,9 @@ class Attachments:
     def _drop(self, id: str, waiter: asyncio.Future[Streams]) -> None:
         if not waiter.cancelled():
             waiter.exception()  # looked at: nobody may wait any more
+        self._forget(id, waiter)
+
+    def _forget(self, id: str, waiter: asyncio.Future[Streams]) -> None:
         waiters = self._waiters.get(id, set())
         waiters.discard(waiter)
         if not waiters:

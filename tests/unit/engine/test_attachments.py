@@ -168,3 +168,47 @@ def test_another_daemon_joins_what_runs_since_before(tmp_path):
                 (await second.containers.attach(record.meta.name)).close()
 
     run(main())
+
+
+def test_who_gives_up_while_being_joined_takes_nothing_from_others(tmp_path):
+    async def main(engine):
+        record = await engine.run_container("cat")
+        attach, slow = engine.runtime.attach, asyncio.Event()
+
+        async def late(id):
+            await slow.wait()
+            return await attach(id)
+
+        engine.containers._attachments._join = late
+        first, second = (engine.containers.attaching(record.meta.name) for _ in range(2))
+        async with asyncio.TaskGroup() as group:
+            leaving, staying = (group.create_task(one.streams()) for one in (first, second))
+            await asyncio.sleep(1)
+            leaving.cancel()
+            await asyncio.sleep(1)
+            slow.set()
+        first.close()
+        await staying.result().write(b"still\n")
+        assert len(engine.containers._attachments) == 0
+
+    with_engine(main, tmp_path)
+
+
+def test_a_start_that_is_cancelled_leaves_those_who_wait_to_the_next(tmp_path):
+    async def main(engine):
+        record = await engine.create_container("echo", "hello")
+        id, attach = record.meta.name, engine.runtime.attach
+        attachment = engine.containers.attaching(id)
+
+        async def never(id):
+            await asyncio.get_running_loop().create_future()
+
+        engine.containers._attachments._join = never
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await engine.containers.start(id)
+        engine.containers._attachments._join = attach
+        await engine.containers.start(id)
+        return await said(await attachment.streams())
+
+    assert with_engine(main, tmp_path) == b"hello\n"

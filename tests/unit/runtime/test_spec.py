@@ -121,6 +121,41 @@ def test_paths_to_mask_can_be_ones_own():
     assert "/sys/devices/system/cpu/cpu1/thermal_throttle" in config()["linux"]["maskedPaths"]
 
 
+def test_groups_are_a_namespace_of_its_own_with_version_2_and_where_asked_for():
+    unified = Host(unified=True)
+    for fields, host, own in (({}, HOST, False), ({}, unified, True), ({"cgroupns": "host"}, unified, False)):
+        found = spec.config(a_bundle(**fields), host, "/c")["linux"]["namespaces"]
+        assert ({"type": "cgroup"} in found) is own
+    assert "cgroup" in namespaces(config(cgroupns="private"))
+
+
+@pytest.mark.parametrize(
+    ("shm", "expected"),
+    [
+        pytest.param("", [("tmpfs", "tmpfs")], id="its own"),
+        pytest.param("none", [], id="none"),
+        pytest.param("host", [("bind", "/dev/shm")], id="the host's"),
+        pytest.param("shared", [("bind", "/run/shm/a")], id="for others"),
+        pytest.param("of:b", [("bind", "/run/shm/a")], id="another's"),
+    ],
+)
+def test_memory(shm, expected):
+    text = spec.config(a_bundle(shm=shm), HOST, "/c", "/run/shm/a")
+    found = [(mount["type"], mount["source"]) for mount in text["mounts"] if mount["destination"] == "/dev/shm"]
+    assert found == expected
+
+
+def test_a_domain_name_is_a_sysctl_of_its_own_names():
+    assert config(domainname="x.org")["linux"]["sysctl"] == {"kernel.domainname": "x.org"}
+    with pytest.raises(Invalid, match="namespaced"):
+        config(sysctls={"kernel.domainname": "x.org"}, utsns_path="host")
+
+
+def test_no_limit_is_the_largest_there_is():
+    text = config(process=Process(argv=("a",), rlimits={"core": (0, -1)}))["process"]
+    assert text["rlimits"] == [{"type": "RLIMIT_CORE", "soft": 0, "hard": 2**64 - 1}]
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -133,6 +168,10 @@ def test_paths_to_mask_can_be_ones_own():
         pytest.param(
             {"process": Process(argv=("a",), rlimits={"nofile": (9, 1)})}, "rlimits[nofile]", id="soft above hard"
         ),
+        pytest.param(
+            {"process": Process(argv=("a",), rlimits={"core": (-2, -1)})}, "rlimits[core]", id="less than nothing"
+        ),
+        pytest.param({"device_rules": ("x",)}, "device_rules[0]", id="a rule that is none"),
         pytest.param({"mounts": (Mount(target="/", source="/a"),)}, "mounts[0].target", id="a mount on the root"),
         pytest.param({"mounts": (Mount(target="/proc/sys", source="/a"),)}, "mounts[0].target", id="a mount in /proc"),
         pytest.param({"mounts": (Mount(target="/a/../b", source="/a"),)}, "mounts[0].target", id="a target with dots"),

@@ -263,6 +263,7 @@ class ConmonRuntime:
                 container.monitor.when_ended(functools.partial(self._ended, container))
             else:
                 self._ended(container)
+        shared_memory.sweep(self._run_dir, self._containers)
 
     def _ended(self, container: _Container) -> None:
         """Its monitor is no more: with the exit code written, or killed."""

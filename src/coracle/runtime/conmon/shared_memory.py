@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from coracle.core.errors import Conflict
@@ -43,6 +44,14 @@ def release(run_dir: Path, id: str, *, keep: bool = False) -> None:
             pass
         if not keep:
             path.rmdir()
+
+
+def sweep(run_dir: Path, known: Container[str]) -> None:
+    """Take away those of containers that nobody knows: their creation was cut short."""
+    with contextlib.suppress(FileNotFoundError):
+        for id in os.listdir(run_dir / "shm"):
+            if id not in known:
+                release(run_dir, id)
 
 
 def _path(run_dir: Path, id: str) -> Path:
