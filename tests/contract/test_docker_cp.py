@@ -1,6 +1,8 @@
 """Files in and out of containers: cp both ways, export, diff; and what containers try in order to get out."""
 
 import base64
+import contextlib
+import ctypes
 import io
 import json
 import os
@@ -284,32 +286,56 @@ def memory(cloud):
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
 
 
-SWAP = """
-    mkdir -p /w/swap; echo inside > /w/swap/shadow; echo inside > /w/swap/passwd; ln -s / /w/link; ln -s /etc /w/etc
-    while :; do
-        mv -T /w/swap /w/hold; mv -T /w/etc /w/swap; mv -T /w/swap /w/etc; mv -T /w/hold /w/swap
-    done
-"""
+@contextlib.contextmanager
+def exchanged(folder):
+    """In `folder`, all the time: a directory `swap` with a file passwd changes places with a link to /etc."""
+    (folder / "swap").mkdir()
+    (folder / "swap" / "passwd").write_text("inside")
+    (folder / "link").symlink_to("/etc")
+    rename = ctypes.CDLL(None, use_errno=True).renameat2
+    names = [str(folder / name).encode() for name in ("swap", "link")]
+    done = threading.Event()
+
+    def swap():
+        while not done.is_set():
+            rename(-100, names[0], -100, names[1], 2)  # RENAME_EXCHANGE
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
-def test_no_race_of_links_leads_out(docker, api, tmp_path):
-    """A container that swaps a directory for a link to /etc all the time: only its own files come out and go in."""
-    docker("run", "-d", "--name", "box", "--volume", "swapped:/w", "busybox", "sh", "-c", SWAP)
-    own = bytes_of(docker, "cp", "box:/etc/passwd", "-")
-    with tarfile.open(fileobj=io.BytesIO(own)) as archive:
-        inside = {b"inside\n", archive.extractfile("passwd").read()}
-    before = {path: path.stat().st_mtime_ns for path in (Path("/etc"), Path("/etc/passwd"))}
-    for number in range(150):
-        status, raw, _ = api.ask("GET", "/containers/box/archive?path=/w/swap/passwd")
-        assert status in (200, 404)
-        if status == 200:
+@pytest.mark.parametrize("where", ["volume of a running one", "root of a running one", "volume of a stopped one"])
+def test_no_race_of_links_leads_out(docker, api, where):
+    """However a container swaps directories for links: only its own files come out, and go in (CVE-2018-15664)."""
+    docker("run", "-d", "--name", "box", "--volume", "swapped:/w", "busybox", "sleep", "1000")
+    with tarfile.open(fileobj=io.BytesIO(bytes_of(docker, "cp", "box:/etc/passwd", "-"))) as archive:
+        own = {b"inside", archive.extractfile("passwd").read()}
+    if where == "root of a running one":
+        folder = Path(f"/proc/{docker.inspect('box')['State']['Pid']}/root/home")
+    else:
+        folder = Path(docker.inspect("swapped", "--type", "volume")["Mountpoint"])
+    path = "/home" if where == "root of a running one" else "/w"
+    if where == "volume of a stopped one":
+        docker("kill", "box")
+        docker("wait", "box")
+    probe, seen = f"probe-{os.getpid()}", set()
+    with exchanged(folder):
+        for _ in range(60 if where == "volume of a stopped one" else 150):
+            status, raw, _ = api.ask("GET", f"/containers/box/archive?path={path}/swap/passwd")
+            assert status == 200, raw
             with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-                assert archive.extractfile("passwd").read() in inside
-        put = packed((f"probe-{os.getpid()}-{number}", b"mine"), ("passwd-", b"mine"))
-        status, said, _ = api.ask("PUT", "/containers/box/archive?path=/w/swap", put)
-        assert status in (200, 400, 404), said
-    assert not list(Path("/etc").glob("probe-*"))
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+                seen.add(archive.extractfile("passwd").read())
+            status, said, _ = api.ask("PUT", f"/containers/box/archive?path={path}/swap", packed((probe, b"mine")))
+            assert status in (200, 404), said
+            status, raw, _ = api.ask("GET", f"/containers/box/archive?path={path}")
+            assert not [name for name in entries(raw) if "shadow" in name]
+    assert seen == own  # each of the two was met
+    assert not Path("/etc", probe).exists()
 
 
 def test_nothing_of_the_container_is_ever_run(docker):

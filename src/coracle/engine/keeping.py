@@ -49,6 +49,7 @@ class Keeping:
         self._rotation = Rotation()
         self._unsaid: set[str] = set()  # adopted before their record could say that they ran
         self._visits: Counter[str] = Counter()  # who looks at its files, running or not
+        self._left: asyncio.Queue[str] = asyncio.Queue()  # whose visitors have gone
 
     # -- while it is there ---------------------------------------------------------------------------------------
 
@@ -63,16 +64,29 @@ class Keeping:
             yield path
         finally:
             self._visits[id] -= 1
-            async with self._locks.of(id):
-                await self._leave(id)
+            self._left.put_nowait(id)
+
+    async def _clear_up(self) -> None:
+        """Unmount the root file systems that nobody needs any more.
+
+        Not where they are left: who leaves may be cancelled, and an unmounting that goes on without its lock would meet
+        the next one's mounting.
+        """
+        while True:
+            id = await self._left.get()
+            try:
+                async with self._locks.of(id):
+                    await self._leave(id)
+            except Exception:  # one container's trouble is not the others'
+                log.exception("the root file system of container %s stays mounted", id)
 
     async def _leave(self, id: str) -> None:
-        """Unmount its root file system when nobody needs it any more."""
+        if self._visits[id]:
+            return
+        del self._visits[id]
         record = self._find(id)
-        if not self._visits[id]:
-            del self._visits[id]
-            if record is None or record.status["state"] != "running":
-                await self._images.unmount(id)
+        if record is None or record.status["state"] != "running":
+            await self._images.unmount(id)
 
     async def let_go(self, id: str) -> None:
         """Take what it has in the kernel away; its files and its log stay."""
@@ -100,6 +114,7 @@ class Keeping:
         await self._adopt()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._clear_up(), name="clear up")
                 up()
                 async for exit in self._runtime.exits():
                     group.create_task(self.end(exit), name=f"end {exit.id[:12]}")
