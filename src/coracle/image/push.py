@@ -92,10 +92,13 @@ class Push:
 
     async def _mount(self, digest: str) -> str:
         """Begin an upload: where it goes on; "" where the registry took the blob from another repository."""
-        url = f"{self._door.base}/blobs/uploads/"
         for repository in self._known.get(digest, ())[:1]:
             self._door.may_also(f"repository:{repository}:pull")
-            url = f"{url}?{urlencode({'mount': digest, 'from': repository})}"
+            return await self._begin(f"?{urlencode({'mount': digest, 'from': repository})}")
+        return await self._begin()
+
+    async def _begin(self, query: str = "") -> str:
+        url = f"{self._door.base}/blobs/uploads/{query}"
         return await self._door.ask(Ask("POST", url, data=lambda: b"", good=(201, 202)), self._upload_place)
 
     async def _upload_place(self, response: aiohttp.ClientResponse) -> str:
@@ -122,6 +125,8 @@ class Push:
                 upload, offset = await self._sent(upload)
                 if offset > blob.size_bytes:
                     raise
+                if offset == 0:  # "0-0" is said of no byte and of one: begin again
+                    upload = await self._begin()
         mark = "&" if urlsplit(upload).query else "?"
         url = f"{upload}{mark}digest={quote(blob.digest, safe='')}"
         await self._door.ask(Ask("PUT", url, data=lambda: b"", good=(201, 204)), _nothing)
