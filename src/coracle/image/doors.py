@@ -61,6 +61,10 @@ class Endpoint:
         return asked if asked and self.is_own else Login(self.username, self.password)
 
 
+class Unreachable(Unavailable):
+    """Nobody answers at that address."""
+
+
 @asynccontextmanager
 async def open_session(endpoint: Endpoint, trust: Trust) -> AsyncIterator[aiohttp.ClientSession]:
     """Connections to that address, and to where it leads.  Raises Invalid (its certificates on our disk)."""
@@ -147,7 +151,7 @@ class Door:
                 why = error.certificate_error
                 raise Forbidden(f"registry {self._endpoint.url} has no valid certificate: {why}") from None
             except aiohttp.ClientConnectorError as error:  # nobody there: the next address rather than the next attempt
-                raise Unavailable(f"registry {self._endpoint.url} cannot be reached: {error.strerror}") from None
+                raise Unreachable(f"registry {self._endpoint.url} cannot be reached: {error.strerror}") from None
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 if attempt == ask.attempts - 1:
                     raise Unavailable(f"registry {self._endpoint.url} broke off: {type(error).__name__}") from None

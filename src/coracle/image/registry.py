@@ -24,7 +24,7 @@ from coracle.image.blobs import BlobStore
 from coracle.image.challenges import check_redirect, check_url, is_loopback
 from coracle.image.config import parse_config
 from coracle.image.digests import digest_of
-from coracle.image.doors import Ask, Door, Endpoint, open_session, read_body
+from coracle.image.doors import Ask, Door, Endpoint, Unreachable, open_session, read_body
 from coracle.image.manifest import Descriptor, Index, Platform, host_platform, parse_document
 from coracle.image.pull import MANIFEST_BYTES, Progress, Pull
 from coracle.image.push import Push, to_push_error
@@ -199,10 +199,8 @@ class Registries:
 
 
 def _more_telling(first: CloudError | None, second: CloudError) -> CloudError:
-    """Of two failures the one that says more: that nobody was there says least."""
-    return (
-        second if first is None or (isinstance(first, Unavailable) and not isinstance(second, Unavailable)) else first
-    )
+    """Of two failures the later one, unless it only says that nobody was there."""
+    return first if first is not None and isinstance(second, Unreachable) else second
 
 
 async def _tags(door: Door) -> AsyncIterator[str]:
