@@ -189,6 +189,7 @@ def test_who_gives_up_while_being_joined_takes_nothing_from_others(tmp_path):
             slow.set()
         first.close()
         await staying.result().write(b"still\n")
+        await asyncio.sleep(0)
         assert len(engine.containers._attachments) == 0
 
     with_engine(main, tmp_path)
