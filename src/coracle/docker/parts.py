@@ -13,6 +13,7 @@ from coracle.core.tasks import Part
 from coracle.docker.archive.area import ArchiveArea
 from coracle.docker.build.area import BuildArea
 from coracle.docker.commit import CommitArea
+from coracle.docker.connecting import Connect, Wires
 from coracle.docker.containers.area import Needs, container_areas
 from coracle.docker.containers.finding import Finder
 from coracle.docker.deeds import Deeds
@@ -26,7 +27,6 @@ from coracle.docker.loops.health import HealthChecks
 from coracle.docker.mounts import Mounts
 from coracle.docker.names import SandboxNames
 from coracle.docker.networks.area import NetworksArea
-from coracle.docker.networks.connect import Connect, Wires
 from coracle.docker.networks.known import KnownNetworks
 from coracle.docker.plugins import Plugins
 from coracle.docker.ports import Ports
