@@ -29,6 +29,7 @@ _LISTS = (
 )  # fmt: skip
 _MAPS = ("Sysctls", "Tmpfs", "StorageOpt", "Annotations")
 _OBJECTS = ("Mounts", "Devices", "DeviceRequests", "Ulimits")
+_LARGEST_CONSOLE = 65535
 _RUNTIMES = ("", "crun", "runc", "io.containerd.runc.v2")
 _POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
@@ -44,6 +45,7 @@ def read_host_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     found["OomScoreAdj"] = host.number("OomScoreAdj")
     found["ShmSize"] = host.number("ShmSize")
     found["PortBindings"] = read_bindings(host.map("PortBindings"), "PortBindings")
+    found["ConsoleSize"] = _console_size(host)
     kept = {name: value for name, value in found.items() if value or name == "MemorySwappiness"}
     for name in ("MaskedPaths", "ReadonlyPaths"):
         if name in host:
@@ -93,6 +95,15 @@ _ULIMITS = (
     "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
     "rttime", "sigpending", "stack",
 )  # fmt: skip
+
+
+def _console_size(host: Fields) -> list[int]:
+    """[rows, columns]; [] where there is no terminal to begin with."""
+    given = host.raw("ConsoleSize") or [0, 0]
+    whole = isinstance(given, list) and len(given) == 2 and all(type(one) is int for one in given)
+    if not whole or not all(0 <= one <= _LARGEST_CONSOLE for one in given):
+        raise Malformed("invalid JSON: HostConfig.ConsoleSize must be a list of two numbers")
+    return list(given) if all(given) else []
 
 
 def _check(host: Mapping[str, Any]) -> None:

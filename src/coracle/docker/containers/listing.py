@@ -48,7 +48,12 @@ class Listing:
 
     async def _rows(self, records: Sequence[Object], version: Version, *, sizes: bool) -> Sequence[Row]:
         now_s = self._clock.now_s()
-        rows = [self._row(record, version, now_s) for record in records]
+        images = {(one.spec["image"], one.spec["image_id"]): one for one in records}
+        names = {key: self._selection.image_name(one) for key, one in images.items()}
+        rows = [
+            {**self._row(one, version, now_s), "Image": names[one.spec["image"], one.spec["image_id"]]}
+            for one in records
+        ]
         if sizes:
             for row, record in zip(rows, records, strict=True):
                 row.update(await self._views.sizes(record))
@@ -62,7 +67,7 @@ class Listing:
         return {
             "Id": record.meta.name,
             "Names": [f"/{record.spec['name']}"],
-            "Image": self._selection.image_name(record),
+            "Image": record.spec["image"],
             "ImageID": record.spec["image_id"],
             "Command": command(record.spec["argv"] or ()),
             "Created": int(details.created_s(record)),

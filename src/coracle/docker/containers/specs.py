@@ -95,6 +95,7 @@ def container_spec(asked: Asked, given: Given) -> ContainerSpec:
         resources=limits.resources(host),
         security=security(host),
         tty=bool(config.get("Tty")),
+        tty_size=(host["ConsoleSize"][1], host["ConsoleSize"][0]) if host.get("ConsoleSize") else None,
         stdin=bool(config.get("OpenStdin")),
         stdin_once=bool(config.get("StdinOnce")) and not config.get("Tty"),  # a terminal has no end of input
         stop_signal=config.get("StopSignal", ""),

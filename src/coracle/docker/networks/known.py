@@ -7,6 +7,7 @@ everybody else treats all alike.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from coracle.core.errors import Malformed, NotFound
@@ -16,6 +17,7 @@ from coracle.engine.kinds import network as networks
 from coracle.engine.kinds.network import NetworkSpec
 from coracle.engine.networks import Networks
 
+_ID = re.compile(r"[0-9a-f]{2,64}")
 _DRIVERS: Mapping[str, str] = {HOST: "host", NONE: "null"}
 
 
@@ -30,7 +32,7 @@ class KnownNetworks:
 
     def get(self, text: str) -> Object:
         """By id, name, or the only id that begins so.  Raises NotFound, Malformed (several)."""
-        words = self._words()
+        words = self._words() if text in _DRIVERS or _ID.fullmatch(text) else ()
         for word in words:
             if text in (word.meta.name, word.spec["name"]):
                 return word
