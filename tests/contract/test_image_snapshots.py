@@ -67,6 +67,40 @@ class TestOverlaySnapshotter(HostileLayersSuite):
         assert (again / "data/d").stat().st_ino == (again / "data/e").stat().st_ino
         assert os.getxattr(again / "data/d", "user.note") == b"hello"
 
+    def test_a_kept_snapshot_is_the_layer_that_its_packing_would_unpack_to(self, snapshots, chain, tmp_path):
+        root = snapshots.mount("one", chain)
+        (root / "etc/passwd").write_text("mine")
+        (root / "bin").unlink()
+        (root / "data/c").unlink()
+        (root / "data").rmdir()
+        (root / "data").mkdir()
+        (root / "data/new").write_text("new")
+        out = io.BytesIO()
+        diff_id = snapshots.pack("one", out)
+        full = (*chain, digest_of(f"{chain[-1]} {diff_id}".encode()))
+        snapshots.keep("one", full)
+        snapshots.sync()
+        assert snapshots.list() == ()
+        kept = tree(snapshots.mount("kept", full))
+        other = OverlaySnapshotter(tmp_path / "other")
+        (tmp_path / "packed").write_bytes(out.getvalue())
+        try:
+            self.unpack(other, tmp_path, BASE, NEXT)
+            other.unpack(Layer(full, diff_id, tmp_path / "packed"))
+            assert kept == tree(other.mount("again", full))
+        finally:
+            for id in other.list():
+                other.remove(id)
+
+    def test_keeping_what_is_there_already_only_drops_the_snapshot(self, snapshots, chain):
+        for id in ("one", "two"):
+            (snapshots.mount(id, chain) / "same").write_text("same")
+        full = (*chain, "sha256:" + "1" * 64)
+        snapshots.keep("one", full)
+        snapshots.keep("two", full)
+        assert snapshots.list() == ()
+        assert (snapshots.mount("three", full) / "same").read_text() == "same"
+
     def test_packing_follows_no_link(self, snapshots, chain, tmp_path):
         root = snapshots.mount("one", chain)
         (root / "secret").symlink_to("/etc/hostname")

@@ -1,7 +1,11 @@
 """Dockerfiles: as BuildKit's own parser reads them, and with mistakes told in its words."""
 
+import contextlib
+
 import dockerfile as oracle
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coracle.core.errors import CloudError, Malformed
 from coracle.image.dockerfile.lines import read_lines
@@ -150,3 +154,34 @@ def test_an_onbuild_keeps_its_heredoc():
 def test_a_long_line_is_read_in_no_time():
     found = parse_dockerfile(b"FROM x\nRUN " + b"\\ " * (1 << 20))
     assert len(found.stages[0].instructions) == 1
+
+
+PIECES = [
+    *("FROM a", "RUN x", "COPY a b", "ENV a=b", "ENV a b", "ARG x", "LABEL a='b c'", "ONBUILD RUN y", "CMD [", "# c"),
+    *(
+        "HEALTHCHECK CMD x",
+        "EXPOSE 80",
+        "\\",
+        "`",
+        "\n",
+        " ",
+        "\t",
+        '"',
+        "'",
+        "$",
+        "${",
+        "}",
+        ":-",
+        "<<E",
+        "E",
+        "--f=",
+        "]",
+    ),
+    *("#", "escape=`", "ä", "\udcff", "\r", "=", "\x0b"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_any_text_is_read_or_refused(text):
+    with contextlib.suppress(CloudError):
+        assert parse_dockerfile(text.encode("utf-8", "surrogateescape")).stages

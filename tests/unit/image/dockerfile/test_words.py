@@ -1,6 +1,10 @@
 """Words and variables of Dockerfiles."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coracle.core.errors import Malformed
 from coracle.image.dockerfile.globs import Glob
@@ -101,3 +105,9 @@ def test_path_patterns(pattern, path, fits):
 def test_patterns_that_are_none(pattern):
     with pytest.raises(Malformed, match="syntax error in pattern"):
         Glob.path(pattern)
+
+
+@given(st.text("$ {}:-+?#%/*?\\\"'xa1 ", max_size=40))
+def test_any_word_is_read_or_refused(text):
+    with contextlib.suppress(Malformed):
+        assert isinstance(Lexer().word(text, VALUES), str)
