@@ -27,7 +27,7 @@ from typing import Any, Literal
 from coracle.core import claims
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection as Records
-from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
+from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, TooLarge, Unavailable, Unsupported
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
@@ -40,7 +40,7 @@ from coracle.image import steps
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, parse_config
 from coracle.image.digests import chain_ids
-from coracle.image.manifest import Index, compression_of, parse_manifest
+from coracle.image.manifest import Index, compression_of, parse_manifest, parse_platform
 from coracle.image.references import Reference, parse_reference
 from coracle.image.snapshots.api import Layer, Snapshotter
 from coracle.image.terms import PLAIN, Terms
@@ -155,7 +155,10 @@ class Images:
             raise NotFound(f"image {reference} is not present with pull policy Never", kind="Image", name=reference)
         name = parse_reference(reference)
         work = str(name) if terms == PLAIN else f"{name} {hash(terms)}"
-        return await self._works.share(work, lambda report: self._fetch(name, report, terms), progress)
+        try:
+            return await self._works.share(work, lambda report: self._fetch(name, report, terms), progress)
+        finally:
+            await self._collect()
 
     async def build_from_packages(self, name: str, packages: Sequence[str], progress: Progress | None = None) -> Object:
         """Make an image of that name from a list of packages.  Raises Malformed, Invalid, Unsupported, Unavailable."""
@@ -203,22 +206,28 @@ class Images:
         """Ask the sources, the remote ones first; what is here already is not built again."""
         await self._swept()
         failure: Unavailable | None = None
-        for source in sorted(self._sources, key=lambda source: not source.remote):
-            if not source.remote and self.find(str(reference)) is not None:
-                break
-            try:
-                manifest = await source.fetch(reference, report, terms)
-            except Unavailable as error:
-                if not source.remote:
-                    raise
-                failure = failure or error
-                continue
-            if manifest is not None:
-                return await self._admit(manifest, reference, report, pulled=True)
+        present = self.find(str(reference))
+        try:
+            for source in sorted(self._sources, key=lambda source: not source.remote):
+                if not source.remote and present is not None:
+                    break
+                try:
+                    manifest = await source.fetch(reference, report, terms)
+                except Unavailable as error:
+                    if not source.remote:
+                        raise
+                    failure = failure or error
+                    continue
+                if manifest is not None:
+                    return await self._admit(manifest, reference, report, pulled=True)
+        except (Invalid, Malformed, TooLarge, NotFound):
+            self._has_garbage = True  # what of it was good; what broke off is gone on with next time
+            raise
         if failure is not None:
             raise failure
         present = self.find(str(reference))
         if present is not None:
+            _check_platform(present, reference, terms)
             return present
         said = f"no registry and no catalogue entry provides {reference.familiar}"
         raise NotFound(said, kind="Image", name=reference.familiar)
@@ -408,6 +417,12 @@ class Images:
         """At start: sweep up what the last daemon left half done."""
         await offload(self._snapshotter.sweep)
         await offload(self._blobs.sweep)
+
+
+def _check_platform(image: Object, reference: Reference, terms: Terms) -> None:
+    if terms.platform is not None and not terms.platform.fits(parse_platform(image.spec["platform"])):
+        said = f"no matching manifest for {terms.platform} in the manifest list entries: {reference.familiar} is here"
+        raise NotFound(f"{said} for {image.spec['platform']}", kind="Image", name=reference.familiar)
 
 
 def _keeping(image: Object, names: Sequence[str]) -> Object:

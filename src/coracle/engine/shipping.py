@@ -83,7 +83,7 @@ class Shipping:
         """The image whose only layer is this tar.  Raises as load."""
         async with self._images.receiving():
             async with self._received(body) as file:
-                manifest = await offload(self._make, file, what)
+                manifest = await offload(self._make, file, what, rfc3339(self._clock.now_s()))
             return await self._images.admit(manifest, reference)
 
     @contextlib.asynccontextmanager
@@ -111,9 +111,8 @@ class Shipping:
         found = parse_manifest(raw)
         return replace(one, image=Descriptor(found.media_type, one.image.digest, len(raw)))
 
-    def _make(self, file: BinaryIO, what: Import) -> str:
+    def _make(self, file: BinaryIO, what: Import, now: str) -> str:
         layer = self._blobs.put(file)
-        now = rfc3339(self._clock.now_s())
         platform = what.platform or host_platform()
         history = (History(now, "", what.comment),)
         config = ImageConfig(platform, what.settings, (layer.digest,), history, now).encode()

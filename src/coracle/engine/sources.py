@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from coracle.core.errors import NotFound
 from coracle.core.tasks import offload
 from coracle.engine.works import Progress
 from coracle.image.blobs import BlobStore
@@ -58,9 +59,10 @@ class CatalogueSource:
 
     async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         """As Source.fetch.  Raises Unsupported: this machine's distribution is not known."""
-        if terms.platform is not None and not terms.platform.fits(host_platform()):
-            return None
         recipe = await offload(self._find, reference)
+        if recipe is not None and terms.platform is not None and not terms.platform.fits(host_platform()):
+            said = f"no matching manifest for {terms.platform} in the manifest list entries: it is built here"
+            raise NotFound(f"{said} for {host_platform()}", kind="Image", name=reference.familiar)
         return await self._make(recipe, progress) if recipe is not None else None
 
     async def tags(self, reference: Reference, terms: Terms = PLAIN) -> Sequence[str]:

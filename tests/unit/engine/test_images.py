@@ -7,7 +7,8 @@ from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavaila
 from coracle.engine.images import Images
 from coracle.engine.works import Step
 from coracle.image.config import Settings
-from coracle.image.terms import PLAIN
+from coracle.image.manifest import Platform
+from coracle.image.terms import PLAIN, Terms
 from coracle.testing.autojump import run
 from coracle.testing.engine import FILES, FakeEngine, FakeSource, put_image
 
@@ -276,5 +277,58 @@ def test_a_manifest_that_does_not_agree_with_its_configuration_is_refused(tmp_pa
         with pytest.raises(Invalid):
             await engine.images.admit(less.digest, "bad")
         assert engine.images.list() == []
+
+    with_engine(main, tmp_path)
+
+
+def test_what_a_refused_image_brought_along_is_swept(tmp_path):
+    class Liar(FakeSource):
+        async def fetch(self, reference, progress, terms=PLAIN):
+            self._blobs.put(b"a good layer")
+            raise Invalid(message="another layer lies")
+
+    async def main(engine):
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [Liar(engine.blobs, remote=True)])
+        with pytest.raises(Invalid):
+            await images.ensure("web")
+        assert list(engine.blobs.list()) == []
+
+    with_engine(main, tmp_path)
+
+
+def test_an_image_for_another_machine_is_not_what_was_asked_for(tmp_path):
+    async def main(engine):
+        registry = FakeSource(engine.blobs, "registry", remote=True)
+        images = Images(engine.store, engine.clock, engine.blobs, engine.snapshotter, [registry, engine.source])
+        await images.ensure("nginx")
+        with pytest.raises(NotFound, match="no matching manifest for linux/s390x"):
+            await images.ensure("nginx", "Always", terms=Terms(platform=Platform("linux", "s390x")))
+
+    with_engine(main, tmp_path)
+
+
+def test_blobs_that_somebody_else_keeps_stay(tmp_path):
+    async def main(engine):
+        kept = engine.blobs.put(b"a step of a build").digest
+        lost = engine.blobs.put(b"nobody's").digest
+        engine.images.keep_for(lambda: ((), {kept}))
+        await engine.images.ensure("nginx")
+        await engine.images.remove("nginx")
+        assert (engine.blobs.has(kept), engine.blobs.has(lost)) == (True, False)
+
+    with_engine(main, tmp_path)
+
+
+def test_pruning_leaves_what_is_named_or_used(tmp_path):
+    async def main(engine):
+        await engine.images.ensure("nginx")
+        loose = await engine.images.admit(put_image(engine.blobs, Settings(cmd=("loose",))))
+        parent = await engine.images.admit(put_image(engine.blobs, Settings(cmd=("parent",))))
+        child = put_image(engine.blobs, Settings(cmd=("child",)))
+        await engine.images.admit(child, "child", parent=parent.spec["id"])
+        done = await engine.images.prune(lambda _image: True, named=False)
+        assert [image.key for image, _ in done] == [loose.key]
+        await engine.images.prune(lambda image: "child:latest" in image.spec["references"], named=True)
+        assert names(engine) == {("nginx:latest",)}  # the parent went with its child
 
     with_engine(main, tmp_path)
