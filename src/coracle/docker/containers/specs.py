@@ -26,6 +26,10 @@ from coracle.engine.kinds.container import ContainerSpec
 from coracle.runtime.api import Device
 
 _RLIMIT_INFINITY = 2**64 - 1
+_WITHOUT_EFFECT = (
+    "KernelMemory", "KernelMemoryTCP", "CgroupParent", "Cgroup", "CpuCount", "CpuPercent", "IOMaximumIOps",
+    "IOMaximumBandwidth",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def _ignored(host: Mapping[str, Any]) -> list[str]:
     """Warnings: what is asked and has no effect here."""
     said = [
         f"{name} is not supported by this kernel or runtime and is ignored."
-        for name in ("KernelMemory", "KernelMemoryTCP", "CgroupParent")
+        for name in _WITHOUT_EFFECT
         if host.get(name)
     ]
     published = host.get("PortBindings") or host.get("PublishAllPorts")
