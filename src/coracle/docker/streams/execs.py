@@ -19,6 +19,7 @@ from typing import Any
 from coracle.core.errors import CloudError, Conflict, Invalid, Malformed
 from coracle.core.object import Object
 from coracle.docker.bodies import Fields, body_of
+from coracle.docker.containers import states
 from coracle.docker.containers.finding import Finder
 from coracle.docker.door import Route
 from coracle.docker.events import Events
@@ -132,6 +133,8 @@ class ExecArea:
     def _running(self, record: Object) -> Object:
         """Raises Conflict."""
         id = record.meta.name
+        if states.state(record) == "restarting":
+            raise Conflict(f"container {id} is restarting, wait until the container is running", kind="Container")
         if record.status["state"] != "running":
             raise Conflict(f"container {id} is not running", kind="Container", name=id)
         if record.status.get("paused"):
