@@ -11,17 +11,26 @@ import logging
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
-from coracle.linux import conntrack, netlink, nftables, routes
+from coracle.linux import nftables
 from coracle.linux.nftables import Batch, Rejected
 from coracle.net.addresses import Address, Subnet
 from coracle.net.api import Forward, Network
 from coracle.net.nft import picks, render
+from coracle.net.nft.datagrams import forget_stale
+from coracle.net.nft.elements import (
+    FILLED,
+    Difference,
+    Element,
+    Membership,
+    Present,
+    elements,
+    memberships,
+    pinned_target,
+)
 from coracle.net.nft.family import V4, Family
-from coracle.net.nft.render import Difference, Element, Membership, Present
 
 log = logging.getLogger(__name__)
 
-_LOOPBACK = IPv4Network("127.0.0.0/8")
 _TRIES = 5
 
 
@@ -67,7 +76,7 @@ class Rules:
     def remove_network(self, network: Network) -> None:
         """Also one that this process never added.  Raises Rejected."""
         self._networks.pop(network.name, None)
-        there = render.memberships(network, self._family)
+        there = memberships(network, self._family)
         if not there or not self.exists():
             return
         try:
@@ -82,7 +91,7 @@ class Rules:
 
     def _enroll(self, networks: Iterable[Network]) -> None:
         batch = self._batch()
-        for set, key, after in (one for network in networks for one in render.memberships(network, self._family)):
+        for set, key, after in (one for network in networks for one in memberships(network, self._family)):
             if after:
                 batch.add_range(set, key, after)
             else:
@@ -175,7 +184,7 @@ class Rules:
         """What the kernel holds."""
         return {
             (name, key): Element(name, key, chain, data)
-            for name in render.FILLED
+            for name in FILLED
             for key, data, chain in nftables.entries(self.table, name, self._family.number)
         }
 
@@ -210,8 +219,8 @@ class Rules:
 
     def _forget_datagrams(self, changed: Iterable[Forward]) -> None:
         datagrams = [forward for forward in changed if forward.transport == "UDP"]
-        if datagrams and self._family == V4:  # by IPv6 they are forgotten when they have been idle (two minutes)
-            _forget(datagrams, self._present.forwards)
+        if datagrams and self._family == V4:
+            forget_stale(datagrams, self._present.forwards)
 
     def _unpin(self) -> None:
         """Let go of clients that are pinned to a target that is no more.
@@ -226,7 +235,7 @@ class Rules:
         for _ in range(_TRIES):
             stale = []
             for key, data, _chain in nftables.entries(self.table, "pins", self._family.number):
-                asked, address, port = render.pinned_target(key, data, self._family)
+                asked, address, port = pinned_target(key, data, self._family)
                 if (address, port) not in (
                     allowed.get(asked) or allowed.get(asked[self._family.address_bytes :], set())
                 ):
@@ -243,23 +252,23 @@ class Rules:
 
 
 def _pin_keys(forward: Forward) -> Iterable[bytes]:
-    return (element.key for element in render.elements(forward) if element.set in ("pinned_by", "node_pinned_by"))
+    return (element.key for element in elements(forward) if element.set in ("pinned_by", "node_pinned_by"))
 
 
-def _by_set(elements: Iterable[Element]) -> list[tuple[str, list[Element]]]:
+def _by_set(some: Iterable[Element]) -> list[tuple[str, list[Element]]]:
     found: dict[str, list[Element]] = {}
-    for element in elements:
+    for element in some:
         found.setdefault(element.set, []).append(element)
     return list(found.items())
 
 
-def _add(batch: Batch, elements: Iterable[Element]) -> None:
-    for name, some in _by_set(elements):
+def _add(batch: Batch, wanted: Iterable[Element]) -> None:
+    for name, some in _by_set(wanted):
         batch.add(name, ((element.key, _value(element)) for element in some))
 
 
-def _delete(batch: Batch, elements: Iterable[Element]) -> None:
-    for name, some in _by_set(elements):
+def _delete(batch: Batch, gone: Iterable[Element]) -> None:
+    for name, some in _by_set(gone):
         batch.delete(name, (element.key for element in some))
 
 
@@ -267,26 +276,3 @@ def _value(element: Element) -> bytes | None:
     if element.chain:
         return nftables.goto(element.chain)
     return nftables.value(element.data) if element.data else None
-
-
-def _forget(changed: Sequence[Forward], present: dict[str, Forward]) -> None:
-    """Make datagrams that still go to a target that is no more, or past a new Forward, be steered anew."""
-    if not changed:
-        return
-    with netlink.Netlink() as kernel:
-        local = {address for _index, address, _prefix in routes.addresses(kernel)}
-    allowed: dict[tuple[Address | None, int], set[tuple[Address, int]]] = {
-        (forward.address, forward.port): set() for forward in changed
-    }
-    for forward in present.values():
-        if forward.transport == "UDP" and (forward.address, forward.port) in allowed:
-            allowed[forward.address, forward.port].update((t.address, t.port) for t in forward.targets)
-
-    def stale(flow: conntrack.Flow) -> bool:
-        address, port = flow.asked
-        targets = allowed.get((address, port))
-        if targets is None and (address in local or address in _LOOPBACK):
-            targets = allowed.get((None, port))
-        return targets is not None and flow.answering not in targets
-
-    conntrack.forget_datagrams(stale)
