@@ -1,8 +1,13 @@
 """Images of what containers have become, through the real client."""
 
 import json
+import os
+import signal
+import threading
 
 import pytest
+
+from coracle.testing.cloud import Cloud
 
 
 @pytest.fixture
@@ -60,3 +65,22 @@ def test_it_is_paused_only_while_it_is_committed(docker, box):
     docker("commit", "--change", "LABEL test=commit", box)
     assert docker.inspect(box)["State"]["Paused"] is True
     docker("unpause", box)
+
+
+def test_a_container_does_not_stay_paused_when_the_daemon_dies_meanwhile(tmp_path):
+    with Cloud.started(tmp_path) as own:
+
+        def docker(*words, check=True):
+            return own.docker(*words, check=check).stdout.strip()
+
+        docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+        docker("exec", "box", "truncate", "-s", "200M", "/big")
+        committing = threading.Thread(target=lambda: docker("commit", "box", check=False))
+        committing.start()
+        own.wait_for(lambda: docker("inspect", "--format", "{{.State.Paused}}", "box") == "true")
+        os.kill(own.daemon_pid, signal.SIGKILL)
+        committing.join()
+        own.up()
+        assert docker("inspect", "--format", "{{.State.Paused}}", "box") == "false"
+        assert docker("exec", "box", "echo", "alive") == "alive"
+        assert docker("images", "--quiet", "--filter", "dangling=true") == ""

@@ -1,5 +1,7 @@
 """Committing: a container's changes become a layer, and with its image's layers a new image.
 
+    <run>/commits/<id>    container <id> is paused because it is being committed: the next daemon lets it go on
+
 Called by Docker's handlers; calls the snapshotter, the blob store and `images`.
 Source: OCI image specification 1.1; moby daemon/images (CommitImage).
 """
@@ -7,8 +9,10 @@ Source: OCI image specification 1.1; moby daemon/images (CommitImage).
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from coracle.core.clock import Clock, rfc3339_micro
@@ -40,11 +44,21 @@ class Commit:
 
 
 class Commits:
+    """`run_path` keeps what is only true until the machine restarts."""
+
     def __init__(
-        self, containers: Containers, images: Images, snapshotter: Stack, blobs: BlobStore, clock: Clock
+        self,
+        containers: Containers,
+        images: Images,
+        snapshotter: Stack,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        run_path: str,
     ) -> None:
         self._containers, self._images = containers, images
         self._snapshotter, self._blobs, self._clock = snapshotter, blobs, clock
+        self._paused = Path(run_path) / "commits"
 
     async def commit(self, id: str, asked: Commit) -> Object:
         """The image's record.  Raises NotFound, Malformed (the reference), Exhausted."""
@@ -58,19 +72,33 @@ class Commits:
             manifest = await offload(self._manifest, image, config, layer)
             return await self._images.admit(manifest, asked.reference, parent=image.spec["id"])
 
+    async def adopt(self) -> None:
+        """At start, with the containers adopted: let go on what the last daemon had paused for a commit."""
+        for id in await offload(_names, self._paused):
+            await self._resume(id)
+            await self._unmark(id)
+
     @contextlib.asynccontextmanager
     async def _still(self, record: Object, asked: Commit) -> AsyncIterator[None]:
         """While its changes are read it is paused, where that is asked for and can be."""
+        id = record.meta.name
+        if not asked.pause or record.status["state"] != "running" or record.status.get("paused"):
+            yield
+            return
+        await offload(_mark, self._paused / id)
         async with contextlib.AsyncExitStack() as stack:
-            if asked.pause and record.status["state"] == "running" and not record.status.get("paused"):
-                with contextlib.suppress(Conflict, Unsupported, NotFound):  # it has ended, or is paused by now
-                    await self._containers.pause(record.meta.name)
-                    stack.push_async_callback(self._resume, record.meta.name)
+            stack.push_async_callback(self._unmark, id)
+            with contextlib.suppress(Conflict, Unsupported, NotFound):  # it has ended, or somebody has paused it
+                await self._containers.pause(id)
+                stack.push_async_callback(self._resume, id)
             yield
 
     async def _resume(self, id: str) -> None:
-        with contextlib.suppress(Conflict, NotFound):
+        with contextlib.suppress(Conflict, NotFound, Unsupported):
             await self._containers.resume(id)
+
+    async def _unmark(self, id: str) -> None:
+        await offload((self._paused / id).unlink, True)
 
     def _pack(self, record: Object) -> tuple[Blob, str]:
         with self._blobs.writer() as writer:
@@ -100,3 +128,15 @@ class Commits:
             (*below.layers, Descriptor(OCI_LAYER, layer.digest, layer.size_bytes)),
         )
         return self._blobs.put(whole.encode()).digest
+
+
+def _mark(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch()
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        return []
