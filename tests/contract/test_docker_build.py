@@ -390,7 +390,7 @@ def post(docker, method, path, body=b"", **query):
 def tar_of(*members):
     """A tar of (name, content or TarInfo's fields)."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
+    with tarfile.open(fileobj=out, mode="w", errors="surrogateescape") as archive:
         for name, content in members:
             member = tarfile.TarInfo(name)
             if isinstance(content, dict):
@@ -500,6 +500,18 @@ def test_a_context_from_an_address(docker, project, web):
     project.file("ctx.tar", tar_of(("Dockerfile", b"FROM busybox\nCOPY f /\nRUN cat /f\n"), ("f", b"packed")))
     assert "packed" in post(docker, "POST", "/build", remote=f"{web}/ctx.tar")[1]
     assert post(docker, "POST", "/build", remote=f"{web}/nope")[0] == 400
+
+
+def test_names_and_texts_that_are_not_utf8(docker):
+    dockerfile = b"FROM busybox\nCOPY d /d\nRUN ls /d | wc -l; echo gr\xfc\xdfe\n"
+    status, said = post(docker, "POST", "/build", tar_of(("Dockerfile", dockerfile), ("d/\udcff\udcfe", b"x")), t="odd")
+    assert (status, '"stream":"1\\n' in said, "Successfully tagged odd" in said) == (200, True, True), said
+    assert docker("run", "--rm", "odd", "sh", "-c", "cat /d/* && ls /d | wc -c") == "x3"
+    status, said = post(
+        docker, "POST", "/build", tar_of(("Dockerfile", b"FROM busybox\nCOPY \xff* /\n"), ("\udcff", b"x"))
+    )
+    assert status == 200
+    assert "no source files were specified" in said
 
 
 def test_ignored_files(project):

@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, cast
 
 from coracle.core.errors import CloudError, Exhausted, Invalid, TooLarge
 from coracle.engine.builds.packed import DAMAGE, Bounded, Limits
+from coracle.engine.builds.sources import printable
 from coracle.image.snapshots.members import Refused
 from coracle.image.snapshots.untar import BoundedTarInfo
 from coracle.linux.rooted import open_in_root
@@ -53,14 +54,14 @@ class Unpacker:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise Exhausted("no space left on device") from error
             if error.errno is None:  # a decompressor's
-                raise Invalid(message=f"the archive is damaged: {error}") from None
-            raise Invalid(message=f"the archive cannot be unpacked: {error}") from None
+                raise Invalid(message=f"the archive is damaged: {printable(str(error))}") from None
+            raise Invalid(message=f"the archive cannot be unpacked: {printable(str(error))}") from None
         except DAMAGE as error:
-            raise Invalid(message=f"the archive is damaged: {error}") from None
+            raise Invalid(message=f"the archive is damaged: {printable(str(error))}") from None
         except (OverflowError, RecursionError, MemoryError, UnicodeError) as error:
             raise Invalid(message=f"the archive is damaged: {type(error).__name__}") from None
         except Refused as error:
-            raise Invalid(message=f"the archive is damaged: {error}") from None
+            raise Invalid(message=f"the archive is damaged: {printable(str(error))}") from None
 
     def close(self) -> None:
         if self._parent is not None:
@@ -140,7 +141,7 @@ class Unpacker:
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(name, dir_fd=parent)
         elif not keep_directory:
-            raise Invalid(message=f"the archive has a file where there is a directory: {name[:200]}")
+            raise Invalid(message=f"the archive has a file where there is a directory: {printable(name)}")
 
     def _link(self, member: tarfile.TarInfo, parent: int, name: str, path: str) -> None:
         target = clean(member.linkname)
@@ -149,7 +150,7 @@ class Unpacker:
             with self._opened(f"{self._prefix}/{folder}".strip("/")) as fd:
                 os.link(last, name, src_dir_fd=fd, dst_dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
-            raise Invalid(message=f"the archive has a link to nothing: {path[:200]}") from None
+            raise Invalid(message=f"the archive has a link to nothing: {printable(path)}") from None
         if target in self.digests:
             self.digests[path] = self.digests[target]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from coracle.core.errors import Exhausted, Invalid
 from coracle.engine.builds.archives import make_folder
-from coracle.engine.builds.sources import CAPABILITY, CHUNK_BYTES, Found, opened, walk
+from coracle.engine.builds.sources import CAPABILITY, CHUNK_BYTES, Found, opened, printable, walk
 from coracle.image.dockerfile.ignore import NOTHING, Ignore
 
 
@@ -132,7 +132,7 @@ def _kind(fd: int, name: str) -> int:
 def _clear(fd: int, name: str, present: int) -> None:
     """Make room for an entry that is not what is there."""
     if present == stat.S_IFDIR:
-        raise Invalid(message=f"failed to copy files: cannot copy to directory: {name[:200]}")
+        raise Invalid(message=f"failed to copy files: cannot copy to directory: {printable(name)}")
     if present:
         os.unlink(name, dir_fd=fd)
 

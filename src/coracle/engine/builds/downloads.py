@@ -59,7 +59,10 @@ async def download(url: str, path: Path, *, checksum: str = "", limit_bytes: int
     """
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, connect=CONNECT_S)
     try:
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session, session.get(url) as answer:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=True, auto_decompress=False) as session,
+            session.get(url, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
             if answer.status >= 400:
                 raise Invalid(message=f"failed to GET {url[:200]} with status {answer.status} {answer.reason}")
             found = hashlib.sha256()

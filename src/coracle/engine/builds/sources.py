@@ -60,11 +60,17 @@ def find(root_fd: int, patterns: Sequence[str], command: str = "COPY") -> list[F
     return found
 
 
+def printable(name: str) -> str:
+    """A file's name for messages: as much of it as is text."""
+    return name[:200].encode("utf-8", "replace").decode()
+
+
 def _missing(command: str, path: str, error: OSError) -> Invalid:
+    path = printable(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        why = f"file not found in build context or excluded by .dockerignore: stat {path[:200]}: file does not exist"
+        why = f"file not found in build context or excluded by .dockerignore: stat {path}: file does not exist"
     else:
-        why = f"stat {path[:200]}: {error.strerror}"
+        why = f"stat {path}: {error.strerror}"
     return Invalid(message=f"{command} failed: {why}")
 
 

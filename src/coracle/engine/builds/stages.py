@@ -275,7 +275,9 @@ class StageRunner:
         self, one: Instruction, ground: files.Ground, about: tuple[Any, ...], variables: Mapping[str, str]
     ) -> None:
         pieces = await files.gather(one, ground, variables)
-        content = [(piece.found.path, piece.found.is_directory, piece.fingerprint) for piece in pieces]
+        content = [
+            (os.fsencode(piece.found.path).hex(), piece.found.is_directory, piece.fingerprint) for piece in pieces
+        ]
         created_by = f"{' '.join(metadata.shell_of(self._state.settings))} #(nop) {one.name} {summary(pieces)}"
         created_by += f" in {one.args[-1]} "
         do = partial(files.copy, one, pieces, self._state, self._site.layers)

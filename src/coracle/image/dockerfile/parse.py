@@ -44,7 +44,7 @@ def parse_dockerfile(raw: bytes, name: str = "Dockerfile") -> Dockerfile:
         raise Malformed(f"the Dockerfile ({name}) is larger than {LIMIT_BYTES} bytes")
     if b"\0" in raw:
         raise Malformed(f"the Dockerfile ({name}) holds NUL bytes")
-    source = read_lines(raw.decode("utf-8", "surrogateescape"))
+    source = read_lines(raw.decode("utf-8", "replace"))
     if not source.lines:
         raise Malformed(f"the Dockerfile ({name}) cannot be empty")
     arguments: list[Instruction] = []
