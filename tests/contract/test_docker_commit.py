@@ -84,3 +84,4 @@ def test_a_container_does_not_stay_paused_when_the_daemon_dies_meanwhile(tmp_pat
         assert docker("inspect", "--format", "{{.State.Paused}}", "box") == "false"
         assert docker("exec", "box", "echo", "alive") == "alive"
         assert docker("images", "--quiet", "--filter", "dangling=true") == ""
+        docker("rm", "--force", "box")
