@@ -414,9 +414,11 @@ class Images:
         await offload(self._snapshotter.remove, id)
 
     async def adopt(self) -> None:
-        """At start: sweep up what the last daemon left half done."""
+        """At start: sweep up what the last daemon left half done, or had no time to sweep itself."""
         await offload(self._snapshotter.sweep)
         await offload(self._blobs.sweep)
+        self._has_garbage = True
+        await self._collect()
 
 
 def _check_platform(image: Object, reference: Reference, terms: Terms) -> None:

@@ -332,3 +332,18 @@ def test_pruning_leaves_what_is_named_or_used(tmp_path):
         assert names(engine) == {("nginx:latest",)}  # the parent went with its child
 
     with_engine(main, tmp_path)
+
+
+def test_the_next_daemon_sweeps_what_the_last_one_left(tmp_path):
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        engine.blobs.put(b"of an image that was on its way")
+        with engine.blobs.writer("sha256:" + "0" * 64, 100) as half:
+            half.write(b"half")
+        again = FakeEngine(tmp_path, before=engine)
+        await again.images.adopt()
+        assert {blob.digest for blob in again.blobs.list()} == set(image.spec["blobs"])
+        assert list((tmp_path / "images/ingest").iterdir()) == []
+        assert all(again.snapshotter.has_layer(layer) for layer in image.spec["chain_ids"])
+
+    with_engine(main, tmp_path)
