@@ -243,7 +243,7 @@ class Registry:
     def __init__(self, error=None, takes_s=0.0):
         self.error, self.takes_s, self.asked = error, takes_s, []
 
-    async def fetch(self, reference, progress):
+    async def fetch(self, reference, progress, terms=None):
         self.asked.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.takes_s)
         if self.error is not None:
