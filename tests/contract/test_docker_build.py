@@ -545,6 +545,7 @@ def test_ignored_files(project):
         ("WORKDIR /proc/self/fd/8", "WorkingDir may not be /proc/self/fd/8"),
         ("RUN --mount=type=secret,id=s cat", "--mount=type=secret needs a BuildKit session"),
         ("RUN --security=insecure id", "security.insecure is not allowed"),
+        ("RUN --network=host id", "network.host is not allowed"),
         ("ADD http://127.0.0.1:9/x /", "failed to GET http://127.0.0.1:9/x"),
         ("ENV A=${B", 'failed to process "${B"'),
         ("EXPOSE 99999", "invalid containerPort: 99999"),

@@ -192,6 +192,8 @@ class StageRunner:
         argv, script = command(one, settings)
         if one.flag("security", "sandbox") != "sandbox":
             raise Invalid(message="security.insecure is not allowed")
+        if one.flag("network") == "host" and site.request.network != "host":
+            raise Invalid(message="network.host is not allowed")  # who builds decides that, not who wrote the file
         keyed = self._arguments.for_key(self._environment)
         wishes = [parse_mount(text) for text in one.flags.get("mount", ())]
         text = " ".join(argv)
