@@ -62,28 +62,29 @@ class Networks:
         self._tag, self._pods = tag, pods
         self._records = Collection(networks.KIND, store, clock, [self._keep_used])
         self._whole: dict[str, Network] = {}  # those that can be plugged into, by name
-        self._ids: dict[str, str] = {}
+        self._by_id: dict[str, Object] = {}
+        self._by_name: dict[str, Object] = {}
         self._lost: dict[str, CloudError] = {}  # those that could not be brought up, and why
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def list(self) -> Sequence[Object]:
         """Those that are whole, predefined ones first, then in order of name."""
-        ready = (self._records.find(networks.key(id)) for id in self._ids.values())
-        found = [record for record in ready if record is not None]
-        return sorted(found, key=lambda record: (record.spec["name"] not in PREDEFINED, record.spec["name"]))
+        return sorted(
+            self._by_id.values(), key=lambda record: (record.spec["name"] not in PREDEFINED, record.spec["name"])
+        )
 
     def get(self, text: str) -> Object:
         """By id, name or the only id that begins so, in this order.  Raises NotFound, Malformed (several)."""
-        id = text if text in self._ids.values() else self._ids.get(text)
-        if id is None:
-            begin = [one for one in self._ids.values() if text and one.startswith(text)]
-            if len(begin) > 1:
-                raise Malformed(f"network {text} is ambiguous ({len(begin)} matches found based on ID prefix)")
-            if not begin:
-                raise NotFound(f"network {text} not found", kind="Network", name=text)
-            id = begin[0]
-        return self._records.get(networks.key(id))
+        found = self._by_id.get(text) or self._by_name.get(text)
+        if found is not None:
+            return found
+        begin = [record for id, record in self._by_id.items() if text and id.startswith(text)]
+        if len(begin) > 1:
+            raise Malformed(f"network {text} is ambiguous ({len(begin)} matches found based on ID prefix)")
+        if not begin:
+            raise NotFound(f"network {text} not found", kind="Network", name=text)
+        return begin[0]
 
     def find(self, name: str) -> Network:
         """What the driver knows as the network of that name.  Raises NotFound, or why it is not there (see adopt)."""
@@ -134,16 +135,16 @@ class Networks:
         """
         for record in self._records.list():
             if record.status["state"] == "ready":
-                self._ids[record.spec["name"]] = record.meta.name
+                self._know(record)
             else:
                 log.info("network %s was half made or half gone: removed", record.spec["name"])
                 await self._clear(record.meta.name)
-        if PODS not in self._ids:
+        if PODS not in self._by_name:
             await self._make(_id(), self._pods_spec(), floats=False)
         async with self._ground.alone() as others:
             for record in self.list():
                 await self._readopt(record, others)
-            if BRIDGE not in self._ids:
+            if BRIDGE not in self._by_name:
                 spec = NetworkSpec(name=BRIDGE, isolated=False, made_by="docker")
                 await self._make(_id(), self._completed(spec, [*others, *self._taken()]), floats=True)
 
@@ -185,11 +186,16 @@ class Networks:
 
     def _remember(self, record: Object) -> None:
         self._whole[record.spec["name"]] = network_of(record)
-        self._ids[record.spec["name"]] = record.meta.name
+        self._know(record)
+
+    def _know(self, record: Object) -> None:
+        self._by_id[record.meta.name] = self._by_name[record.spec["name"]] = record
 
     def _forget(self, name: str) -> None:
+        record = self._by_name.pop(name, None)
+        if record is not None:
+            del self._by_id[record.meta.name]
         self._whole.pop(name, None)
-        self._ids.pop(name, None)
         self._lost.pop(name, None)
 
     async def _raise(self, record: Object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from coracle.core.errors import Malformed, NotFound
 from coracle.core.object import Object
@@ -32,28 +32,35 @@ class KnownNetworks:
 
     def get(self, text: str) -> Object:
         """By id, name, or the only id that begins so.  Raises NotFound, Malformed (several)."""
-        words = self._words() if text in _DRIVERS or _ID.fullmatch(text) else ()
-        for word in words:
-            if text in (word.meta.name, word.spec["name"]):
-                return word
-        begin = [word for word in words if len(text) > 1 and word.meta.name.startswith(text)]
+        if text in _DRIVERS:
+            return _word(text, self._engine.get(BRIDGE))
         try:
             found = self._engine.get(text)
         except NotFound:
-            if len(begin) == 1:
-                return begin[0]
-            raise
-        if begin and found.meta.name != text and found.spec["name"] != text:
-            raise Malformed(f"network {text} is ambiguous ({len(begin) + 1} matches found based on ID prefix)")
-        return found
+            return self._word_with(text)
+        if text in (found.meta.name, found.spec["name"]) or not any(self._beginning(text)):
+            return found
+        raise Malformed(f"network {text} is ambiguous (several matches found based on ID prefix)")
+
+    def _word_with(self, text: str) -> Object:
+        """The one whose id begins so."""
+        found = list(self._beginning(text))
+        if len(found) > 1:
+            raise Malformed(f"network {text} is ambiguous ({len(found)} matches found based on ID prefix)")
+        if not found:
+            raise NotFound(f"network {text} not found", kind="Network", name=text)
+        return found[0]
+
+    def _beginning(self, text: str) -> Iterator[Object]:
+        return (word for word in self._words() if text and word.meta.name.startswith(text))
 
     def _words(self) -> Sequence[Object]:
         bridge = self._engine.get(BRIDGE)
-        return [_word(name, driver, bridge) for name, driver in _DRIVERS.items()]
+        return [_word(name, bridge) for name in _DRIVERS]
 
 
-def _word(name: str, driver: str, bridge: Object) -> Object:
+def _word(name: str, bridge: Object) -> Object:
     """Its id follows from that of "bridge", so that it is the cloud's own and stays."""
     id = hashlib.sha256(f"{bridge.meta.name}/{name}".encode()).hexdigest()
-    record = networks.to_record(id, NetworkSpec(name=name, made_by="docker", details={"Driver": driver}))
+    record = networks.to_record(id, NetworkSpec(name=name, made_by="docker", details={"Driver": _DRIVERS[name]}))
     return record.with_meta(created=bridge.meta.created).with_status(state="ready")
