@@ -30,8 +30,10 @@ NETFILTER = 12  # the netlink family
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = _SUBSYSTEM << 8 | 12, _SUBSYSTEM << 8 | 13, _SUBSYSTEM << 8 | 14
-_DELETE_TABLE, _TABLE_NAME = _SUBSYSTEM << 8 | 2, 1
+_GET_TABLE, _DELETE_TABLE, _TABLE_NAME = _SUBSYSTEM << 8 | 1, _SUBSYSTEM << 8 | 2, 1
+_FAMILIES = {"ip": socket.AF_INET, "ip6": socket.AF_INET6}
 _NEWS = 7  # the group NFNLGRP_NFTABLES
+_NEWS_BYTES = 4 << 20  # that may wait to be read: thousands of elements in one transaction are told one by one
 _ACK, _CREATE = 4, 0x400
 _NEW_CHAIN, _NEW_RULE, _DELETE_RULE = _SUBSYSTEM << 8 | 3, _SUBSYSTEM << 8 | 6, _SUBSYSTEM << 8 | 8
 _APPEND = 0x800
@@ -225,8 +227,15 @@ def run(commands: str) -> str:
 
 
 def tables(family: str = "ip") -> list[str]:
-    """The names of all tables of a family."""
-    return [words[2] for line in run(f"list tables {family}").splitlines() if len(words := line.split()) == 3]
+    """The names of all tables of a family.  Raises OSError."""
+    body = struct.pack("=BBH", _FAMILIES[family], 0, 0)
+    with Netlink(NETFILTER) as kernel:
+        answers = kernel.ask(Message(_GET_TABLE, body, DUMP))
+    return [_table_name(payload[4:]) for payload in answers]
+
+
+def _table_name(said: bytes) -> str:
+    return dict(attributes(said))[_TABLE_NAME].rstrip(b"\0").decode(errors="replace")
 
 
 class TableNews:
@@ -234,6 +243,7 @@ class TableNews:
 
     def __init__(self) -> None:
         self._kernel = Netlink(NETFILTER)
+        self._kernel.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _NEWS_BYTES)
         self._kernel.listen(_NEWS)
         self._kernel.socket.setblocking(False)
 
@@ -268,7 +278,6 @@ def _removed(data: bytes) -> set[str]:
     while at + 20 <= len(data):
         length, type = struct.unpack_from("=IH", data, at)
         if type == _DELETE_TABLE and data[at + 16] in (socket.AF_INET, socket.AF_INET6):
-            said = dict(attributes(data[at + 20 : at + length]))
-            names.add(said[_TABLE_NAME].rstrip(b"\0").decode(errors="replace"))
+            names.add(_table_name(data[at + 20 : at + length]))
         at += length + (-length % 4)
     return names
