@@ -117,17 +117,17 @@ class Mounts:
             if point.type == "image":
                 self._images.get(point.source)
         made: list[str] = []
-        with self._volumes.in_use([point.name for point in whole if point.name]):
-            try:
+        try:
+            with self._volumes.in_use([point.name for point in whole if point.name]):
                 for i, point in enumerate(whole):
                     if point.type == "volume":
                         whole[i] = await self._with_volume(point)
                         made += [point.name] if point.anonymous else []
                 yield Prepared(points=tuple(whole))
-            except BaseException:
-                for name in made:
-                    await self._volumes.abandon(name)
-                raise
+        except BaseException:
+            for name in made:
+                await self._volumes.abandon(name)
+            raise
 
     def _named(self, point: MountPoint) -> MountPoint:
         name = secrets.token_hex(32) if point.type == "volume" and not point.name else point.name
