@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -101,6 +103,30 @@ def test_down_and_up_obey_the_policies(own):
     own.wait_for(lambda: running() == {"d-always", "d-manual", "d-unless"})
     assert field(own, "d-never", "{{.State.Status}}") == "created"
     docker(own, "rm", "--force", *(f"d-{name}" for name in [*policies, "never"]))
+
+
+def test_nothing_is_left_however_often_it_dies(own):
+    """Clients go on making and removing containers while the daemon dies under them."""
+    stopped = threading.Event()
+
+    def churn(*options):
+        while not stopped.is_set():
+            own.docker("run", "--rm", "-v", "/data", *options, "busybox", "true", check=False)
+
+    threads = [threading.Thread(target=churn, args=options) for options in ((), ("-p", "18092:80"))]
+    for thread in threads:
+        thread.start()
+    for delay_s in (0.05, 0.21, 0.13):
+        time.sleep(delay_s)  # somewhere in the life of a container
+        crash(own)
+        own.up()
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    own.wait_for(lambda: docker(own, "ps", "--all", "--quiet") == "")
+    assert docker(own, "volume", "ls", "--quiet") == ""
+    left = [own.root / "sandboxes", own.root / "containers", own.root / "snapshots" / "containers"]
+    assert [path for folder in left for path in folder.iterdir()] == []
 
 
 def _answers(port):

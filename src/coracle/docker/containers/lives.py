@@ -112,10 +112,15 @@ class Lives:
         return None
 
     async def wake(self, id: str) -> None:
-        """The daemon has started: with "always" it counts no more that a user had stopped it.  Raises NotFound."""
+        """The daemon has started, and this one does not run.  Raises NotFound.
+
+        With "always" it counts no more that a user had stopped it; with --rm it goes, even if it was never started.
+        """
         async with self._locks.of(id):
             record = self._containers.get(id)
-            if restart_policy(record)[0] == "always" and has_started(record):
+            if removes_itself(record):
+                await self._remove(record, anonymous=True)
+            elif restart_policy(record)[0] == "always" and has_started(record):
                 await self._note(record, {"ManuallyStopped": False})
 
     # -- how -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, Loop
-from coracle.core.object import Key
+from coracle.core.object import Key, Object
 from coracle.core.store import Event, Store
 from coracle.docker.containers import details
 from coracle.docker.containers.homes import Homes
@@ -62,16 +62,15 @@ class Keeper:
 
     async def run(self, up: Callable[[], None]) -> None:
         for record in self._containers.list():
-            if not details.is_docker(record):
-                continue
-            if record.status["state"] == "running":
-                await self._restore(record.meta.name)
-            else:
-                await self._lives.wake(record.meta.name)
+            if details.is_docker(record):
+                await self._resume(record)
         await self._loop.run(up)
 
-    async def _restore(self, id: str) -> None:
+    async def _resume(self, record: Object) -> None:
         try:
-            await self._homes.restore(self._containers.get(id))
+            if record.status["state"] == "running":
+                await self._homes.restore(record)
+            else:
+                await self._lives.wake(record.meta.name)
         except CloudError as error:
-            log.error("container %s runs without its published ports: %s", id, error)
+            log.error("container %s is not as it was before the restart: %s", record.meta.name, error)

@@ -155,6 +155,7 @@ def test_policies_across_a_death_of_the_daemon(tmp_path):
                 ids[name] = await house.run("sleep", "infinity", name=name, RestartPolicy={"Name": policy})
                 await house.ask("POST", f"/containers/{name}/stop")
             ids["never"] = await house.create("sleep", "5", name="never", RestartPolicy={"Name": "always"})
+            ids["lost"] = await house.create("sleep", "5", name="lost", AutoRemove=True)
         return house, ids
 
     async def main():
@@ -173,6 +174,7 @@ def test_policies_across_a_death_of_the_daemon(tmp_path):
                 "by-hand": "running",
                 "left": "exited",
                 "never": "created",
+                "lost": None,
             }
             assert house.engine.sandboxes.find(ids["ends"]) is None
 
