@@ -59,7 +59,7 @@ class CatalogueSource:
 
     async def fetch(self, reference: Reference, progress: Progress, terms: Terms = PLAIN) -> str | None:
         """As Source.fetch.  Raises Unsupported: this machine's distribution is not known."""
-        recipe = await offload(self._find, reference)
+        recipe = await offload(self._packages.recipe_for, reference)
         if recipe is not None and terms.platform is not None and not terms.platform.fits(host_platform()):
             said = f"no matching manifest for {terms.platform} in the manifest list entries: it is built here"
             raise NotFound(f"{said} for {host_platform()}", kind="Image", name=reference.familiar)
@@ -73,16 +73,10 @@ class CatalogueSource:
         """As Builder.build."""
         return await self._make(package_recipe(str(reference), packages), progress)
 
-    def _find(self, reference: Reference) -> Recipe | None:
-        if all(recipe.name != reference.familiar_name for recipe in self._packages.catalogue.list()):
-            return None  # without asking what distribution this is
-        return self._packages.catalogue.find(reference, self._packages.distribution.names)
-
     def _tags(self, reference: Reference) -> Sequence[str]:
-        found = [recipe for recipe in self._packages.catalogue.list() if recipe.name == reference.familiar_name]
-        if not found or reference.registry != DEFAULT_REGISTRY:
-            return ()
-        return [tag.format(**self._packages.distribution.names) for tag in found[0].tags]
+        recipe = self._packages.catalogue.named(reference.familiar_name)
+        is_ours = recipe is not None and reference.registry == DEFAULT_REGISTRY
+        return self._packages.tags_of(recipe) if recipe is not None and is_ours else ()
 
     async def _make(self, recipe: Recipe, progress: Progress) -> str:
         if await offload(self._packages.find, recipe) is not None:

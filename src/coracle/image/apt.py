@@ -199,6 +199,36 @@ def quiet_environment(config: Path | None = None) -> dict[str, str]:
 _STATUS = re.compile(r"(dl|pm)status:([^:]*):([0-9.]+):(.*)")
 
 
+_CANDIDATE = re.compile(r"^  Candidate: (?:\d+:)?(\d+)(?:\.(\d+))?", re.MULTILINE)
+
+
+def read_version(package: str) -> tuple[str, str] | None:
+    """The major and minor version ("3", "3.11") of a package as this machine would install it; None: not known.
+
+    Blocks: apt reads its lists.
+    """
+    try:
+        ended = subprocess.run(
+            ["apt-cache", "policy", package],
+            env=quiet_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    return parse_policy(ended.stdout)
+
+
+def parse_policy(text: str) -> tuple[str, str] | None:
+    """As read_version, from what `apt-cache policy` says; pure."""
+    found = _CANDIDATE.search(text)
+    if found is None:
+        return None
+    return found[1], f"{found[1]}.{found[2]}" if found[2] else found[1]
+
+
 def parse_status(line: str) -> tuple[str, int] | None:
     """What apt is doing and how many percent of it are done, if `line` (from APT::Status-Fd) says so."""
     found = _STATUS.fullmatch(line)

@@ -4,7 +4,8 @@
     description = "a web server"          what it is, for those who search
     base = "debian"                       another entry, whose layers and settings this one starts from; or:
     from = "bootstrap" | "unpack"         a whole distribution | the files of some packages, nothing run
-    tags = ["latest", "{codename}"]       which tags are answered; {id}, {codename}, {version} of the machine
+    tags = ["latest", "{codename}"]       which tags are answered; {id}, {codename}, {version} of the machine, and
+    version_from = "python3"              {major} and {minor} ("3", "3.11") of that package
     packages = ["nginx"]
     recommends = false                    whether recommended packages come along
     remove = ["/etc/nginx/sites-enabled/default"]
@@ -27,6 +28,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 from coracle.core.errors import CloudError, Invalid, Malformed, NotFound, Problem
@@ -61,11 +63,12 @@ class Recipe:
     links: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     description: str = ""
+    version_from: str = ""
 
     def key_text(self) -> str:
         """Everything that a built image depends on, as text; names and tags are only labels on it."""
         said = asdict(replace(self, name="", tags=()))
-        del said["description"]
+        del said["description"], said["version_from"]
         return json.dumps(said, sort_keys=True)
 
 
@@ -83,7 +86,11 @@ class Catalogue:
         recipe = self._recipes.get(reference.familiar_name)
         if recipe is None or reference.registry != DEFAULT_REGISTRY or reference.digest:
             return None
-        return recipe if reference.tag in {tag.format(**names) for tag in recipe.tags} else None
+        return recipe if reference.tag in tags_of(recipe, names) else None
+
+    def named(self, name: str) -> Recipe | None:
+        """The recipe of that name ("nginx"), whatever its tags."""
+        return self._recipes.get(name)
 
     def base_of(self, recipe: Recipe) -> Recipe | None:
         """The recipe that `recipe` stands on.  Raises NotFound."""
@@ -95,6 +102,12 @@ class Catalogue:
             raise NotFound(
                 f"base {recipe.base!r} of image {recipe.name} is not in the catalogue", kind="Image"
             ) from None
+
+
+def tags_of(recipe: Recipe, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The tags that are answered; those that speak of what `names` does not have are left out."""
+    asked = {tag: {field for _, field, _, _ in Formatter().parse(tag) if field} for tag in recipe.tags}
+    return tuple(tag.format(**names) for tag, fields in asked.items() if fields <= set(names))
 
 
 def package_recipe(name: str, packages: Iterable[str], *, base: str = "debian", cmd: Iterable[str] = ()) -> Recipe:
@@ -145,6 +158,7 @@ def parse_catalogue(text: str, where: str) -> list[Recipe]:
 _SETTINGS = ("entrypoint", "cmd", "env", "user", "workdir", "ports", "volumes", "stop_signal", "labels")
 _FIELDS = {
     "description",
+    "version_from",
     "base",
     "from",
     "tags",
@@ -177,6 +191,7 @@ def _recipe(name: str, entry: Any, where: str) -> Recipe:
             links=_text_table(entry, "links"),
             settings=_settings(entry),
             description=_text(entry, "description"),
+            version_from=_text(entry, "version_from"),
         )
         check_recipe(recipe)
     except CloudError as error:
@@ -193,7 +208,7 @@ def check_recipe(recipe: Recipe) -> None:
         problems.append(invalid_value("base", recipe.base, "one of base and from is needed"))
     problems += [
         invalid_value("packages", package, "must be a package name")
-        for package in recipe.packages
+        for package in (*recipe.packages, *filter(None, [recipe.version_from]))
         if _PACKAGE.fullmatch(package) is None
     ]
     problems += [

@@ -25,10 +25,11 @@ from coracle.image import apt
 from coracle.image.apt import Distribution
 from coracle.image.blobs import BlobStore
 from coracle.image.builds import Build, Progress
-from coracle.image.catalogue import Catalogue, Recipe
+from coracle.image.catalogue import Catalogue, Recipe, tags_of
 from coracle.image.digests import chain_ids
 from coracle.image.layout import Layout, copy_image, read_config
 from coracle.image.manifest import Descriptor
+from coracle.image.references import Reference
 from coracle.image.snapshots.api import Limits
 from coracle.image.snapshots.layers import Layers
 
@@ -43,6 +44,7 @@ class PackageImages:
         self.catalogue = catalogue
         self._cache, self._clock = cache, clock
         self._known: Distribution | None = None
+        self._versions: dict[str, tuple[str, str]] = {}  # of packages: major, minor
 
     @property
     def distribution(self) -> Distribution:
@@ -50,6 +52,31 @@ class PackageImages:
         if self._known is None:
             self._known = apt.read_distribution()
         return self._known
+
+    def recipe_for(self, reference: Reference) -> Recipe | None:
+        """Who answers to that name and tag.  Raises Unsupported."""
+        recipe = self.catalogue.named(reference.familiar_name)
+        if recipe is None:
+            return None  # without asking what distribution this is
+        found = self.catalogue.find(reference, self.distribution.names)
+        return found or self.catalogue.find(reference, self._names(recipe))
+
+    def tags_of(self, recipe: Recipe) -> tuple[str, ...]:
+        """All tags that are answered.  Raises Unsupported."""
+        return tags_of(recipe, self._names(recipe))
+
+    def _names(self, recipe: Recipe) -> dict[str, str]:
+        """What the recipe's tags may say in braces."""
+        package, names = recipe.version_from, self.distribution.names
+        if not package:
+            return names
+        if package not in self._versions:
+            found = apt.read_version(package)
+            if not found:
+                return names
+            self._versions[package] = found
+        major, minor = self._versions[package]
+        return {**names, "major": major, "minor": minor}
 
     def find(self, recipe: Recipe) -> Descriptor | None:
         """The image in the cache, if it was built before."""

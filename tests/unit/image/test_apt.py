@@ -82,3 +82,17 @@ def test_a_failure_is_told_in_apts_words(said, error, message):
     found = apt.to_error(said, "x")
     assert type(found) is error
     assert found.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "found"),
+    [
+        ("3.11.2-1+b1", ("3", "3.11")),
+        ("15+248+deb12u1", ("15", "15")),
+        ("1:10.11.19-0+deb12u1", ("10", "10.11")),
+        ("(none)", None),
+    ],
+)
+def test_the_version_that_would_be_installed(candidate, found):
+    said = f"x:\n  Installed: 1.0\n  Candidate: {candidate}\n  Version table:\n     2.0 500\n"
+    assert apt.parse_policy(said) == found

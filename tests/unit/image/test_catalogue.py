@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from coracle.core.errors import Invalid, Malformed
-from coracle.image.catalogue import File, Recipe, inherit, package_recipe, parse_catalogue, read_catalogue
+from coracle.image.catalogue import File, Recipe, inherit, package_recipe, parse_catalogue, read_catalogue, tags_of
 from coracle.image.config import Settings
 from coracle.image.references import parse_reference
 
@@ -150,3 +150,10 @@ def test_everything_of_ours_is_described_and_its_scripts_can_be_read():
 def test_a_description_is_not_part_of_what_is_built():
     one = Recipe("x", base="debian", description="one")
     assert one.key_text() == replace(one, description="other").key_text()
+
+
+def test_tags_speak_of_the_packages_version_where_it_is_known():
+    recipe = Recipe("x", base="debian", tags=("latest", "{major}-{codename}", "{minor}"), version_from="x")
+    assert tags_of(recipe, NAMES) == ("latest",)
+    assert tags_of(recipe, {**NAMES, "major": "3", "minor": "3.11"}) == ("latest", "3-bookworm", "3.11")
+    assert recipe.key_text() == replace(recipe, version_from="", tags=()).key_text()
