@@ -632,26 +632,27 @@ def test_what_was_built_runs_in_a_pod(docker, tmp_path, space):
 
 
 def test_a_daemon_that_dies_in_the_middle(tmp_path):
-    """Finished steps stay in the cache; nothing else is left."""
+    """What was kept before stays kept; nothing else is left."""
     context = tmp_path / "context"
     context.mkdir()
-    (context / "Dockerfile").write_text("FROM busybox\nRUN echo kept\nRUN echo again; sleep 1000\n")
+    (context / "Done").write_text("FROM busybox\nRUN echo kept > /kept\n")
+    (context / "Dockerfile").write_text(
+        "FROM busybox\nRUN echo kept > /kept\nRUN dd if=/dev/zero of=/lost bs=1M count=3\nRUN sleep 1000\n"
+    )
     with Cloud.started(tmp_path / "cloud") as cloud:
-        (context / "Other").write_text("FROM busybox\nRUN echo kept\n")
-        cloud.docker("build", "-f", str(context / "Other"), str(context))
-        client = subprocess.Popen(
-            ["docker", "build", str(context)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=cloud.environment,
-        )
-        cloud.wait_for(lambda: cloud.docker("ps", "--quiet", "--filter", "name=build_").stdout)
+        cloud.docker("build", "-f", str(context / "Done"), str(context))
+        blobs = cloud.root / "images" / "blobs" / "sha256"
+        before = sorted(os.listdir(blobs))
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        client = subprocess.Popen(["docker", "build", str(context)], **quiet, env=cloud.environment)
+        cloud.wait_for(lambda: "sleep" in cloud.docker("ps", "--filter", "name=build_").stdout)
+        assert sorted(os.listdir(blobs)) != before
         os.kill(cloud.daemon_pid, signal.SIGKILL)
         client.wait()
         cloud.wait_for(lambda: cloud.coracle("up", "--no-kubeconfig", check=False).returncode == 0)
         assert cloud.docker("ps", "--all", "--quiet").stdout == ""
-        for folder in ("snapshots/containers", "sandboxes", "snapshots/tmp"):
+        for folder in ("snapshots/containers", "sandboxes", "snapshots/tmp", "images/ingest"):
             assert os.listdir(cloud.root / folder) == []
         assert not (cloud.root / "builds").exists()
-        said = cloud.docker("build", "-f", str(context / "Other"), str(context)).stdout
-        assert said.count("Using cache") == 1
+        assert sorted(os.listdir(blobs)) == before
+        assert cloud.docker("build", "-f", str(context / "Done"), str(context)).stdout.count("Using cache") == 1

@@ -95,6 +95,19 @@ class BlobStore:
         """A file without a name beside the blobs, for what is not yet known to be one; gone when closed."""
         return cast("BinaryIO", tempfile.TemporaryFile(dir=self._ingest))
 
+    def new_path(self) -> Path:
+        """A name for a file to write and then `take`; what stays is swept at the next start."""
+        return self._ingest / f".{secrets.token_hex(8)}"
+
+    def take(self, file: Path, digest: str) -> Blob:
+        """Publish a file written at a `new_path` under the digest that its writer has found.
+
+        It is not synced: whoever relies on it syncs the file system.
+        """
+        size = file.stat().st_size
+        file.rename(self.path(digest))
+        return Blob(digest, size)
+
     def link(self, digest: str, other: Path) -> None:
         """Take the file `other` in by a hard link where the file system allows, else by copying.
 

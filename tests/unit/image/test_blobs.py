@@ -158,3 +158,15 @@ def test_chain_ids_name_everything_below():
     assert chain_ids([one]) == (one,)
     assert chain_ids([one, two]) == (one, digest_of(f"{one} {two}".encode()))
     assert chain_ids([two, one])[1] != chain_ids([one, two])[1]
+
+
+def test_a_file_that_was_hashed_while_it_was_written_is_taken_as_it_is(tmp_path):
+    blobs = BlobStore(tmp_path)
+    path = blobs.new_path()
+    path.write_bytes(b"abc")
+    blob = blobs.take(path, digest_of(b"abc"))
+    assert (blob.size_bytes, blobs.read(blob.digest)) == (3, b"abc")
+    left = blobs.new_path()
+    left.write_bytes(b"left")
+    blobs.sweep()
+    assert not left.exists()

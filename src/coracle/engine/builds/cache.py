@@ -4,7 +4,7 @@ A key is the digest of the state that a step stood on (its id: every file, every
 instruction with its variables replaced, and the content that it took.  Two steps that could differ have different keys,
 so that nobody's image can pass for another's (CVE-2024-24557).
 
-Steps of one build are committed together, after their layers are on the disk.
+Steps are committed together, after their layers are on the disk: at the end of a build, and after one that took long.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class Cache:
 
     async def commit(self, steps: Steps) -> None:
         """Keep what a build has done, and note what it has used.  Raises Unavailable (the store)."""
-        if steps.new:
+        taken = Steps(steps.new, steps.used)
+        steps.new, steps.used = {}, set()
+        if taken.new:
             await self._layers.sync()
         async with self._turn:
-            await self._commit(steps)
-        steps.new.clear()
-        steps.used.clear()
+            await self._commit(taken)
 
     async def _commit(self, steps: Steps) -> None:
         now_s = self._clock.now_s()

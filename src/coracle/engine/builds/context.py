@@ -78,7 +78,11 @@ def _read(context: Context, path: str) -> bytes | None:
         raise Invalid(message=f"failed to read {path[:200]}: {error.strerror}") from None
 
 
-def drop(root: Path) -> None:
-    """Remove a build's directory.  Blocks."""
-    with contextlib.suppress(FileNotFoundError):
+def drop(root: Path) -> bool:
+    """Remove the builds' directory; whether a build was under way.  Blocks."""
+    try:
+        found = any(root.iterdir())
         shutil.rmtree(root)
+    except FileNotFoundError:
+        return False
+    return found

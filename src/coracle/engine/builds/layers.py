@@ -10,7 +10,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from typing import BinaryIO, Protocol, cast
+from typing import Protocol
 
 from coracle.core.tasks import offload
 from coracle.engine.builds.state import LayerRef, State
@@ -64,9 +64,13 @@ class LayerMaker:
         if next(self._snapshotter.changes(id), None) is None:
             self._snapshotter.remove(id)
             return None
-        with self._blobs.writer() as writer:
-            diff_id = self._snapshotter.pack(id, cast("BinaryIO", writer))
-            blob = writer.commit()
+        path = self._blobs.new_path()
+        try:
+            with path.open("wb") as out:
+                diff_id = self._snapshotter.pack(id, out)
+            blob = self._blobs.take(path, diff_id)
+        finally:
+            path.unlink(missing_ok=True)
         chain = chain_ids([*(layer.diff_id for layer in state.layers), diff_id])
         self._snapshotter.keep(id, chain)
         return LayerRef(diff_id, blob.digest, blob.size_bytes)

@@ -82,7 +82,8 @@ class Builds:
                 await self._containers.remove(record.meta.name, force=True)
                 await self._sandboxes.remove(record.meta.name)
         await self._layers.sweep()
-        await offload(drop, self._root)
+        if await offload(drop, self._root):
+            await self._images.collect()  # layers of steps that were not yet journaled
 
     @contextlib.asynccontextmanager
     async def ground(self, archive: BinaryIO | None) -> AsyncIterator[Ground]:

@@ -36,6 +36,8 @@ from coracle.image.dockerfile.syntax import Instruction, parse_trigger
 from coracle.image.manifest import Platform, parse_platform
 from coracle.linux.rooted import make_directories
 
+LONG_S = 2.0  # a step that took longer is kept at once, lest the daemon should die
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -171,10 +173,13 @@ class StageRunner:
         if await self._known(parts):
             return
         before, key = self._state, key_of(self._state, *parts)
+        begun_s = self._site.clock.monotonic_s()
         layer = await do()
         history = History(rfc3339_micro(self._site.clock.now_s()), created_by)
         self._state = before.after(settings or before.settings, history, layer, author=author)
         self._site.steps.add(key, before, self._state, one.text, source)
+        if self._site.clock.monotonic_s() - begun_s > LONG_S:
+            await self._site.cache.commit(self._site.steps)
 
     async def _known(self, parts: tuple[Any, ...]) -> bool:
         found = None
