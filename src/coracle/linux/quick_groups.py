@@ -6,7 +6,7 @@ moves cost microseconds, and each fork and exit on the machine some nanoseconds 
 
 The option belongs to the version 2 hierarchy, which every kernel has, and it holds for version 1 as well.  It is set by
 mounting that hierarchy once more, with the options that it has already; the mount goes at once, the option stays until
-the machine is started anew or somebody takes it back in the same way.
+the machine is started anew or somebody takes it back in the same way.  A file remembers that it was us (`take_back`).
 
 Source: the kernel's Documentation/admin-guide/cgroup-v2.rst, "favordynmods" (Linux 6.0).
 """
@@ -26,17 +26,36 @@ log = logging.getLogger(__name__)
 _OPTION = "favordynmods"
 
 
-def make_moves_quick() -> None:
-    """For a process in a mount namespace of its own.  Where the kernel refuses, everything works, only later."""
-    options = options_of_version2(Path("/proc/self/mountinfo").read_text().splitlines())
+def make_moves_quick(mark: Path) -> None:
+    """Set the option, if nobody has, and remember in `mark` that we did.
+
+    For a process in a mount namespace of its own.  Where the kernel refuses, everything works, only later.
+    """
+    options = _options()
     if _OPTION in options:
         return
+    mark.touch()
+    try:
+        _set([*options, _OPTION])
+    except OSError as error:
+        mark.unlink()
+        log.info("moves between control groups stay slow: %s", error)
+
+
+def take_back(mark: Path) -> None:
+    """Undo `make_moves_quick`, if it was us who set the option.  Raises OSError."""
+    if mark.exists():
+        _set([option for option in _options() if option != _OPTION])
+        mark.unlink()
+
+
+def _options() -> list[str]:
+    return options_of_version2(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _set(options: Iterable[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
-        try:
-            mounts.mount("cgroup2", Path(place), data=",".join([*options, _OPTION]))
-        except OSError as error:
-            log.info("moves between control groups stay slow: %s", error)
-            return
+        mounts.mount("cgroup2", Path(place), data=",".join(options))
         with contextlib.suppress(OSError):
             mounts.unmount(Path(place))
 

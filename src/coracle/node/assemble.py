@@ -74,7 +74,7 @@ from coracle.node.admin import Admin
 from coracle.node.config import Settings, proxies
 from coracle.node.ground import SharedGround
 from coracle.node.kubeconfig import render_kubeconfig, write_own
-from coracle.node.marks import PODS, cgroup_path, marks, pod_network
+from coracle.node.marks import PODS, QUICK_GROUPS, cgroup_path, marks, pod_network
 from coracle.node.registries import read_mirrors
 from coracle.runtime.conmon.driver import ConmonRuntime
 from coracle.runtime.conmon.monitor import find_binaries
@@ -111,7 +111,7 @@ def enter(settings: Settings) -> None:
     """Move this process into the cloud's mount namespace; before threads exist, with the store's lock held."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)  # Docker's socket lies here, for its group
     homes.enter_home(settings.run)
-    make_moves_quick()
+    make_moves_quick(QUICK_GROUPS)
 
 
 async def run_cloud(settings: Settings, store: SqliteStore, up: Callable[[], None]) -> None:

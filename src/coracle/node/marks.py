@@ -9,6 +9,7 @@ from coracle.node.config import RUN, Settings
 PODS = "pods"
 CGROUPS = "/coracle"
 TABLES = "coracle-"
+QUICK_GROUPS = RUN / "quick-groups"  # there while we hold the machine's option for quick moves between groups
 
 
 def marks(settings: Settings) -> Marks:

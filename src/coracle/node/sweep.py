@@ -16,11 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coracle.linux import namespaces as homes
+from coracle.linux import quick_groups
 from coracle.linux.cgroups import Cgroup, children
 from coracle.linux.removal import remove_tree
 from coracle.net.nft.driver import NftDriver
 from coracle.node.config import CACHE, Settings, clouds, unregister
-from coracle.node.marks import cgroup_path, marks
+from coracle.node.marks import QUICK_GROUPS, cgroup_path, marks
 
 _KILLED_S = 10.0
 
@@ -38,9 +39,15 @@ def sweep(settings: Settings, grace_s: float) -> int:
 
 
 def purge(settings: Settings) -> None:
-    """Remove the files of a swept cloud: state, images, volumes; the machine's image cache with the last cloud."""
+    """Remove the files of a swept cloud: state, images, volumes.
+
+    With the last cloud go the machine's image cache and the option for quick control groups.
+    """
     with contextlib.suppress(OSError):
         remove_tree(settings.root)
+    if set(clouds()) <= {settings.name}:
+        with contextlib.suppress(OSError):
+            quick_groups.take_back(QUICK_GROUPS)
     unregister(settings.name)
     if settings.cache == CACHE and not clouds():
         shutil.rmtree(settings.cache, ignore_errors=True)
