@@ -14,10 +14,12 @@ from coracle.docker.containers.modes import joined
 from coracle.docker.containers.names import check_name, random_name
 from coracle.docker.containers.specs import Asked, Given, container_spec, read_request
 from coracle.docker.door import Route
+from coracle.docker.images.platforms import asked_platform, parse
 from coracle.docker.mounts import MountPoint, Mounts, mount_points, resolve
 from coracle.docker.networks.endpoints import Lookup
 from coracle.engine.containers import Containers
 from coracle.engine.images import Images
+from coracle.image.manifest import Platform
 from coracle.image.references import parse_reference
 from coracle.web.messages import Answer, Request, Response
 
@@ -39,17 +41,22 @@ class Create:
         name = check_name(name) if name else ""
         body = Fields(body_of(request))
         asked = read_request(body, self._lookup)
-        image = self._image(asked.config["Image"])
+        image = self._image(asked.config["Image"], asked_platform(request))
         record = await self._make(name, asked, body.fields("HostConfig"), image)
         return Response.of(201, {"Id": record.meta.name, "Warnings": list(asked.warnings)})
 
-    def _image(self, reference: str) -> Object:
+    def _image(self, reference: str, platform: Platform | None) -> Object:
+        """Raises NotFound, with which the client goes and pulls it."""
         found = self._images.find(reference)
+        shown = reference
+        if "@" not in reference and not reference.startswith("sha256:"):
+            shown = parse_reference(reference).familiar
         if found is None:
-            shown = reference
-            if "@" not in reference and not reference.startswith("sha256:"):
-                shown = parse_reference(reference).familiar
             raise NotFound(f"No such image: {shown}", kind="Image", name=reference)
+        present = parse(str(found.spec["platform"]))
+        if platform is not None and (platform.os, platform.architecture) != (present.os, present.architecture):
+            said = f"image with reference {shown} was found but does not provide the specified platform ({platform})"
+            raise NotFound(said, kind="Image", name=reference)
         return found
 
     async def _make(self, name: str, asked: Asked, host: Fields, image: Object) -> Object:

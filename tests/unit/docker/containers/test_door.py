@@ -46,6 +46,20 @@ def test_an_image_that_is_not_there_is_a_404_with_its_tag(tmp_path):
     with_house(main, tmp_path)
 
 
+def test_an_image_of_another_platform_is_not_the_one(tmp_path):
+    async def main(house):
+        await house.engine.images.ensure("busybox")
+        body = {"Image": "busybox", "Cmd": ["x"]}
+        status, said = await house.ask("POST", "/containers/create?platform=linux/s390x", body)
+        assert status == 404
+        assert "was found but does not provide the specified platform (linux/s390x)" in said["message"]
+        own = house.engine.images.get("busybox").spec["platform"]
+        assert (await house.ask("POST", f"/containers/create?platform={own}", body))[0] == 201
+        assert (await house.ask("POST", "/containers/create?platform=!", body))[0] == 400
+
+    with_house(main, tmp_path)
+
+
 @pytest.mark.parametrize(
     "body",
     [
