@@ -141,17 +141,16 @@ class Mounts:
         return replace(point, source=self._volumes.path(point.name))
 
     async def populate(self, record: Object) -> None:
-        """Fill its empty volumes with what its image has at their targets.  Raises Invalid, Exhausted, Broken."""
+        """Fill its empty volumes with what its image has at their targets.  Raises Invalid, Exhausted, Broken.
+
+        The root file system stays mounted for the start, which mostly follows.
+        """
         points = [point for point in mount_points(record) if point.type == "volume" and point.copies]
         if not points:
             return
-        id = record.meta.name
-        root = await self._images.mount(self._images.get(record.spec["image_id"]), id)
-        try:
-            for point in points:
-                await self._volumes.fill(point.name, root, point.target)
-        finally:
-            await self._images.unmount(id)
+        root = await self._images.mount(self._images.get(record.spec["image_id"]), record.meta.name)
+        for point in points:
+            await self._volumes.fill(point.name, root, point.target)
 
     async def start(self, record: Object, holder: str = _RUNNING) -> None:
         """Make everything ready to be mounted.  Raises Invalid, NotFound, Broken; then nothing stays mounted."""
