@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from coracle.core.errors import Malformed, Unsupported
-from coracle.engine.builds.archives import is_archive
 from coracle.engine.builds.downloads import download, is_git, is_url
+from coracle.engine.builds.packed import is_archive
 from coracle.image.dockerfile.parse import LIMIT_BYTES as DOCKERFILE_BYTES
 
 LIMIT_BYTES = 4 << 30

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from coracle.core.errors import CloudError
+from coracle.core.errors import Broken, CloudError
 from coracle.docker.containers.wording import start_failure
 from coracle.docker.errors import message_of
 from coracle.engine.builds.failure import CannotStart, StepFailed
 from coracle.web.messages import Stream, dumps
+
+log = logging.getLogger(__name__)
 
 AHEAD_LINES = 256
 
@@ -66,6 +69,9 @@ async def _lines(work: Callable[[Tell], Awaitable[None]]) -> AsyncIterator[bytes
             await work(Tell(told))
         except CloudError as error:
             failure = error
+        except Exception:  # the answer has begun: nobody above can tell the client any more
+            log.exception("a build broke off")
+            failure = Broken("the build broke off: internal error")
         await told.put(None)
 
     has_spoken = False

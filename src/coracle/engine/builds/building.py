@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError, Invalid, NotFound
+from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
 from coracle.core.object import Object
 from coracle.core.tasks import offload
 from coracle.engine.builds import state as states
@@ -168,7 +169,11 @@ async def _joined(task: asyncio.Task[Outcome]) -> Outcome:
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended the others."""
-    for error in several.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    return several
+    """The failure that ended the others; what the disk refused in words."""
+    error = several.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        return _first(error)
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return (Exhausted if full else Broken)(f"the build broke off: {error.strerror}")
+    return error

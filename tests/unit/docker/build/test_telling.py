@@ -92,3 +92,12 @@ def test_a_client_that_goes_away_cancels_the_build():
 
     asyncio.run(main())
     assert ended == [True]
+
+
+def test_a_mistake_of_ours_is_told_as_such(caplog):
+    async def work(tell):
+        await tell({"stream": "Step 1"})
+        raise KeyError("ours")
+
+    assert asyncio.run(lines(work))[-1]["error"] == "the build broke off: internal error"
+    assert "KeyError" in caplog.text

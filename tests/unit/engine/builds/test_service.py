@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import io
 import tarfile
 
 import pytest
 
-from coracle.core.errors import CloudError, Invalid, NotFound
+from coracle.core.errors import CloudError, Exhausted, Invalid, NotFound
 from coracle.engine.builds.failure import CannotStart, StepFailed
 from coracle.engine.builds.request import BuildRequest
 from coracle.engine.builds.service import Builds
@@ -241,5 +242,17 @@ def test_a_trigger_may_need_a_stage_that_nothing_else_needs(tmp_path):
         assert len(bench.image(id).spec["chain_ids"]) == 2
         assert "Step 1/2 : FROM parent\n" in bench.said
         assert "Step 2/2 : COPY f /\n" in bench.said
+
+    on_bench(main, tmp_path)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    async def main(bench):
+        def full(_id, _out):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(bench.engine.snapshotter, "pack", full)
+        said = await bench.refused("FROM busybox\nCOPY f /\n", Exhausted, archive=tar(f="x"))
+        assert said == "the build broke off: No space left on device"
 
     on_bench(main, tmp_path)
