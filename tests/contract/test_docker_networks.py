@@ -311,6 +311,19 @@ def test_the_api_says_more_than_the_command(docker, cloud):
     assert get('/networks?filters={"driver":["null"]}')[0]["Name"] == "none"
 
 
+def test_what_happens_is_told(docker):
+    before = docker("info", "--format", "{{.SystemTime}}")
+    docker("network", "create", "n1")
+    docker("run", "--rm", "--network", "n1", "busybox", "true")
+    docker("create", "--name", "web", "busybox", "true")
+    docker("network", "connect", "n1", "web")
+    docker("network", "disconnect", "n1", "web")
+    docker("network", "rm", "n1")
+    words = ("--since", before, "--until", "0s", "--filter", "type=network", "--filter", "network=n1")
+    told = docker("events", *words, "--format", "{{.Action}}").split()
+    assert told == ["create", "connect", "disconnect", "connect", "disconnect", "destroy"]
+
+
 # -- across a crash ----------------------------------------------------------------------------------------------------
 
 

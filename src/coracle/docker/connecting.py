@@ -68,9 +68,10 @@ class Connect:
         if sandbox is not None and name != modes.NONE:
             try:
                 await self._sandboxes.connect(sandbox.meta.name, endpoint_of(name, kept, self._known.get))
-            except CloudError:
-                await self._keep(container, lambda now: _without(now, name))
-                raise
+            except CloudError as error:
+                if not isinstance(error, NotFound) or error.kind != "Sandbox":  # it has ended meanwhile
+                    await self._keep(container, lambda now: _without(now, name))
+                    raise
             await self._follow(container.meta.name)
         await self._tell("connect", network, container)
         return Response(200)

@@ -60,7 +60,8 @@ class ContainerAreas:
 def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     """The areas, and what the loops share with them."""
     containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
-    homes = Homes(needs.sandboxes, Ports(needs.forwards, lookup), Links(finder.find, needs.sandboxes), lookup)
+    links = Links(finder.find, needs.sandboxes)
+    homes = Homes(needs.sandboxes, Ports(needs.forwards, lookup), links, lookup, needs.events)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
     views = Views(needs.sandboxes, lookup, looks, needs.files, needs.images)
     listing = Listing(containers, Selection(finder, needs.images, lookup), views, needs.clock)
