@@ -129,6 +129,14 @@ def test_an_internal_network_reaches_itself_and_nobody_else(island):
     assert island.connect("outside", HOST, 30080) == NOBODY
 
 
+def test_the_host_asks_at_a_gateway_in_the_gateways_name(island):
+    """Whoever answers names there knows it by that."""
+    plug(island, "a", 2)
+    island.servers.add(island.host_path, "names", port=53)
+    assert island.connect("host", island.network.gateway, 53, "UDP") == "names"
+    assert island.servers.peers == [str(island.network.gateway)]
+
+
 def test_a_plug_cannot_pass_for_the_host(island):
     a = plug(island, "a", 2)
     island.servers.add(island.host_path, "trusting", port=9)

@@ -74,7 +74,7 @@ class Sight(NamedTuple):
 
 
 class Askers:
-    """Everybody that is known.  Who is not is judged by its subnet; who is of none sees what everybody sees."""
+    """Everybody that is known.  Others are judged by their subnets; who is of none is a stranger, or the host."""
 
     def __init__(self) -> None:
         self._scopes: dict[str, Scope] = {}
@@ -108,13 +108,16 @@ class Askers:
             if self._by_address.get(address) is asker:
                 del self._by_address[address]
 
-    def sight(self, client: str) -> Sight:
-        """What who asks from the address `client` sees."""
+    def sight(self, client: str) -> Sight | None:
+        """What who asks from the address `client` sees; None: a stranger, a neighbour of the host for example."""
         asker = self._by_address.get(client)
         if asker is not None:
             return Sight(self._with_open(asker.networks), asker.servers, asker.outside)
-        scope = self._scope_of(client)
-        return Sight(self._with_open((scope.name,)), outside=scope.outside) if scope is not None else Sight()
+        address = ip_address(client.partition("%")[0])
+        scope = next((scope for scope in self._scopes.values() if scope.has(address)), None)
+        if scope is not None:
+            return Sight(self._with_open((scope.name,)), outside=scope.outside)
+        return Sight() if address.is_loopback or not self._scopes else None
 
     def is_ours(self, name: str) -> bool:
         """Whether `name` asks for the name of an address of our networks: nobody else knows better."""
@@ -130,10 +133,6 @@ class Askers:
         if not any(network in self._open for network in networks):
             return networks
         return (*networks, *(name for name in self._open if name not in networks))
-
-    def _scope_of(self, client: str) -> Scope | None:
-        address = ip_address(client.partition("%")[0])
-        return next((scope for scope in self._scopes.values() if scope.has(address)), None)
 
 
 def _read_reverse(name: str) -> Address | None:

@@ -131,6 +131,9 @@ class Names:
             reply(dns.answer(question, code=code))
             return
         sight = self._askers.sight(client)
+        if sight is None:
+            reply(dns.answer(question, code=dns.REFUSED))
+            return
         found = self._zones.find(question, sight.networks)
         if found is None and self._askers.is_ours(question.name):
             found = Finding(dns.NO_SUCH_NAME)

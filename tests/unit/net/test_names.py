@@ -281,3 +281,23 @@ def test_names_of_our_addresses_are_nobody_elses_to_tell(tmp_path, name, expecte
         return code(answer), len(dns.read_answers(answer)[1])
 
     assert with_servers(body, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        pytest.param("10.32.0.9", dns.NO_ERROR, id="somebody in a network"),
+        pytest.param("127.0.0.1", dns.NO_ERROR, id="the host"),
+        pytest.param("192.0.2.7", dns.REFUSED, id="a neighbour of the host"),
+        pytest.param("fe80::7%eth0", dns.REFUSED, id="a neighbour by IPv6"),
+    ],
+)
+def test_strangers_are_told_nothing(client, expected):
+    async def main():
+        names, answers = Names([], SystemClock()), []
+        names.publish("kube", {WEB: [ONE]})
+        await names.listen(Scope("pods", IPv4Network("10.32.0.0/16"), open=True))
+        names.take(dns.query(5, WEB, dns.A), client, answers.append, stream=False)
+        return [code(answer) for answer in answers]
+
+    assert asyncio.run(main()) == [expected]
