@@ -19,10 +19,9 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from coracle.core import claims
 from coracle.core.clock import Clock, rfc3339
@@ -31,45 +30,25 @@ from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, TooLarge
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
+from coracle.engine.garbage import Garbage
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds import image as images
-from coracle.engine.removal import User, held, plan_removal
+from coracle.engine.removal import Removed, User, held, lone_layers, plan_removal
 from coracle.engine.sources import Builder, Source
+from coracle.engine.unpacking import unpack
 from coracle.engine.works import Progress, Step, Works
-from coracle.image import steps
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, parse_config
-from coracle.image.digests import chain_ids
-from coracle.image.manifest import Index, compression_of, parse_manifest, parse_platform
+from coracle.image.manifest import parse_platform
 from coracle.image.references import Reference, parse_reference
-from coracle.image.snapshots.api import Layer, Snapshotter
+from coracle.image.snapshots.api import Snapshotter
 from coracle.image.terms import PLAIN, Terms
 
 __all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step", "Terms"]
 
-# The layers (chain ids) and the blobs (digests) that somebody has besides the images.
-Keeper = Callable[[], tuple[Collection[str], Collection[str]]]
-
 Policy = Literal["IfNotPresent", "Always", "Never"]
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What a removal did, as Docker tells it: `records` in order are ("untagged", name) and ("deleted", id of an image
-    or chain id of a layer); `freed_bytes` is what the layers held."""
-
-    records: tuple[tuple[str, str], ...] = ()
-    freed_bytes: int = 0
-
-    @property
-    def untagged(self) -> tuple[str, ...]:
-        return tuple(name for what, name in self.records if what == "untagged")
-
-    @property
-    def deleted(self) -> tuple[str, ...]:
-        return tuple(id for what, id in self.records if what == "deleted")
 
 
 class Images:
@@ -90,9 +69,8 @@ class Images:
         self._works = Works()
         self._naming = asyncio.Lock()  # what a removal has planned does not change under it
         self._users: Counter[str] = Counter()  # ids of images that a container is being made of
-        self._has_garbage = False
-        self._keepers: list[Keeper] = []
-        self._sweeping = asyncio.Lock()  # what a sweep has found to be garbage is not brought in meanwhile
+        self._garbage = Garbage(blobs, snapshotter, self._works, self.list)
+        self.receiving, self.keep_for = self._garbage.receiving, self._garbage.keep_for  # for who brings blobs in
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -158,7 +136,7 @@ class Images:
         try:
             return await self._works.share(work, lambda report: self._fetch(name, report, terms), progress)
         finally:
-            await self._collect()
+            await self._garbage.collect()
 
     async def build_from_packages(self, name: str, packages: Sequence[str], progress: Progress | None = None) -> Object:
         """Make an image of that name from a list of packages.  Raises Malformed, Invalid, Unsupported, Unavailable."""
@@ -170,26 +148,6 @@ class Images:
             return await self._admit(await builder.build(reference, packages, report), reference, report)
 
         return await self._works.share(str(reference), work, progress)
-
-    @contextlib.asynccontextmanager
-    async def receiving(self) -> AsyncIterator[None]:
-        """Around putting blobs into the blob store: nothing is swept before `admit` has made an image of them.
-
-        Where that fails, whatever of it was stored is swept at the end.
-        """
-        try:
-            with self._works.busy():
-                await self._swept()
-                yield
-        except BaseException:
-            self._has_garbage = True
-            raise
-        finally:
-            await self._collect()
-
-    def keep_for(self, keeper: Keeper) -> None:
-        """Somebody else has layers and blobs without an image: builds' steps."""
-        self._keepers.append(keeper)
 
     async def admit(
         self, manifest: str, reference: str = "", *, parent: str = "", progress: Progress | None = None
@@ -204,7 +162,7 @@ class Images:
 
     async def _fetch(self, reference: Reference, report: Progress, terms: Terms) -> Object:
         """Ask the sources, the remote ones first; what is here already is not built again."""
-        await self._swept()
+        await self._garbage.begun()
         failure: Unavailable | None = None
         present = self.find(str(reference))
         try:
@@ -221,7 +179,7 @@ class Images:
                 if manifest is not None:
                     return await self._admit(manifest, reference, report, pulled=True)
         except (Invalid, Malformed, TooLarge, NotFound):
-            self._has_garbage = True  # what of it was good; what broke off is gone on with next time
+            self._garbage.note()  # what of it was good; what broke off is gone on with next time
             raise
         if failure is not None:
             raise failure
@@ -241,7 +199,7 @@ class Images:
         parent: str = "",
         pulled: bool = False,
     ) -> Object:
-        unpacked = await offload(self._unpack, digest, report or (lambda *_: None))
+        unpacked = await offload(unpack, self._blobs, self._snapshotter, digest, report or (lambda *_: None))
         key = images.key(unpacked.manifest.config.digest)
         async with self._naming:
             present = self._records.find(key)
@@ -249,22 +207,6 @@ class Images:
             if reference is not None:
                 return await self._name(key, reference, digest if pulled else "", new=new)
             return present or await self._records.create(images.to_record(unpacked, parent))
-
-    def _unpack(self, digest: str, report: Progress) -> images.Unpacked:
-        """Unpack what is not yet; blocks."""
-        manifest = parse_manifest(self._blobs.read(digest))
-        if isinstance(manifest, Index):
-            raise Invalid(message=f"{digest} is an index, not a manifest", kind="Image", name=digest)
-        config = parse_config(self._blobs.read(manifest.config.digest))
-        chain = chain_ids(config.diff_ids)
-        if len(manifest.layers) != len(chain):
-            raise Invalid(message=f"manifest lists {len(manifest.layers)} layers, its configuration {len(chain)}")
-        for i, layer in enumerate(manifest.layers):
-            packed: Any = compression_of(layer)
-            report(steps.unpack(layer.digest), 0, layer.size_bytes)
-            self._snapshotter.unpack(Layer(chain[: i + 1], config.diff_ids[i], self._blobs.path(layer.digest), packed))
-            report(steps.unpack(layer.digest), layer.size_bytes, layer.size_bytes)
-        return images.Unpacked(digest, manifest, config, tuple(self._snapshotter.layer_bytes(one) for one in chain))
 
     # -- names and removal ---------------------------------------------------------------------------------------
 
@@ -311,9 +253,10 @@ class Images:
             self._refuse_busy(plan.deleted)
             changed = {images.key(id): partial(_keeping, names=names) for id, names in plan.left.items()}
             await self._records.write(changed=changed, gone=[images.key(id) for id in plan.deleted])
-        layers, freed_bytes = _lone_layers(present, plan.deleted)
-        self._has_garbage = self._has_garbage or bool(plan.deleted)
-        await self._collect()
+        layers, freed_bytes = lone_layers(present, plan.deleted)
+        if plan.deleted:
+            self._garbage.note()
+        await self._garbage.collect()
         return Removed((*plan.records, *(("deleted", layer) for layer in layers)), freed_bytes)
 
     async def prune(self, wanted: Callable[[Object], bool], *, named: bool) -> Sequence[tuple[Object, Removed]]:
@@ -355,35 +298,8 @@ class Images:
 
     async def collect(self) -> None:
         """Give back the disk space of what nothing uses any more."""
-        self._has_garbage = True
-        await self._collect()
-
-    async def _collect(self) -> None:
-        """Give back the disk space of images that are gone, unless something is on its way in just now."""
-        if not self._has_garbage or not self._works.idle:
-            return  # the next removal does it
-        self._has_garbage = False
-        records = self.list()
-        chains = {one for image in records for one in image.spec["chain_ids"]}
-        kept = {one for image in records for one in image.spec["blobs"]}
-        for keeper in self._keepers:
-            layers, blobs = keeper()
-            chains.update(layers)
-            kept.update(blobs)
-        with self._works.busy():
-            async with self._sweeping:
-                await offload(self._snapshotter.collect, chains)
-                await offload(self._drop_blobs, kept)
-
-    async def _swept(self) -> None:
-        """Wait for a sweep that is under way; with work of one's own no other begins."""
-        async with self._sweeping:
-            pass
-
-    def _drop_blobs(self, kept: set[str]) -> None:
-        for blob in list(self._blobs.list()):
-            if blob.digest not in kept:
-                self._blobs.delete(blob.digest)
+        self._garbage.note()
+        await self._garbage.collect()
 
     def _find_named(self, text: str) -> Object | None:
         if _HEX.fullmatch(text) and (text.startswith("sha256:") or len(text) == 64):
@@ -417,8 +333,7 @@ class Images:
         """At start: sweep up what the last daemon left half done, or had no time to sweep itself."""
         await offload(self._snapshotter.sweep)
         await offload(self._blobs.sweep)
-        self._has_garbage = True
-        await self._collect()
+        await self.collect()
 
 
 def _check_platform(image: Object, reference: Reference, terms: Terms) -> None:
@@ -430,15 +345,3 @@ def _check_platform(image: Object, reference: Reference, terms: Terms) -> None:
 def _keeping(image: Object, names: Sequence[str]) -> Object:
     gone = {*image.spec["references"], *image.spec["digests"]} - {*names}
     return images.without(image, gone)
-
-
-def _lone_layers(present: Mapping[str, Object], doomed: Sequence[str]) -> tuple[list[str], int]:
-    """The layers that only these images have, the topmost first, and what they hold."""
-    kept = {layer for id, image in present.items() if id not in doomed for layer in image.spec["chain_ids"]}
-    lone: dict[str, int] = {}
-    for id in doomed:
-        spec = present[id].spec
-        for layer, size in zip(reversed(spec["chain_ids"]), reversed(spec["layer_bytes"]), strict=True):
-            if layer not in kept:
-                lone[layer] = size
-    return list(lone), sum(lone.values())

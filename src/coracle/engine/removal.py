@@ -43,6 +43,23 @@ class Removal:
     deleted: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal did, as Docker tells it: `records` in order are ("untagged", name) and ("deleted", id of an image
+    or chain id of a layer); `freed_bytes` is what the layers held."""
+
+    records: tuple[tuple[str, str], ...] = ()
+    freed_bytes: int = 0
+
+    @property
+    def untagged(self) -> tuple[str, ...]:
+        return tuple(name for what, name in self.records if what == "untagged")
+
+    @property
+    def deleted(self) -> tuple[str, ...]:
+        return tuple(id for what, id in self.records if what == "deleted")
+
+
 def held(image: Object) -> Held:
     spec = image.spec
     return Held(spec["id"], (*spec["references"], *spec["digests"]), spec.get("parent", ""))
@@ -55,6 +72,18 @@ def plan_removal(
     planner = _Planner(dict(images), users)
     planner.remove(id, name, force=force, prune=prune)
     return planner.done
+
+
+def lone_layers(present: Mapping[str, Object], doomed: Sequence[str]) -> tuple[list[str], int]:
+    """The layers that only these images have, the topmost first, and what they hold."""
+    kept = {layer for id, image in present.items() if id not in doomed for layer in image.spec["chain_ids"]}
+    lone: dict[str, int] = {}
+    for id in doomed:
+        spec = present[id].spec
+        for layer, size in zip(reversed(spec["chain_ids"]), reversed(spec["layer_bytes"]), strict=True):
+            if layer not in kept:
+                lone[layer] = size
+    return list(lone), sum(lone.values())
 
 
 class _Planner:
