@@ -117,7 +117,7 @@ class Building:
     async def _run_stage(self, index: int, channel: Channel) -> Outcome:
         try:
             outcome = await StageRunner(self._site, self._plan.all[index], channel).run()
-        except CloudError:
+        except (CloudError, ExceptionGroup):
             await channel.release()
             raise
         await channel.close()

@@ -6,6 +6,7 @@ while it runs; whatever way the step ends, nothing of it is left.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import contextlib
 import os
@@ -60,23 +61,27 @@ class Runner:
         keeps = False
         try:
             await channel.say(f" ---> Running in {short(id)}\n")
-            root = await self._layers.prepare(id, state.chain)
-            places = [*_PLACES, *(mount.target for mount in program.mounts)]
-            missing = await offload(_missing, root, places)
+            async with asyncio.TaskGroup() as group:
+                looking = group.create_task(self._prepare(id, state, program))
+                group.create_task(self._sandboxes.ensure(_sandbox(id, request, program)))
             keeps = request.keep_failed
-            await self._follow(record, request, program, channel)
+            await self._follow(record, program, channel)
             keeps = False
-            root = await self._layers.prepare(id, state.chain)
-            await offload(_remove_stubs, root, missing)
+            if missing := looking.result():
+                await offload(_remove_stubs, await self._layers.prepare(id, state.chain), missing)
             layer = await self._layers.seal(id, state)
         finally:
             await self._clean(id, keeps=keeps)
         await channel.say(f" ---> Removed intermediate container {short(id)}\n")
         return layer
 
-    async def _follow(self, record: Object, request: BuildRequest, program: Program, channel: Channel) -> None:
+    async def _prepare(self, id: str, state: State, program: Program) -> list[str]:
+        """Make its snapshot; what is missing there of what the runtime mounts on."""
+        root = await self._layers.prepare(id, state.chain)
+        return await offload(_missing, root, [*_PLACES, *(mount.target for mount in program.mounts)])
+
+    async def _follow(self, record: Object, program: Program, channel: Channel) -> None:
         id = record.meta.name
-        await self._sandboxes.ensure(_sandbox(id, request, program))
         with self._containers.attaching(id) as attachment:
             await self._begin(id)
             await _say_all(await attachment.streams(), channel)
