@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,39 @@ class TestOverlaySnapshotter(HostileLayersSuite):
         assert tree(again) == tree(root)
         assert (again / "data/d").stat().st_ino == (again / "data/e").stat().st_ino
         assert os.getxattr(again / "data/d", "user.note") == b"hello"
+
+    def test_what_was_made_to_mount_on_is_left_out_while_it_is_empty(self, snapshots, chain):
+        root = snapshots.mount("one", chain)
+        for name in ("hosts", "hostname"):
+            (root / "etc" / name).touch()
+        (root / "etc/hostname").write_text("mine")
+        (root / "dev").mkdir()
+        (root / "sys").mkdir()
+        (root / "sys/own").touch()
+        out = io.BytesIO()
+        snapshots.pack("one", out, without={"/etc/hosts", "/etc/hostname", "/dev", "/sys"})
+        out.seek(0)
+        with tarfile.open(fileobj=out) as archive:
+            assert archive.getnames() == ["etc", "sys", "etc/hostname", "sys/own"]
+
+    def test_a_directory_made_anew_tells_what_is_not_in_it_any_more(self, snapshots, tmp_path):
+        chain = self.unpack(snapshots, tmp_path, BASE)
+        root = snapshots.mount("one", chain)
+        shutil.rmtree(root / "data")
+        (root / "data").mkdir()
+        (root / "data/a").write_text("again")
+        told = {(change.kind, change.path) for change in snapshots.changes("one")}
+        assert told == {("modified", "/data"), ("modified", "/data/a"), ("deleted", "/data/b")}
+
+    def test_a_directory_swapped_for_a_link_is_not_walked(self, snapshots, chain, tmp_path):
+        """Links in the upper layer would lead to the host's files."""
+        root = snapshots.mount("one", chain)
+        (root / "new").mkdir()
+        changes = snapshots.changes("one")
+        first = next(changes)
+        (root / "new").rmdir()
+        (root / "new").symlink_to(tmp_path)
+        assert [first.path, *(change.path for change in changes)] == ["/new"]
 
     def test_a_kept_snapshot_is_the_layer_that_its_packing_would_unpack_to(self, snapshots, chain, tmp_path):
         root = snapshots.mount("one", chain)

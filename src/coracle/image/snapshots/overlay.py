@@ -151,6 +151,6 @@ def _changes(upper: Path, lower: LayerView) -> Iterator[Change]:
                 yield Change("modified" if below else "added", f"/{prefix}{name}")
             elif below:
                 yield Change("deleted", f"/{prefix}{name}")
-        if is_opaque(f"/proc/self/fd/{folder.fd}"):
+        if is_opaque(f"/proc/self/fd/{folder.fd}/."):
             hidden = set(lower.names(folder.path)) - {name for name, _ in folder.entries}
             yield from (Change("deleted", f"/{prefix}{name}") for name in sorted(hidden))
