@@ -1,9 +1,12 @@
 """Docker's images with the docker command: listing, naming, removing, and carrying them in files."""
 
+import functools
 import gzip
 import json
 import socket
 import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -246,3 +249,25 @@ def test_a_client_that_leaves_while_loading_leaves_nothing(docker, busybox, clou
         data = tar_of(entry("manifest.json", b"x" * 70_000))[:65_536]
         client.sendall(b"%x\r\n%s\r\n" % (len(data), data))
     docker.wait_for(lambda: sorted(path.name for path in (cloud.root / "images").rglob("*")) == before)
+
+
+def test_a_file_system_is_imported_from_an_address(docker, busybox, tmp_path):
+    bundle(tmp_path, "web")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        serving.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            said = docker("import", f"{url}/web.tar", "web:1").splitlines()
+            assert said == [f"Downloading from {url}/web.tar", docker.inspect("web:1")["Id"]]
+            assert "answers 404" in docker.refused("import", f"{url}/nothing.tar", "web:2")
+        finally:
+            server.shutdown()
+            serving.join()
+    assert "cannot be fetched" in docker.refused("import", f"{url}/web.tar", "web:2")
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass

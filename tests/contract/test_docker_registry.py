@@ -8,6 +8,7 @@ import pytest
 
 from contract.docker_api import Api
 from contract.registries import PASSWORD, USER, running_registry, write_certificates
+from coracle.testing.cloud import Cloud
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,15 @@ def test_names_that_are_none(docker, name):
     status, said = api("POST", f"/images/create?fromImage={quote(name, safe='')}")
     assert (status, list(said)) == (400, ["message"])
     assert api("POST", f"/images/busybox/tag?repo={quote(name, safe='')}")[0] in (400, 404)
+
+
+def test_mirrors_are_asked_in_order_and_the_catalogue_where_none_knows(docker, busybox, plain, tmp_path):
+    docker("tag", busybox, f"{plain}/library/mirrored:1")
+    docker("push", "--quiet", f"{plain}/library/mirrored:1")
+    endpoints = f'["http://127.0.0.1:1", "http://{plain}"]'
+    (tmp_path / "registries.toml").write_text(f'[[registry]]\nname = "docker.io"\nendpoints = {endpoints}\n')
+    with Cloud.started(tmp_path) as own:
+        assert "Status: Downloaded newer image for mirrored:1" in own.docker("pull", "mirrored:1").stdout
+        assert "Status: Downloaded newer image for busybox:latest" in own.docker("pull", "busybox").stdout
+        refused = own.docker("pull", "nobody/knows", check=False)
+        assert refused.returncode != 0
