@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import threading
 from dataclasses import replace
@@ -363,6 +364,29 @@ def test_ports_are_forwarded_by_ipv6(island6):
     assert island6.connect("outside", HOST6, 30083) == REFUSED
     steer(island6)
     assert island6.connect("outside", HOST6, 30080) == REFUSED
+
+
+def test_datagrams_by_ipv6_leave_a_target_that_is_gone(island6):
+    net = dual("six", "10.78.0.0/24", "fd00:78::/64")
+    a, b = plug(island6, "a", 2, net), plug(island6, "b", 3, net)
+    with island6.socket("outside", "UDP", socket.AF_INET6) as client:
+        client.connect((str(HOST6), 30053))
+        said = []
+        for target in (a, b):
+            steer(island6, Forward("u", "UDP", None, 30053, (Target(target.address6, 8080),)))
+            said.append(exchange(client))
+    assert said == ["a", "b"]
+
+
+def test_rules_by_ipv6_that_somebody_flushed_are_made_again(island6):
+    net = dual("six", "10.78.0.0/24", "fd00:78::/64")
+    a, other = plug(island6, "a", 2, net), plug(island6, "b", 2, dual("other", "10.79.0.0/24", "fd00:79::/64"))
+    to_a = Forward("x", "TCP", None, 30080, (Target(a.address6, 8080),))
+    steer(island6, to_a)
+    island6.on_host(nftables.run, "flush ruleset")
+    steer(island6, to_a, replace(to_a, id="y", port=30081))
+    assert [island6.connect("outside", HOST6, port) for port in (30080, 30081)] == ["a", "a"]
+    assert island6.connect("a", other.address6, 8080) == NOBODY
 
 
 # -- changes ---------------------------------------------------------------------------------------------------------

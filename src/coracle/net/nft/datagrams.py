@@ -1,26 +1,22 @@
-"""Datagrams that the kernel remembers as connections, and steers past what has changed.  Of IPv4.
-
-By IPv6 they are forgotten when they have been idle for two minutes.
-"""
+"""Datagrams that the kernel remembers as connections, and steers past what has changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network
 
 from coracle.linux import conntrack, netlink, routes
 from coracle.net.addresses import Address
 from coracle.net.api import Forward
+from coracle.net.nft.family import V4, Family
 
-_LOOPBACK = IPv4Network("127.0.0.0/8")
 
-
-def forget_stale(changed: Sequence[Forward], present: dict[str, Forward]) -> None:
+def forget_stale(changed: Sequence[Forward], present: dict[str, Forward], family: Family) -> None:
     """Make datagrams that still go to a target that is no more, or past a new Forward, be steered anew."""
     if not changed:
         return
     with netlink.Netlink() as kernel:
-        local = {address for _index, address, _prefix in routes.addresses(kernel)}
+        of_links = routes.addresses(kernel) if family == V4 else routes.addresses6(kernel)
+        local: set[Address] = {address for _index, address, _prefix in of_links}
     allowed: dict[tuple[Address | None, int], set[tuple[Address, int]]] = {
         (forward.address, forward.port): set() for forward in changed
     }
@@ -31,8 +27,8 @@ def forget_stale(changed: Sequence[Forward], present: dict[str, Forward]) -> Non
     def stale(flow: conntrack.Flow) -> bool:
         address, port = flow.asked
         targets = allowed.get((address, port))
-        if targets is None and (address in local or address in _LOOPBACK):
+        if targets is None and (address in local or address in family.loopback):
             targets = allowed.get((None, port))
         return targets is not None and flow.answering not in targets
 
-    conntrack.forget_datagrams(stale)
+    conntrack.forget_datagrams(stale, family.number)

@@ -219,8 +219,8 @@ class Rules:
 
     def _forget_datagrams(self, changed: Iterable[Forward]) -> None:
         datagrams = [forward for forward in changed if forward.transport == "UDP"]
-        if datagrams and self._family == V4:
-            forget_stale(datagrams, self._present.forwards)
+        if datagrams:
+            forget_stale(datagrams, self._present.forwards, self._family)
 
     def _unpin(self) -> None:
         """Let go of clients that are pinned to a target that is no more.
