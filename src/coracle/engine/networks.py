@@ -120,12 +120,18 @@ class Networks:
         name = record.spec["name"]
         if name in PREDEFINED:
             raise Forbidden(f"{name} is a pre-defined network and cannot be removed", kind="Network", name=name)
-        await self._records.change(record.key, lambda now: now.with_status(state="removing"))
-        self._forget(name)
-        if self.members(name):  # a newcomer whose commit was under way
-            self._remember(await self._records.change(record.key, lambda now: now.with_status(state="ready")))
-            raise _in_use(name)
+        network = self._whole.pop(name, None)  # from here on nobody else is plugged in
+        try:
+            await self._records.change(record.key, lambda now: now.with_status(state="removing"))
+            if self.members(name):  # somebody whose commit was under way
+                await self._records.change(record.key, lambda now: now.with_status(state="ready"))
+                raise _in_use(name)
+        except CloudError:
+            if network is not None:
+                self._whole[name] = network
+            raise
         await self._clear(id)
+        self._forget(name)
 
     async def adopt(self) -> None:
         """At start: the predefined networks are there, all others as they were, and nothing is half made.

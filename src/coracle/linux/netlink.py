@@ -108,6 +108,8 @@ class Netlink:
 
         Raises: Refused (the first whose error is not in `ignore`), OSError.
         """
+        if not messages:
+            return  # the kernel takes no empty letters
         first = self._sequence + 1
         self.socket.sendto(b"".join(self._frame(message, ACK) for message in messages), (0, 0))
         refused: Refused | None = None

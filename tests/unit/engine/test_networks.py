@@ -202,6 +202,43 @@ def test_a_network_in_use_stays(tmp_path):
     with_world(main, tmp_path)
 
 
+def test_nobody_is_plugged_into_what_is_being_removed(tmp_path):
+    async def main(world):
+        for _ in range(20):
+            record = await world.networks.create(NetworkSpec(name="n1"))
+            plugged = SandboxSpec(name="c1", endpoints=(Endpoint(network="n1"),))
+            outcomes = await asyncio.gather(
+                world.sandboxes.ensure(plugged), world.networks.remove(record.meta.name), return_exceptions=True
+            )
+            assert [isinstance(one, Exception) for one in outcomes].count(True) == 1, outcomes
+            await world.sandboxes.remove("c1")
+            if isinstance(outcomes[1], Exception):
+                assert world.networks.find("n1")
+                await world.networks.remove(record.meta.name)
+
+    with_world(main, tmp_path)
+
+
+def test_a_removal_that_failed_is_tried_again(tmp_path):
+    async def main(world):
+        record = await world.networks.create(NetworkSpec(name="n1"))
+        remove_network = world.net.remove_network
+
+        async def fail(network):
+            world.net.remove_network = remove_network
+            raise Broken("the kernel is busy")
+
+        world.net.remove_network = fail
+        with pytest.raises(Broken):
+            await world.networks.remove(record.meta.name)
+        with pytest.raises(NotFound):
+            world.networks.find("n1")
+        await world.networks.remove(world.networks.get("n1").meta.name)
+        await world.networks.create(NetworkSpec(name="n1"))
+
+    with_world(main, tmp_path)
+
+
 def test_another_life_finds_what_there_was(tmp_path):
     async def main(world):
         await world.networks.create(NetworkSpec(name="n1"))

@@ -77,3 +77,8 @@ def test_a_remembered_datagram_is_read():
         ("100.64.0.5", 53),
         ("10.32.0.2", 5353),
     ]
+
+
+def test_nothing_to_say_is_not_said():
+    with Netlink() as kernel:
+        kernel.send()
