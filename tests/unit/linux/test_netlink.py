@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from coracle.linux import conntrack, expressions, nftables
-from coracle.linux.netlink import attribute, attributes, nest, number, text
+from coracle.linux.netlink import Netlink, attribute, attributes, nest, number, text
 from coracle.net.nft import picks
 
 
