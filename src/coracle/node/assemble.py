@@ -39,6 +39,7 @@ from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
 from coracle.engine.shipping import Shipping
 from coracle.engine.sources import CatalogueSource, Source
+from coracle.engine.upgrades import upgrade
 from coracle.engine.volumes import Volumes
 from coracle.image.blobs import BlobStore
 from coracle.image.catalogue import read_catalogue
@@ -165,7 +166,7 @@ class Cloud:
             *self._caches.values(),
             self._net,
             self._names,
-            Once(self._engine.networks.adopt),
+            Once(self._engine.networks.adopt, lambda: upgrade(self._store, self._engine.networks)),
             Once(self._engine.images.adopt, self._engine.sandboxes.adopt, self._engine.volumes.adopt),
             self._engine.containers,
             Once(self._engine.commits.adopt),
