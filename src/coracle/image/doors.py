@@ -16,7 +16,14 @@ from urllib.parse import urljoin, urlsplit
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable
 from coracle.core.tasks import offload
-from coracle.image.challenges import Challenge, check_redirect, is_same_server, may_know_password, parse_challenge
+from coracle.image.challenges import (
+    Challenge,
+    check_redirect,
+    is_loopback,
+    is_same_server,
+    may_know_password,
+    parse_challenge,
+)
 from coracle.image.manifest import parse_document
 from coracle.image.terms import NOBODY, Login
 from coracle.image.trust import Trust
@@ -78,7 +85,7 @@ async def open_session(endpoint: Endpoint, trust: Trust) -> AsyncIterator[aiohtt
         timeout=timeout,
         headers={"User-Agent": "coracle"},
         auto_decompress=False,
-        trust_env=True,
+        trust_env=not is_loopback(urlsplit(endpoint.url).hostname or ""),  # proxies are for what is elsewhere
         cookie_jar=aiohttp.DummyCookieJar(),
         connector=aiohttp.TCPConnector(ssl=context),
     ) as session:

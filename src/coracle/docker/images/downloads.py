@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from coracle.core.errors import Invalid, Malformed, Unavailable
 from coracle.docker.images.progress import Say, bar
+from coracle.image.challenges import is_loopback
 
-LIMIT_BYTES = 64 << 30
 _TELL_BYTES = 1 << 20
 
 
@@ -34,9 +34,10 @@ async def download(source: str, say: Say) -> AsyncIterator[bytes]:
 
     url = check_source(source)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    is_elsewhere = not is_loopback(urlsplit(url).hostname or "")  # proxies are for that
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, auto_decompress=False, trust_env=True) as session,
+            aiohttp.ClientSession(timeout=timeout, auto_decompress=False, trust_env=is_elsewhere) as session,
             session.get(url) as response,
         ):
             if response.status != 200:
