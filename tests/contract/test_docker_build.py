@@ -286,6 +286,26 @@ def test_mounts_and_here_documents(project):
     assert project.run("cat", "/docs/a", "/docs/b").splitlines() == ["name 'q'", "$N"]
 
 
+def test_mounts_in_mounts(project):
+    """As people write it for Go: files of the context at their places, a cache below them; nothing of it stays."""
+    project.file("go.mod", "module x\n")
+    project.file("main", "main\n")
+    text = (
+        "FROM --platform=amd64 busybox AS base\nWORKDIR /src/\n"
+        "RUN --mount=type=cache,target=/src/cache --mount=type=bind,source=.,target=. "
+        "--mount=type=tmpfs,target=/go/ cat go.mod main && touch /src/cache/x\n"
+        "RUN --mount=source=go.mod,target=go.mod cat go.mod; ls /src | wc -l\n"
+        "COPY . /copied\nRUN ls /copied\nWORKDIR /a/b\nRUN --mount=type=tmpfs,target=/a pwd\n"
+    )
+    said = project.build(text)
+    assert "\nmodule x\nmain\n" in said
+    assert "\nmodule x\n1\n" in said
+    assert "\nDockerfile\ngo.mod\nmain\n ---> Removed" in said
+    assert "\n/a/b\n" in said
+    assert project.build(text).count("Using cache") == 7
+    assert project.run("sh", "-c", "ls /src /go 2>/dev/null | wc -w") == "1"  # "/src:"
+
+
 def test_what_the_runtime_mounts_on_does_not_stay(project):
     """Places that were made for mounts are no part of the layer."""
     project.build("FROM busybox\nRUN --mount=type=tmpfs,target=/only/here true\n")

@@ -78,11 +78,12 @@ class Grounds:
 async def make_mounts(wishes: Sequence[RunMount], workdir: str, grounds: Grounds, stack: AsyncExitStack) -> list[Mount]:
     """Raises Invalid (a source that is not there), Unsupported (secrets, ssh)."""
     found = []
+    targets = [_target(workdir, wish) for wish in wishes]
     for number, wish in enumerate(wishes):
         if wish.type in ("secret", "ssh"):
             why = "needs a BuildKit session, which this builder does not speak"
             raise Unsupported(f"--mount=type={wish.type} {why}", status=501)
-        target = posixpath.normpath(posixpath.join("/", workdir, wish.target))
+        target = targets[number]
         if target == "/" or "\0" in target:
             raise Invalid(message=f'invalid mount target "{wish.target[:200]}"')
         match wish.type:
@@ -96,10 +97,18 @@ async def make_mounts(wishes: Sequence[RunMount], workdir: str, grounds: Grounds
                 root = await grounds.roots(wish.source_from, stack)
                 path = await offload(_inside, root, wish.source)
                 read_only = wish.read_only is not False
-                if not read_only:
+                if not read_only or _holds_others(target, targets):  # the runtime makes places in it to mount on
                     path = await offload(_copied, root, wish.source, grounds.scratch / f"mount-{number}")
                 found.append(Mount(target=target, source=path, read_only=read_only))
-    return found
+    return sorted(found, key=lambda mount: mount.target)  # outer ones first
+
+
+def _target(workdir: str, wish: RunMount) -> str:
+    return "/" + posixpath.normpath(posixpath.join("/", workdir, wish.target)).strip("/")
+
+
+def _holds_others(target: str, targets: Sequence[str]) -> bool:
+    return any(other.startswith(f"{target}/") for other in targets)
 
 
 def _inside(root: str, path: str) -> str:

@@ -104,7 +104,7 @@ class StageRunner:
         elif planned.base == SCRATCH:
             return
         else:
-            platform = parse_platform(planned.platform) if planned.platform else self._site.request.platform
+            platform = _platform(planned.platform) if planned.platform else self._site.request.platform
             begun = await self._site.base(planned.base, platform, self._channel)
         self._state, self._image = begun.state, begun.image
 
@@ -300,6 +300,11 @@ class StageRunner:
                 return await self._site.layers.seal(id, self._state)
 
         await self._step(one, ("WORKDIR", changed.workdir), do, created_by, settings=changed)
+
+
+def _platform(text: str) -> Platform:
+    """`linux/arm64`, or `arm64` alone.  Raises Malformed."""
+    return parse_platform(text if "/" in text else f"linux/{text}")
 
 
 def _make_workdir(root: str, path: str) -> None:
