@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from contract.registries import PASSWORD, USER, running_registry
 from coracle.testing.cloud import Cloud
 
 
@@ -641,6 +643,34 @@ def test_another_machines_image_is_not_taken_for_ours(project):
     said = project.refused("FROM --platform=linux/s390x busybox\n")
     assert "busybox" in said
     assert "Successfully" not in said
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, cloud):
+    """A registry with TLS, whose authority the cloud knows, and passwords."""
+    root = tmp_path_factory.mktemp("guarded")
+    with running_registry(root, guarded=True) as address:
+        trusted = cloud.root / "certs.d" / address
+        trusted.mkdir(parents=True)
+        shutil.copy(root / "ca.crt", trusted)
+        yield address
+
+
+def test_bases_from_a_registry_that_wants_a_password(project, guarded):
+    docker, name = project.docker, f"{guarded}/base:1"
+    docker("login", "-u", USER, "--password-stdin", guarded, input=PASSWORD)
+    project.build("FROM busybox\nRUN echo built here > /x\n", "-t", name)
+    docker("push", name)
+    docker("rmi", name)
+    docker("logout", guarded)
+    assert "no basic auth credentials" in project.refused(f"FROM {name}\nRUN cat /x\n")
+    docker("login", "-u", USER, "--password-stdin", guarded, input=PASSWORD)
+    assert "\nbuilt here\n" in project.build(f"FROM {name}\nRUN cat /x\n")
+    said = project.build(f"FROM {name}\nRUN cat /x\n", "--pull")
+    assert "1: Pulling from base" in said
+    assert said.count("Using cache") == 1
+    docker("logout", guarded)
+    docker("rmi", "--force", name)
 
 
 def test_what_was_built_runs_in_a_pod(docker, tmp_path, space):
