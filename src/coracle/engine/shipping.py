@@ -90,8 +90,13 @@ class Shipping:
     async def _received(self, body: AsyncIterator[bytes]) -> AsyncIterator[BinaryIO]:
         """What the client sends, unpacked, in a file at its beginning."""
         with await offload(self._blobs.scratch) as file:
+            gathered = bytearray()
             async for chunk in body:
-                await offload(_write, file, chunk)
+                gathered += chunk
+                if len(gathered) >= CHUNK_BYTES:  # each write costs a change of thread
+                    await offload(_write, file, bytes(gathered))
+                    gathered.clear()
+            await offload(_write, file, bytes(gathered))
             with await offload(_opened, file, self._blobs) as plain:
                 yield plain
 
