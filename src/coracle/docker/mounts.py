@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ from coracle.engine.volumes import Volumes
 from coracle.runtime.api import Mount
 
 _RUNNING = "running"
+
+Publish = Callable[[str, str, str, Mapping[str, str]], Awaitable[None]]
 
 __all__ = ["DETAIL", "MountPoint", "Mounts", "Prepared", "mount_points", "resolve", "shown"]
 
@@ -99,8 +101,10 @@ def resolve(
 
 
 class Mounts:
-    def __init__(self, volumes: Volumes, images: Images) -> None:
-        self._volumes, self._images = volumes, images
+    """`publish(type, action, id, attributes)` tells events of volumes."""
+
+    def __init__(self, volumes: Volumes, images: Images, publish: Publish) -> None:
+        self._volumes, self._images, self._publish = volumes, images, publish
         self._holders: defaultdict[str, set[str]] = defaultdict(set)  # container -> who needs what it mounts
 
     @contextlib.asynccontextmanager
@@ -126,7 +130,7 @@ class Mounts:
                 yield Prepared(points=tuple(whole))
         except BaseException:
             for name in made:
-                await self._volumes.abandon(name)
+                await self._abandon(name)
             raise
 
     def _named(self, point: MountPoint) -> MountPoint:
@@ -137,7 +141,10 @@ class Mounts:
     async def _with_volume(self, point: MountPoint) -> MountPoint:
         labels = {**point.labels, **({ANONYMOUS_LABEL: ""} if point.anonymous else {})}
         options = dict(point.volume_options)
+        is_new = self._volumes.find(point.name) is None
         await self._volumes.create(point.name, driver=point.driver, options=options, labels=labels)
+        if is_new:
+            await self._publish("volume", "create", point.name, {"driver": point.driver})
         return replace(point, source=self._volumes.path(point.name))
 
     async def populate(self, record: Object) -> None:
@@ -167,13 +174,19 @@ class Mounts:
         except BaseException:
             await self.stop(record, holder)
             raise
+        if holder == _RUNNING:
+            await self._tell("mount", record)
 
     async def stop(self, record: Object, holder: str = _RUNNING) -> None:
         """Take away what `start` mounted, once the container does not run.  Idempotent."""
-        self._holders[record.meta.name].discard(holder)
-        if self._holders[record.meta.name]:
+        holders = self._holders[record.meta.name]
+        ran = holder == _RUNNING and holder in holders
+        holders.discard(holder)
+        if ran:
+            await self._tell("unmount", record)
+        if holders:
             return
-        del self._holders[record.meta.name]
+        self._holders.pop(record.meta.name, None)
         for point in mount_points(record):
             if point.via:
                 await self._volumes.drop_view(point.via)
@@ -205,7 +218,20 @@ class Mounts:
             if point.type == "image":
                 await self._images.discard(_snapshot(point))
             if anonymous and point.anonymous:
-                await self._volumes.abandon(point.name)
+                await self._abandon(point.name)
+
+    async def _abandon(self, name: str) -> None:
+        if await self._volumes.abandon(name):
+            await self._publish("volume", "destroy", name, {"driver": "local"})
+
+    async def _tell(self, action: str, record: Object) -> None:
+        for point in mount_points(record):
+            if point.type == "volume":
+                told = {"driver": point.driver, "container": record.meta.name}
+                if action == "mount":
+                    how = "false" if point.read_only else "true"
+                    told |= {"destination": point.target, "read/write": how, "propagation": point.propagation}
+                await self._publish("volume", action, point.name, told)
 
     async def _base(self, record: Object, point: MountPoint) -> str:
         """Where the whole of what a view shows a part of is."""

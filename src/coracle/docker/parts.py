@@ -129,7 +129,7 @@ def docker(services: Services) -> Docker:
     images = image_area(services, events)
     building = BuildArea(services.builds, services.networks, events, services.clock)
     areas += [images, building]
-    mounts = Mounts(services.volumes, services.images)
+    mounts = Mounts(services.volumes, services.images, events.publish)
     areas += [
         ArchiveArea(finder, services.files, mounts, events),
         CommitArea(finder, services.commits, events),

@@ -41,7 +41,7 @@ class House:
         self.cache = Informer(TYPE, engine.store)
         self.events = Events(engine.store, self.cache, engine.clock)
         self.forwards = Forwards(engine.net, engine.clock)
-        self.deeds, mounts = Deeds(), Mounts(engine.volumes, engine.images)
+        self.deeds, mounts = Deeds(), Mounts(engine.volumes, engine.images, self.events.publish)
         self.health = HealthChecks(engine.containers, self.cache, engine.execs, self.events, engine.clock)
         needs = Needs(
             clock=engine.clock,

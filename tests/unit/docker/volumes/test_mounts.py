@@ -21,7 +21,11 @@ class Host:
     def __init__(self, root):
         self.engine = FakeEngine(root)
         self.engine.source.add("busybox:latest", Settings(cmd=("true",)), {"srv/file": "image's"})
-        self.mounts = Mounts(self.engine.volumes, self.engine.images)
+        self.mounts = Mounts(self.engine.volumes, self.engine.images, self.publish)
+        self.told = []
+
+    async def publish(self, type, action, id, attributes):
+        self.told.append((action, id))
 
     async def create(self, name, host, targets=(), lender=nobody):
         await self.engine.images.ensure("busybox")
@@ -59,6 +63,19 @@ def test_volumes_are_made_and_filled_and_go_with_the_container(tmp_path):
         assert host.names() == sorted(["named", anonymous.name])
         await host.remove(record, anonymous=True)
         assert host.names() == ["named"]
+        assert host.told == [("create", "named"), ("create", anonymous.name), ("destroy", anonymous.name)]
+
+    run(tmp_path, test)
+
+
+def test_events_tell_who_mounts_what(tmp_path):
+    async def test(host):
+        record = await host.create("one", {"Binds": ["named:/srv"]})
+        async with host.mounts.seen(record):
+            await host.mounts.start(record)
+        await host.mounts.stop(record)
+        await host.mounts.stop(record)
+        assert host.told == [("create", "named"), ("mount", "named"), ("unmount", "named")]
 
     run(tmp_path, test)
 
