@@ -78,6 +78,7 @@ def pack(root: Path, out: Writable, *, latest_s: int | None = None, without: Col
         encoding="utf-8",
         errors="surrogateescape",
     ) as archive:
+        archive.copybufsize = 1 << 20  # type: ignore[attr-defined]  # small pieces are copied again and again
         for place, path, found in _walk(root):
             entry = _entry(place, path, found, names)
             if entry is None or (f"/{path}" in without and _is_empty(place, entry)):
