@@ -142,6 +142,8 @@ class Networks:
         for record in self._records.list():
             if record.status["state"] == "ready":
                 self._know(record)
+            elif self.members(record.spec["name"]):  # somebody came in while it was about to go
+                self._know(await self._records.change(record.key, lambda now: now.with_status(state="ready")))
             else:
                 log.info("network %s was half made or half gone: removed", record.spec["name"])
                 await self._clear(record.meta.name)
@@ -252,9 +254,9 @@ class Networks:
             subnets.read_member(address, subnets.home_of(address, whole.subnet, whole.subnet6), "auxiliary address")
         return whole
 
-    def _keep_used(self, _verb: str, new: Object, _old: Object | None, reader: Reader) -> Object:
-        """A guard: a network that somebody is plugged into does not go."""
-        if new.status.get("state") == "removing" and members(reader, new.spec["name"]):
+    def _keep_used(self, verb: str, new: Object, _old: Object | None, reader: Reader) -> Object:
+        """A guard: a network that somebody is plugged into does not begin to go."""
+        if verb == "update" and new.status["state"] == "removing" and members(reader, new.spec["name"]):
             raise _in_use(new.spec["name"])
         return new
 

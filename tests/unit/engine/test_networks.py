@@ -264,6 +264,19 @@ def test_what_was_half_made_or_half_gone_is_removed(tmp_path, state):
     with_world(main, tmp_path)
 
 
+def test_what_was_about_to_go_stays_where_somebody_came_in(tmp_path):
+    async def main(world):
+        record = await world.networks.create(NetworkSpec(name="n1"))
+        await world.networks._records.change(record.key, lambda now: now.with_status(state="removing"))
+        await world.sandboxes.ensure(SandboxSpec(name="c1", endpoints=(Endpoint(network="n1"),)))
+        await world.begin()
+        assert world.networks.find("n1")
+        await world.sandboxes.remove("c1")
+        await world.networks.remove(record.meta.name)
+
+    with_world(main, tmp_path)
+
+
 def test_a_subnet_that_somebody_took_is_given_up_where_it_was_ours_to_choose(tmp_path):
     async def main(world):
         chosen = await world.networks.create(NetworkSpec(name="ours", labels={"a": "b"}))
