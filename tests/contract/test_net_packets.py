@@ -333,6 +333,25 @@ def test_plugs_with_ipv6_reach_each_other_and_the_outside_in_the_hosts_name(isla
         assert not Path("/proc/net/if_inet6").read_text().replace("lo\n", "").count("eth0")
 
 
+def test_a_host_that_forwards_ipv6_still_listens_to_its_router_and_its_plugs_to_none(island6):
+    plug(island6, "a", 2)
+    before = island6.on_host(accepting)
+    plug(island6, "b", 2, dual("six", "10.78.0.0/24", "fd00:78::/64"))
+    plug(island6, "c", 2, dual("more", "10.79.0.0/24", "fd00:79::/64"))
+    during = island6.on_host(accepting)
+    island6.run(island6.driver.purge())
+    after = island6.on_host(accepting)
+    assert (before["eth0"], during["eth0"], after["eth0"]) == ("1", "2", "1")
+    assert [name for name, value in during.items() if value == "2"] == ["eth0"]
+    assert island6.on_host(read, "net/ipv6/conf/all/forwarding") == "0"
+
+
+def accepting():
+    """Which links listen to routers."""
+    found = {path.name: path / "accept_ra" for path in Path("/proc/sys/net/ipv6/conf").iterdir()}
+    return {name: path.read_text().strip() for name, path in found.items()}
+
+
 def test_networks_are_kept_apart_by_ipv6_too(island6):
     net, other = dual("six", "10.78.0.0/24", "fd00:78::/64"), dual("other", "10.79.0.0/24", "fd00:79::/64")
     inner = dual("inner", "10.80.0.0/24", "fd00:80::/64", internal=True)

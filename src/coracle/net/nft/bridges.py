@@ -46,6 +46,13 @@ def is_of_a_cloud(group: int) -> bool:
     return group & ~0xFF_FFFF in (_OURS, _DOOMED)
 
 
+def links_with_routers() -> list[str]:
+    """The host's own links that listen to routers of IPv6 as long as the host forwards nothing.  Raises OSError."""
+    with Netlink() as kernel:
+        own = [link.name for link in netlink.links(kernel) if not link.master and not is_of_a_cloud(link.group)]
+    return [name for name in own if name != "lo" and sysctls.read_if_known(f"net/ipv6/conf/{name}/accept_ra") == "1"]
+
+
 class Bridges:
     """The addresses of `service_range` lead to the bridge of the network `service_network`: to be forwarded they need
     to lead somewhere."""

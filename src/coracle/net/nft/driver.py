@@ -19,7 +19,7 @@ from coracle.core.tasks import offload
 from coracle.linux import netns, nftables
 from coracle.net.api import Forward, Network, Port
 from coracle.net.nft import sysctls
-from coracle.net.nft.bridges import Bridges, Groups
+from coracle.net.nft.bridges import Bridges, Groups, links_with_routers
 from coracle.net.nft.family import V4, V6, Family
 from coracle.net.nft.plugs import Plugs
 from coracle.net.nft.rules import Rules
@@ -135,7 +135,7 @@ class NftDriver:
     def _let_forward(self, network: Network) -> None:
         self._ledger.change(_FORWARDING, "1", self._marks.table)
         if network.subnet6 is not None and sysctls.is_known(_FORWARDING6):
-            for link in sysctls.links_with("net/ipv6/conf/{}/accept_ra", "1"):
+            for link in links_with_routers():
                 # A host that forwards would no longer listen to its router.
                 self._ledger.change(f"net/ipv6/conf/{link}/accept_ra", "2", self._marks.table)
             self._ledger.change(_FORWARDING6, "1", self._marks.table)

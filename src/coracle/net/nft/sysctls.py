@@ -22,6 +22,13 @@ def read(name: str) -> str:
     return (_ROOT / name).read_text().strip()
 
 
+def read_if_known(name: str) -> str:
+    """ "" where the kernel has no such setting, or the link that it is of has gone."""
+    with contextlib.suppress(OSError):
+        return read(name)
+    return ""
+
+
 def write(name: str, value: str) -> None:
     """Raises OSError."""
     (_ROOT / name).write_text(value)
@@ -29,12 +36,6 @@ def write(name: str, value: str) -> None:
 
 def is_known(name: str) -> bool:
     return (_ROOT / name).exists()
-
-
-def links_with(name: str, value: str) -> list[str]:
-    """The links whose setting `name` ("net/ipv6/conf/{}/accept_ra") is `value`."""
-    links = (path.name for path in (_ROOT / name.partition("{}")[0]).glob("*"))
-    return sorted(link for link in links if link not in ("all", "default", "lo") and read(name.format(link)) == value)
 
 
 def write_if_known(name: str, value: str) -> None:
