@@ -46,14 +46,7 @@ class Lives:
             record = self._containers.get(id)
             if record.status["state"] == "running":
                 return
-            try:
-                await self._start(record, _FRESH)
-            except CloudError as error:
-                if removes_itself(record):
-                    await self._remove(record, anonymous=True)
-                else:
-                    await self._note(self._containers.get(id), {"Error": str(error)})
-                raise
+            await self._begin(record)
 
     async def stop(self, id: str, grace_s: float, signal: str = "") -> None:
         """End it and keep it so.  Raises NotFound, Malformed (signal), Timeout."""
@@ -72,14 +65,12 @@ class Lives:
         await self._containers.kill(id, signal)
 
     async def restart(self, id: str, grace_s: float, signal: str = "") -> None:
-        """Stop it and let it run anew, with --rm too."""
+        """Stop it and let it run anew, with --rm too.  Raises as `stop` and `start`."""
         self._held.add(id)
         try:
             await self._containers.stop(id, grace_s, signal or None)
             async with self._locks.of(id):
-                record = self._containers.get(id)
-                await self._let_go(record)
-                await self._start(record, _FRESH)
+                await self._begin(self._containers.get(id))
         finally:
             self._held.discard(id)
 
@@ -124,6 +115,19 @@ class Lives:
                 await self._note(record, {"ManuallyStopped": False})
 
     # -- how -----------------------------------------------------------------------------------------------------
+
+    async def _begin(self, record: Object) -> None:
+        """A start that a user asked for: one that does not work is not tried again by the policy."""
+        try:
+            await self._let_go(record)  # of what the run before may still have
+            await self._start(record, _FRESH)
+        except CloudError as error:
+            if removes_itself(record):
+                await self._remove(record, anonymous=True)
+            else:
+                present = self._containers.get(record.meta.name)
+                await self._note(present, {"Error": str(error), "ManuallyStopped": True})
+            raise
 
     async def _start(self, record: Object, noted: Mapping[str, Any]) -> None:
         id = record.meta.name

@@ -31,7 +31,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path, failing):
         if failing == "plug":
             house.engine.net.links = 0
         else:
-            house.engine.runtime.failures[failing] = Broken("no luck")
+            house.engine.runtime.failures[failing] = [Broken("no luck")]
         status, said = await house.ask("POST", f"/containers/{id}/start")
         assert status == 500
         assert house.engine.sandboxes.find(id) is None
@@ -105,6 +105,25 @@ def test_a_user_restarts_one_that_removes_itself(tmp_path):
         assert (await house.inspect(id))["State"]["Pid"] != first
         assert (await house.ask("POST", f"/containers/{id}/stop"))[0] == 204
         assert await house.inspect(id) is None
+
+    with_house(main, tmp_path)
+
+
+def test_a_restart_that_fails_rests(tmp_path):
+    async def main(house):
+        id = await house.run("sleep", "infinity", RestartPolicy={"Name": "always"})
+        house.engine.runtime.failures["create"] = [Broken("no luck")]
+        assert (await house.ask("POST", f"/containers/{id}/restart"))[0] == 500
+        await asyncio.sleep(100)
+        found = await house.inspect(id)
+        assert (found["State"]["Running"], found["State"]["Error"]) == (False, "no luck")
+        assert house.engine.sandboxes.find(id) is None
+        house.engine.runtime.failures.clear()
+        assert (await house.ask("POST", f"/containers/{id}/start"))[0] == 204
+        passing = await house.run("sleep", "infinity", name="passing", AutoRemove=True)
+        house.engine.runtime.failures["create"] = [Broken("no luck")]
+        assert (await house.ask("POST", f"/containers/{passing}/restart"))[0] == 500
+        assert await house.inspect(passing) is None
 
     with_house(main, tmp_path)
 
