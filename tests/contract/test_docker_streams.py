@@ -310,7 +310,8 @@ def test_the_daemon_knows_the_detach_keys_too(docker):
             pass
     assert docker.inspect(id)["State"]["Running"]
     until = str(int(time.time()) + 1)
-    said = docker("events", "--since", "1h", "--until", until, "--filter", f"container={id}", "--format", "{{.Action}}")
+    wanted = ("--filter", f"container={id}", "--filter", "type=container", "--format", "{{.Action}}")
+    said = docker("events", "--since", "1h", "--until", until, *wanted)
     assert said.split() == ["create", "attach", "start", "detach"]
 
 

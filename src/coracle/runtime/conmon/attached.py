@@ -74,12 +74,16 @@ class Attached:
 
     def _receive(self) -> bytes | None:
         """A packet; None where none has come, b"" at the end."""
-        try:
-            return self._socket.recv(waiting.PIECE_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
+        for _ in range(2):
+            try:
+                return self._socket.recv(waiting.PIECE_BYTES)
+            except BlockingIOError:
+                return None
+            except ConnectionResetError:
+                continue  # it went without reading all that we sent: what it said is still to come, the error is not
+            except OSError:
+                break
+        return b""
 
     async def _wait(self) -> None:
         if self._late is None:

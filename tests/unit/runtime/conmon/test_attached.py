@@ -47,6 +47,16 @@ def test_packets_are_what_was_said_on_which_stream():
     assert attached(main) == [(1, b"out"), (2, b"err"), (1, b"more")]
 
 
+def test_what_was_said_is_heard_although_what_we_sent_was_not_read():
+    async def main(streams, monitor, child):
+        await streams.write(b"more than it wants")
+        monitor.send(b"\x02enough")
+        monitor.close()
+        return [said async for said in streams]
+
+    assert attached(main) == [(1, b"enough")]
+
+
 async def fill(monitor):
     """Until the monitor would wait; how many packets that were."""
     count = 0
