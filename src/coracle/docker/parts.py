@@ -147,6 +147,7 @@ def docker(services: Services) -> Docker:
         files=services.files,
         events=events,
         deeds=deeds,
+        cgroup_mode="private" if services.host.cgroups == 2 else "host",
     )
     cache = services.caches["Container.engine"]
     health = HealthChecks(services.containers, cache, services.execs, events, services.clock)

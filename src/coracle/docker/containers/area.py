@@ -47,6 +47,7 @@ class Needs:
     files: Files
     events: Events
     deeds: Deeds
+    cgroup_mode: str = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     areas: tuple[Area, ...] = (
         *(needs.deeds.finishing(area) for area in changing),
         Waits(finder, lives, containers, needs.deeds),
-        Inspect(finder, containers, views),
+        Inspect(finder, containers, views, needs.cgroup_mode),
         listing,
     )
     return ContainerAreas(lives, homes, listing, areas)

@@ -49,8 +49,11 @@ _HOST_CONFIG: Mapping[str, Any] = {
 
 
 class Inspect:
-    def __init__(self, finder: Finder, containers: Containers, views: Views) -> None:
+    """`cgroup_mode`: what CgroupnsMode is where nobody asked: "private" with cgroup v2, else "host"."""
+
+    def __init__(self, finder: Finder, containers: Containers, views: Views, cgroup_mode: str) -> None:
         self._finder, self._containers, self._views = finder, containers, views
+        self._host_config_defaults = {**_HOST_CONFIG, "CgroupnsMode": cgroup_mode}
 
     def routes(self) -> Iterable[Route]:
         return (Route("GET", "/containers/{id}/json", self.inspect),)
@@ -111,7 +114,11 @@ class Inspect:
 
     def _host_config(self, record: Object) -> dict[str, Any]:
         if details.is_docker(record):
-            return {**_HOST_CONFIG, **details.host_config(record), "NetworkMode": details.network_mode(record)}
+            return {
+                **self._host_config_defaults,
+                **details.host_config(record),
+                "NetworkMode": details.network_mode(record),
+            }
         sandbox = f"container:{record.spec['sandbox']}"
         memory = int(record.spec["resources"].get("memory_bytes") or 0)
-        return {**_HOST_CONFIG, "NetworkMode": sandbox, "Memory": memory}
+        return {**self._host_config_defaults, "NetworkMode": sandbox, "Memory": memory}
