@@ -152,6 +152,7 @@ def test_bad_volumes_are_refused(docker, words, said):
     ("words", "said"),
     [
         (("-v", "no name:/x"), "includes invalid characters for a local volume name"),
+        (("-v", "x:/y"), "volume name is too short"),
         (("-v", "/x:/y:nope"), "invalid mode: nope"),
         (("-v", "/tmp:y"), "invalid mount path: 'y' mount path must be absolute"),
         (("-v", "/tmp:/"), "destination can't be '/'"),

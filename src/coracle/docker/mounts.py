@@ -90,6 +90,9 @@ def resolve(
         own[point.target] = point
     found |= own
     for target in targets:
+        if target[1:3] == ":/":  # what the client makes of `-v x:/srv`, as if x were a drive
+            said = "volume name is too short, names should be at least two alphanumeric characters"
+            raise Malformed(f"create {target[0]}: {said}")
         if not target.startswith("/") or clean(target) == "/" or "\0" in target:
             raise Malformed(f"invalid volume specification: '{target}'")
         driver = host.text("VolumeDriver") or "local"
