@@ -20,6 +20,7 @@ from typing import Any
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, ToKeys, itself
 from coracle.core.object import Key, Object
+from coracle.core.store import Event
 from coracle.docker.containers.details import is_docker
 from coracle.docker.networks.modes import BRIDGE
 from coracle.docker.networks.settings import names_of
@@ -58,11 +59,17 @@ def of_pod(sandbox: Object) -> Told:
     return told
 
 
+def renamed(event: Event) -> Iterable[Key]:
+    """Containers that got another name; all else that names depend on changes before their sandbox does."""
+    before = event.before.object() if event.before is not None else None
+    return (event.entry.key,) if before and before.spec["name"] != event.entry.object().spec["name"] else ()
+
+
 class SandboxNames:
     """Keeps the names of all sandboxes told."""
 
     name = "docker-names"
-    watches: Mapping[str, ToKeys] = {SANDBOX: itself, CONTAINER: itself}
+    watches: Mapping[str, ToKeys] = {SANDBOX: itself, CONTAINER: renamed}
 
     def __init__(self, caches: Mapping[str, Informer], names: Names) -> None:
         self._sandboxes, self._containers, self._names = caches[SANDBOX], caches[CONTAINER], names
