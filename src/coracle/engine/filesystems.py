@@ -66,10 +66,14 @@ def mount(path: str, options: Mapping[str, str]) -> None:
 
 
 def unmount(path: str) -> None:
-    """Take away whatever is mounted there; nothing to do where nothing is."""
+    """Take away whatever is mounted there; nothing to do where nothing is.
+
+    Raises: OSError where something stays mounted: what is removed next would be somebody else's.
+    """
     with contextlib.suppress(FileNotFoundError):
-        while mounts.is_mount_point(Path(path)) and mounts.unmount(Path(path)):
-            pass
+        while mounts.is_mount_point(Path(path)):
+            if not mounts.unmount(Path(path)):
+                raise OSError(errno.EBUSY, f"{path} stays mounted")
 
 
 def _split(text: str) -> tuple[int, str]:
