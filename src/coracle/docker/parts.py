@@ -147,6 +147,7 @@ def docker(services: Services) -> Docker:
         files=services.files,
         events=events,
         deeds=deeds,
+        execs=instances.of,
         cgroup_mode="private" if services.host.cgroups == 2 else "host",
     )
     cache = services.caches["Container.engine"]

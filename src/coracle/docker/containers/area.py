@@ -8,7 +8,7 @@ from coracle.core.clock import Clock
 from coracle.docker.containers.create import Create
 from coracle.docker.containers.finding import Finder
 from coracle.docker.containers.homes import Homes
-from coracle.docker.containers.inspect import Inspect
+from coracle.docker.containers.inspect import ExecIds, Inspect
 from coracle.docker.containers.listing import Listing
 from coracle.docker.containers.lives import Lives
 from coracle.docker.containers.removal import Removal
@@ -47,6 +47,7 @@ class Needs:
     files: Files
     events: Events
     deeds: Deeds
+    execs: ExecIds
     cgroup_mode: str = "host"
 
 
@@ -75,7 +76,7 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     areas: tuple[Area, ...] = (
         *(needs.deeds.finishing(area) for area in changing),
         Waits(finder, lives, containers, needs.deeds),
-        Inspect(finder, containers, views, needs.cgroup_mode),
+        Inspect(finder, containers, views, execs=needs.execs, cgroup_mode=needs.cgroup_mode),
         listing,
     )
     return ContainerAreas(lives, homes, listing, areas)

@@ -5,7 +5,7 @@ Source: Docker Engine API 1.50, "ContainerInspect"; docker.md 1.4 for what older
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from coracle.core.object import Object
@@ -18,6 +18,8 @@ from coracle.docker.mounts import shown
 from coracle.docker.versions import Version, version_of
 from coracle.engine.containers import Containers
 from coracle.web.messages import Answer, Request, Response
+
+ExecIds = Callable[[str], Sequence[str]]  # of a container
 
 _CONFIG: Mapping[str, Any] = {
     "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "AttachStdout": False, "AttachStderr": False,
@@ -51,8 +53,11 @@ _HOST_CONFIG: Mapping[str, Any] = {
 class Inspect:
     """`cgroup_mode`: what CgroupnsMode is where nobody asked: "private" with cgroup v2, else "host"."""
 
-    def __init__(self, finder: Finder, containers: Containers, views: Views, cgroup_mode: str) -> None:
+    def __init__(
+        self, finder: Finder, containers: Containers, views: Views, *, execs: ExecIds, cgroup_mode: str
+    ) -> None:
         self._finder, self._containers, self._views = finder, containers, views
+        self._execs = execs
         self._host_config_defaults = {**_HOST_CONFIG, "CgroupnsMode": cgroup_mode}
 
     def routes(self) -> Iterable[Route]:
@@ -86,7 +91,7 @@ class Inspect:
             "MountLabel": "",
             "ProcessLabel": "",
             "AppArmorProfile": "",
-            "ExecIDs": None,
+            "ExecIDs": self._execs(record.meta.name) or None,
             "HostConfig": self._host_config(record),
             "GraphDriver": self._views.graph_driver(record),
             "Mounts": shown(record),

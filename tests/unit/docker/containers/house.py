@@ -55,6 +55,7 @@ class House:
             mounts=mounts,
             events=self.events,
             deeds=self.deeds,
+            execs=lambda _id: [],
         )
         made = container_areas(needs, self.health)
         self.lives = made.lives
