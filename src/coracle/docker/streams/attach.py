@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -34,6 +35,8 @@ from coracle.engine.logs import Logs, Piece
 from coracle.runtime.api import Streams
 from coracle.web.messages import Answer, Request, Response, Upgrade
 from coracle.web.websocket import WebSocket, accept
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,9 @@ class _Visit:
                 return
             try:
                 program = await self.attachment.streams()
-            except CloudError:
-                return  # it was not started, or is gone: who starts it is told why
+            except CloudError as error:  # it was not started, or is gone: who starts it is told why
+                log.info("attaching to container %s: %s", self.record.meta.name, error)
+                return
             if await self._join(connection, program) == "detached":
                 await self.area.events.publish_container("detach", self.record)
 
