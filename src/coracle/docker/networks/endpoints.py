@@ -43,6 +43,7 @@ def read_networking(networking: Fields, mode: str, mac: str, lookup: Lookup) -> 
         if asked.keys() - {mode}:
             said = "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
             raise Invalid(message=said)
+        read_endpoint(Fields(asked.get(mode), f"NetworkingConfig.EndpointsConfig.{mode}"), mode, lookup)
         return {"EndpointsConfig": {} if modes.container_of(mode) else {mode: {}}}
     named: dict[str, Any] = {_name(mode, lookup): {}}
     named.update({_name(name, lookup): one for name, one in asked.items()})

@@ -70,6 +70,13 @@ def test_several_networks_at_once():
         networking("host", n1={})
 
 
+@pytest.mark.parametrize("mode", ["host", "none", "container:web"])
+def test_without_a_network_of_its_own_there_is_nothing_to_say_of_it(mode):
+    for asked in ({"IPAMConfig": {"IPv4Address": "10.1.0.9"}}, {"Aliases": ["x"]}):
+        with pytest.raises(Invalid, match="invalid endpoint settings"):
+            networking(mode, **{mode: asked})
+
+
 def test_a_network_need_not_be_there_before_the_start():
     kept = networking("later", later={"Aliases": ["x"], "IPAMConfig": {"IPv4Address": "10.9.0.1"}})
     assert list(kept) == ["later"]
