@@ -143,7 +143,7 @@ def test_queries(docker, query, status, said):
 
 
 def test_readers_that_do_not_read_cost_little_and_hold_nobody_up(docker):
-    script = 'yes "$(head -c 99 /dev/zero | tr "\0" x)" | head -n 300000'
+    script = 'yes "$(head -c 99 /dev/zero | tr "\\0" x)" | head -n 300000'
     before = memory_bytes(docker)
     docker(
         "run", "--detach", "--log-opt", "max-size=2g", "--name", "flood", "busybox", "sh", "-c", f"sleep 0.3; {script}"
