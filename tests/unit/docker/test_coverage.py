@@ -19,7 +19,12 @@ SOURCE = tomllib.loads((ROOT / "docs/docker-coverage.toml").read_text())
 
 
 def network(name):
-    spec = {"name": name, "id": "0" * 64, "subnet": "10.99.0.0/24", "details": {"IPAM": {"Config": [{"Subnet": "10.99.0.0/24"}]}}}
+    spec = {
+        "name": name,
+        "id": "0" * 64,
+        "subnet": "10.99.0.0/24",
+        "details": {"IPAM": {"Config": [{"Subnet": "10.99.0.0/24"}]}},
+    }
     return Object("Network", Meta(name=name), {"spec": spec}, "engine/v1")
 
 
