@@ -33,8 +33,8 @@ class Cloud:
     @contextlib.contextmanager
     def started(cls, root: Path) -> Iterator[Cloud]:
         cloud = cls(root)
-        cloud.up()
         try:
+            cloud.up()
             yield cloud
         finally:
             cloud.coracle("down", "--purge", check=False)
