@@ -123,6 +123,11 @@ class Containers:
         """Where its log is, or will be."""
         return f"{self._logs_path}/{id}/log"
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The fields of Resources that this machine cannot keep; they have no effect."""
+        return self._live.lacking
+
     def usage(self, id: str) -> Usage:
         """What it uses now.  Raises NotFound, Conflict (it does not run), Unsupported."""
         return self._live.usage(id)

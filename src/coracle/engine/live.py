@@ -25,6 +25,10 @@ class Live:
     def __init__(self, records: Collection, locks: KeyedLocks, runtime: Runtime) -> None:
         self._records, self._locks, self._runtime = records, locks, runtime
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        return self._runtime.lacking if isinstance(self._runtime, Adjusts) else frozenset()
+
     def usage(self, id: str) -> Usage:
         self._running(id)
         return self._measures.usage(id)

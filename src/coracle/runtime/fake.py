@@ -256,6 +256,10 @@ class FakeRuntime:
         container = self._get(id)
         return [program.pid for program in (container.program, *container.execs) if program.code is None]
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        return frozenset()
+
     async def pause(self, id: str) -> None:
         self._note("pause", id)
         self._get_running(id).paused = True

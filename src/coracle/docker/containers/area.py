@@ -71,7 +71,7 @@ def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
         Create(containers, finder, needs.images, needs.mounts, lookup=lookup, clock=needs.clock),
         Verbs(finder, lives, containers, needs.events),
         Update(finder, containers, needs.events),
-        Removal(finder, lives, containers, needs.clock),
+        Removal(finder, lives, containers, needs.files, needs.clock),
     )
     areas: tuple[Area, ...] = (
         *(needs.deeds.finishing(area) for area in changing),

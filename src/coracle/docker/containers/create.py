@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from coracle.core.clock import Clock, rfc3339_micro
-from coracle.core.errors import AlreadyExists, Conflict, NotFound
+from coracle.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from coracle.core.object import Object
 from coracle.docker.bodies import Fields, body_of
 from coracle.docker.containers.config import merged, settings_of
 from coracle.docker.containers.finding import Finder
+from coracle.docker.containers.limits import discarded
 from coracle.docker.containers.modes import joined
 from coracle.docker.containers.names import check_name, random_name
 from coracle.docker.containers.specs import Asked, Given, container_spec, read_request
@@ -42,8 +43,9 @@ class Create:
         body = Fields(body_of(request))
         asked = read_request(body, self._lookup)
         image = self._image(asked.config["Image"], asked_platform(request))
+        warnings = [*asked.warnings, *discarded(asked.host, self._containers.lacking)]
         record = await self._make(name, asked, body.fields("HostConfig"), image)
-        return Response.of(201, {"Id": record.meta.name, "Warnings": list(asked.warnings)})
+        return Response.of(201, {"Id": record.meta.name, "Warnings": warnings})
 
     def _image(self, reference: str, platform: Platform | None) -> Object:
         """Raises NotFound, with which the client goes and pulls it."""
@@ -64,7 +66,7 @@ class Create:
         points = resolve(host, config.get("Volumes", {}), self._lender)
         pid_mode, ipc_mode = (self._with_id(str(asked.host.get(mode, ""))) for mode in ("PidMode", "IpcMode"))
         lent = joined(str(asked.host["NetworkMode"]))
-        sandbox = str(self._finder.get(lent).spec["sandbox"]) if lent else ""
+        sandbox = str(self._other(lent).spec["sandbox"]) if lent else ""
         async with self._mounts.prepared(points) as mounts:
             for attempt in range(_TRIES):
                 given = Given(
@@ -95,11 +97,18 @@ class Create:
             raise
 
     def _lender(self, name: str) -> Sequence[MountPoint]:
-        return mount_points(self._finder.get(name))
+        return mount_points(self._other(name))
 
     def _with_id(self, mode: str) -> str:
         other = joined(mode)
-        return f"container:{self._finder.get(other).meta.name}" if other else mode
+        return f"container:{self._other(other).meta.name}" if other else mode
+
+    def _other(self, name: str) -> Object:
+        """Another container that the new one names.  Raises Malformed: at a 404 the client would pull the image."""
+        found = self._finder.find(name)
+        if found is None:
+            raise Malformed(f"No such container: {name[:300]}")
+        return found
 
 
 def name_conflict(name: str, error: AlreadyExists) -> Conflict:

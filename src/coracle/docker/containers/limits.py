@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from coracle.core.errors import Malformed
@@ -48,6 +48,32 @@ def check_limits(limits: Mapping[str, Any], *, update: bool = False) -> None:
         raise Malformed("Range of blkio weight is from 10 to 1000")
     for name in ("CpusetCpus", "CpusetMems"):
         _check_set(name, limits.get(name, ""))
+
+
+_DISCARDED = {
+    "MemorySwap": ("memory_swap_bytes", "swap limit capabilities", "Memory limited without swap."),
+    "MemoryReservation": ("memory_reservation_bytes", "memory soft limit capabilities", "Limitation discarded."),
+    "MemorySwappiness": ("memory_swappiness", "memory swappiness capabilities", "Memory swappiness discarded."),
+    "OomKillDisable": ("oom_kill_disable", "OomKillDisable", "OomKillDisable discarded."),
+    "CpuShares": ("cpu_shares", "CPU shares", "Shares discarded."),
+    "CpuRealtimePeriod": ("cpu_realtime_period_us", "CPU real-time scheduler", "Period discarded."),
+    "CpuRealtimeRuntime": ("cpu_realtime_runtime_us", "CPU real-time scheduler", "Runtime discarded."),
+    "BlkioWeight": ("blkio_weight", "Block I/O weight", "Weight discarded."),
+    "BlkioWeightDevice": ("blkio_weight_device", "Block I/O weight_device", "Weight-device discarded."),
+    "BlkioDeviceReadBps": ("blkio_read_bps", "BPS Block I/O read limit", "Block I/O BPS read limit discarded."),
+    "BlkioDeviceWriteBps": ("blkio_write_bps", "BPS Block I/O write limit", "Block I/O BPS write limit discarded."),
+    "BlkioDeviceReadIOps": ("blkio_read_iops", "IOPS Block read limit", "Block I/O IOPS read limit discarded."),
+    "BlkioDeviceWriteIOps": ("blkio_write_iops", "IOPS Block write limit", "Block I/O IOPS write limit discarded."),
+}
+
+
+def discarded(limits: Mapping[str, Any], lacking: Container[str]) -> list[str]:
+    """Warnings, in dockerd's words, for what the request asks and this machine cannot keep (runtime.api.Adjusts)."""
+    return [
+        f"Your kernel does not support {what} or the cgroup is not mounted. {outcome}"
+        for name, (field, what, outcome) in _DISCARDED.items()
+        if limits.get(name) and field in lacking
+    ]
 
 
 def resources(limits: Mapping[str, Any]) -> Resources:

@@ -41,7 +41,7 @@ def read_log_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     asked = host.fields("LogConfig")
     driver, options = asked.text("Type") or DEFAULT, asked.text_map("Config")
     if driver not in _KNOWN:
-        raise Malformed(f"logger: no log driver named '{driver[:60]}' is registered")
+        raise Malformed(f'error looking up logging plugin {driver[:60]}: plugin "{driver[:60]}" not found')
     for name in options:
         if name not in _KNOWN[driver] and name not in ("mode", "max-buffer-size"):
             raise Malformed(f"unknown log opt '{name[:60]}' for {driver} log driver")

@@ -18,15 +18,16 @@ from coracle.docker.containers.lives import Lives
 from coracle.docker.door import Route
 from coracle.docker.filters import parse_filters
 from coracle.engine.containers import Containers
+from coracle.engine.files import Files
 from coracle.web.messages import Answer, Request, Response
 
 PRUNE_FILTERS = ("label", "label!", "until")
 
 
 class Removal:
-    def __init__(self, finder: Finder, lives: Lives, containers: Containers, clock: Clock) -> None:
+    def __init__(self, finder: Finder, lives: Lives, containers: Containers, files: Files, clock: Clock) -> None:
         self._finder, self._lives, self._containers = finder, lives, containers
-        self._clock = clock
+        self._files, self._clock = files, clock
 
     def routes(self) -> Iterable[Route]:
         return (
@@ -52,18 +53,20 @@ class Removal:
         filters = parse_filters(request.query.get("filters"), PRUNE_FILTERS)
         now_s = self._clock.now_s()
         before_s = min((parse_ago(text, now_s) for text in filters.get("until")), default=float("inf"))
-        gone = []
+        gone, freed_bytes = [], 0
         for record in self._containers.list():
             if not details.is_docker(record) or states.is_alive(record) or details.created_s(record) > before_s:
                 continue
             if not filters.allows_labels(record.meta.labels):
                 continue
             try:
+                own_bytes = await self._files.own_bytes(record.meta.name)
                 await self._lives.remove(record.meta.name)
             except (Conflict, NotFound):
                 continue  # started, or removed, meanwhile
             gone.append(record.meta.name)
-        return Response.of(200, {"ContainersDeleted": gone or None, "SpaceReclaimed": 0})
+            freed_bytes += own_bytes
+        return Response.of(200, {"ContainersDeleted": gone or None, "SpaceReclaimed": freed_bytes})
 
 
 def _refuse_alive(record: Object) -> None:

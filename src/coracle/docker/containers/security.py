@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coracle.core.errors import Malformed
+from coracle.core.errors import Invalid, Malformed
+from coracle.engine.bundles import named_capabilities
 from coracle.engine.kinds.container import Security
 
 MAX_PROFILE_BYTES = 1 << 20
@@ -16,6 +17,8 @@ MAX_PROFILE_BYTES = 1 << 20
 
 def security(host: Mapping[str, Any]) -> Security:
     """Raises Malformed (an option that is not known), as dockerd words it."""
+    for field in ("CapAdd", "CapDrop"):
+        _check_capabilities(host, field)
     no_new_privileges, seccomp = False, "default"
     for option in host.get("SecurityOpt", ()):
         name, sign, value = _split(option)
@@ -35,6 +38,13 @@ def security(host: Mapping[str, Any]) -> Security:
         masked_paths=_paths(host, "MaskedPaths"),
         read_only_paths=_paths(host, "ReadonlyPaths"),
     )
+
+
+def _check_capabilities(host: Mapping[str, Any], field: str) -> None:
+    try:
+        named_capabilities(host.get(field, ()))
+    except Invalid as error:
+        raise Malformed(f"invalid {field}: {error}") from error
 
 
 def _split(option: str) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ from coracle.engine.kinds.container import ContainerSpec
 from coracle.runtime.api import Device
 
 _RLIMIT_INFINITY = 2**64 - 1
+MARK = "/.dockerenv"  # programs look for it
 _WITHOUT_EFFECT = (
     "KernelMemory", "KernelMemoryTCP", "CgroupParent", "Cgroup", "CpuCount", "CpuPercent", "IOMaximumIOps",
     "IOMaximumBandwidth",
@@ -111,7 +112,8 @@ def container_spec(asked: Asked, given: Given) -> ContainerSpec:
         oom_score_adj=host.get("OomScoreAdj", 0),
         pid_mode=given.pid_mode,
         ipc_mode=given.ipc_mode,
-        uts_mode=host.get("UTSMode", ""),
+        uts_mode=_uts_mode(config, host),
+        mark=MARK,
         cgroup_mode=host.get("CgroupnsMode", ""),
         domainname=config.get("Domainname", ""),
         shm_bytes=host.get("ShmSize") or None,
@@ -138,6 +140,12 @@ def devices(host: Mapping[str, Any]) -> tuple[Device, ...]:
     return tuple(found)
 
 
+def _uts_mode(config: Mapping[str, Any], host: Mapping[str, Any]) -> str:
+    """With the host's network a name of its own needs names of its own."""
+    alone = host.get("NetworkMode") == "host" and config.get("Hostname")
+    return str(host.get("UTSMode") or ("private" if alone else ""))
+
+
 def _limit(value: int) -> int:
     return _RLIMIT_INFINITY if value == -1 else value
 
@@ -149,6 +157,13 @@ def _ignored(host: Mapping[str, Any]) -> list[str]:
         for name in _WITHOUT_EFFECT
         if host.get(name)
     ]
+    if host.get("OomKillDisable") and not host.get("Memory"):
+        said.append(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
+        )
+    if host.get("Runtime") == "runc":
+        said.append("Runtime runc is taken for the default one.")
     published = host.get("PortBindings") or host.get("PublishAllPorts")
     if host.get("NetworkMode") == "host" and published:
         said.append("Published ports are discarded when using host network mode")

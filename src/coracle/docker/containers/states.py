@@ -45,6 +45,7 @@ def inspected(record: Object) -> dict[str, Any]:
     """`State` of inspect, without the health's log."""
     word, status = state(record), record.status
     failed = status["state"] == "failed"
+    error = str(life(record).get("Error") or (status.get("message") if failed else "") or "")
     return {
         "Status": word,
         "Running": is_alive(record),
@@ -53,11 +54,16 @@ def inspected(record: Object) -> dict[str, Any]:
         "OOMKilled": bool(status.get("oom_killed")),
         "Dead": False,
         "Pid": int(status.get("pid") or 0),
-        "ExitCode": int(status.get("exit_code") or 0),
-        "Error": str(life(record).get("Error") or (status.get("message") if failed else "") or ""),
+        "ExitCode": _exit_code(record, failed=failed, error=error),
+        "Error": error,
         "StartedAt": status.get("started_at") or NEVER,
         "FinishedAt": NEVER if word == "created" else status.get("finished_at") or NEVER,
     }
+
+
+def _exit_code(record: Object, *, failed: bool, error: str) -> int:
+    """Of its last run; 128 where a start came to nothing before the runtime heard of it."""
+    return 128 if error and not failed else int(record.status.get("exit_code") or 0)
 
 
 def sentence(record: Object, now_s: float) -> str:

@@ -14,7 +14,7 @@ from coracle.docker.bodies import Fields, body_of
 from coracle.docker.containers import details
 from coracle.docker.containers.finding import Finder
 from coracle.docker.containers.hostconfig import read_restart_policy
-from coracle.docker.containers.limits import check_limits, read_limits, resources
+from coracle.docker.containers.limits import check_limits, discarded, read_limits, resources
 from coracle.docker.door import Route
 from coracle.docker.events import Events
 from coracle.engine.containers import Containers
@@ -42,7 +42,7 @@ class Update:
             await self._containers.update(id, resources(host))
         record = await self._containers.respec(id, lambda now: {**now, "HostConfig": {**now["HostConfig"], **changes}})
         await self._events.publish_container("update", record)
-        return Response.of(200, {"Warnings": None})
+        return Response.of(200, {"Warnings": discarded(changes, self._containers.lacking) or None})
 
 
 def changed(record: Object, body: Fields) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coracle.core.errors import AlreadyExists, Conflict, Invalid, Malformed
+from coracle.core.errors import AlreadyExists, Conflict, Invalid, Malformed, NotFound
 from coracle.core.object import Object
 from coracle.docker.bodies import number
 from coracle.docker.containers import details, states
@@ -23,6 +23,7 @@ from coracle.web.messages import Answer, Request, Response
 
 GRACE_S = 10
 _FOR_EVER_S = 365 * 86400.0
+_RENAMING = "Error when allocating new name"
 
 
 class Verbs:
@@ -61,10 +62,13 @@ class Verbs:
         return Response(204)
 
     async def kill(self, request: Request) -> Answer:
-        record = self._finder.get(request.params["id"])
+        asked = request.params["id"]
+        try:
+            record = self._finder.get(asked)
+        except NotFound as error:
+            raise NotFound(f"cannot kill container: {asked}: {error}", kind="Container", name=asked) from error
         signal = _signal(request) or "KILL"
         if not states.is_alive(record):
-            asked = request.params["id"]
             raise Conflict(f"cannot kill container: {asked}: container {record.meta.name} is not running")
         await self._lives.kill(record.meta.name, signal)
         number = str(signals.to_number(signal))
@@ -96,7 +100,7 @@ class Verbs:
         name, before = request.query.get("name"), str(record.spec["name"])
         if not name:
             raise Malformed("Neither old nor new names may be empty")
-        name = check_name(name)
+        name = _new_name(name)
         if name == before:
             raise Malformed("Renaming a container with the same name as its current name")
         if not details.is_docker(record):
@@ -104,9 +108,17 @@ class Verbs:
         try:
             renamed = await self._containers.rename(record.meta.name, name)
         except AlreadyExists as error:
-            raise name_conflict(name, error) from error
+            raise Conflict(f"{_RENAMING}: {name_conflict(name, error)}", kind="Container", name=name) from error
         await self._events.publish_container("rename", renamed, {"oldName": f"/{before}"})
         return Response(204)
+
+
+def _new_name(name: str) -> str:
+    """Raises Malformed."""
+    try:
+        return check_name(name)
+    except Malformed as error:
+        raise Malformed(f"{_RENAMING}: {error}") from error
 
 
 def _grace_s(request: Request, record: Object) -> float:

@@ -178,6 +178,10 @@ class ConmonRuntime:
         if resources.pids is not None and resources.pids < 0:
             self._group(id).allow_any_pids()  # for which the runtime has no word
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        return self._host.lacking
+
     async def pause(self, id: str) -> None:
         self._get(id)
         await self._command(id, "pause")

@@ -48,6 +48,11 @@ class Seen:
         """What `update` is given here.  Raises Invalid."""
         return limits.resources(asked, self._with_disks(asked, {}))
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """See runtime.api.Adjusts."""
+        return self._host.lacking
+
     def process(self, asked: Process, *, privileged: bool = False) -> dict[str, Any]:
         """The process of an `exec` here.  Raises Invalid."""
         problems = spec.process_problems(asked)
