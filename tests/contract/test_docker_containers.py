@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,9 @@ def test_a_program_that_cannot_be_run_gives_dockers_exit_codes(docker):
     state = docker.inspect("broken")["State"]
     assert (state["Status"], state["ExitCode"]) == ("created", 127)
     assert "stat /no/such: no such file or directory" in state["Error"]
+    nothing = docker.attempt("run", "--rm", "busybox", "")
+    assert nothing.returncode == 127
+    assert 'exec: "": executable file not found in $PATH: unknown' in nothing.stderr
 
 
 def test_life_of_a_container(docker):
@@ -64,7 +68,8 @@ def test_names_are_unique_and_can_be_changed(docker):
     said = docker.refused("create", "--name", "first", "busybox")
     assert f'Conflict. The container name "/first" is already in use by container "{first}"' in said
     assert "You have to remove (or rename) that container to be able to reuse that name." in said
-    assert 'The container name "/second" is already in use' in docker.refused("rename", "first", "second")
+    said = docker.refused("rename", "first", "second")
+    assert 'Error when allocating new name: Conflict. The container name "/second" is already in use' in said
     docker("rename", "first", "third")
     assert docker.inspect(first)["Name"] == "/third"
     assert docker.inspect("/third")["Id"] == first
@@ -131,6 +136,14 @@ def test_the_program_sees_what_was_asked_for(docker):
     assert any(line.split()[1:] == ["ship"] for line in said[4:])
     assert "search lan" in said
     assert said[-2:] == ["100", "77"]
+    assert docker("run", "--rm", "--user", "1000:2000", "busybox", "id", "-G") == "2000"
+    assert docker("run", "--rm", "--env", "A=1", "busybox", "env").splitlines()[-2:] == ["A=1", "HOME=/root"]
+    assert docker("run", "--rm", "--network", "host", "--hostname", "ship", "busybox", "hostname") == "ship"
+
+
+def test_a_program_can_see_that_it_is_in_a_container(docker):
+    docker("run", "--name", "box", "busybox", "sh", "-c", "test -f /.dockerenv && touch /made")
+    assert docker("diff", "box") == "A /made"
 
 
 def test_limits(docker):
@@ -168,8 +181,8 @@ def test_a_container_over_its_memory_is_killed_and_says_so(docker):
         (["--restart", "always:3"], "maximum retry count"),
         (["--restart", "sometimes"], "invalid restart policy: unknown policy 'sometimes'"),
         (["--security-opt", "what=ever"], "invalid --security-opt 2"),
-        (["--cap-add", "FLY"], "invalid capability"),
-        (["--log-driver", "syslog"], "logger: no log driver named 'syslog' is registered"),
+        (["--cap-add", "FLY"], 'invalid CapAdd: unknown capability: "CAP_FLY"'),
+        (["--log-driver", "syslog"], 'error looking up logging plugin syslog: plugin "syslog" not found'),
         (["--log-opt", "colour=red"], "unknown log opt 'colour' for json-file log driver"),
         (["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'),
         (["--storage-opt", "size=1g"], "--storage-opt is not supported"),
@@ -275,6 +288,10 @@ def test_another_containers_network_and_processes(docker):
     assert docker("start", "--attach", "guest").startswith("root:x:0:0")
     assert "httpd" in docker("run", "--rm", "--pid", "container:owner", "busybox", "ps")
     assert "conflicting options" in docker.refused("create", "--network", "container:owner", "-p", "80:80", "busybox")
+    for option in ("--network=container:nobody", "--pid=container:nobody", "--volumes-from=nobody"):
+        said = docker.refused("run", option, "busybox")
+        assert "No such container: nobody" in said
+        assert "Unable to find image" not in said
 
 
 def test_pods_show_with_their_labels_and_obey(docker, space):
@@ -296,3 +313,17 @@ def test_an_image_that_is_not_there_is_fetched_or_refused(docker):
     said = docker.refused("run", "--pull=never", "no/such:image")
     assert "No such image: no/such:image" in said
     assert "invalid reference format" in docker.refused("create", "UPPER:x")
+
+
+def test_limits_that_this_machine_cannot_keep_are_warned_of(docker, cloud):
+    """What the kernel's control groups lack is said in dockerd's words, and nothing where they have it."""
+    has_weight = any(Path("/sys/fs/cgroup").glob(name) for name in ("blkio/blkio.weight", "*/io.weight", "io.weight"))
+    said = docker.attempt("create", "--blkio-weight", "300", "busybox").stderr
+    assert ("does not support Block I/O weight" in said) is not has_weight
+    assert docker.attempt("create", "--memory", "64m", "busybox").stderr == ""
+
+
+def test_pruning_says_what_it_gave_back(docker):
+    docker("run", "--name", "wrote", "busybox", "sh", "-c", "head -c 2000000 /dev/zero > /big")
+    said = docker("container", "prune", "--force")
+    assert "2MB" in said or "2.0" in said

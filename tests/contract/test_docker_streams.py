@@ -353,10 +353,14 @@ def test_a_program_that_cannot_be_run_says_so_in_the_stream(docker, server):
         ("nope", 127, 'exec: "nope": executable file not found in $PATH: unknown'),
         ("/no/where", 127, 'exec: "/no/where": stat /no/where: no such file or directory: unknown'),
         ("/etc/passwd", 126, 'exec: "/etc/passwd": permission denied: unknown'),
+        ("", 127, 'exec: "": executable file not found in $PATH: unknown'),
     ):
         done = docker.attempt("exec", server, program)
         said = f"OCI runtime exec failed: exec failed: unable to start container process: {words}"
         assert (done.returncode, done.stdout.strip()) == (code, said)
+    done = docker.attempt("exec", "--user", "nobody-such", server, "true")
+    said = "unable to find user nobody-such: no matching entries in passwd file"
+    assert (done.returncode, done.stdout.strip()) == (126, said)
 
 
 def test_a_detached_exec_runs_by_itself_however_much_it_writes(docker, server):

@@ -83,5 +83,6 @@ def _ps(words: list[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise Broken("ps did not end in time") from error
     if done.returncode:
-        raise Malformed(f"ps: {done.stderr.decode(errors='replace').strip()}")
+        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]  # how to use ps would follow
+        raise Malformed(f"ps: {said}")
     return done.stdout.decode(errors="replace")

@@ -18,12 +18,14 @@ _REASONS = (
 )
 
 
-def unstartable(program: str, said: str) -> tuple[int, str]:
-    """(exit code, words) for what the runtime said when it was to run `program`; 128 where it is something else."""
+def unstartable(program: str, said: str, otherwise: int = 128) -> tuple[int, str]:
+    """(exit code, words) for what the runtime said when it was to run `program`; `otherwise`: for anything else."""
+    if not program:
+        return 127, f'exec: "": {_missing(program)}: unknown'
     for word, reason, code in _REASONS:
         if word in said.lower() and "exec" in said.lower():  # what is missing may be a mount's source, or a directory
             return code, f'exec: "{program}": {reason if code != 127 else _missing(program)}: unknown'
-    return 128, f"{said}: unknown"
+    return otherwise, f"{said}: unknown"
 
 
 def _missing(program: str) -> str:

@@ -115,7 +115,8 @@ def process(spec: ContainerSpec, hostname: str, identity: Identity, workdir: str
 def environment(spec: ContainerSpec, hostname: str, identity: Identity) -> tuple[str, ...]:
     """What every program finds (PATH, HOSTNAME, HOME, with a terminal TERM) unless image or creator say otherwise."""
     first = [DEFAULT_PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if spec.tty else [])]
-    return overlaid((*first, f"HOME={identity.home or '/'}"), spec.env)
+    found = overlaid(first, spec.env)
+    return found if any(one.startswith("HOME=") for one in found) else (*found, f"HOME={identity.home or '/'}")
 
 
 def check(spec: ContainerSpec) -> None:
@@ -135,7 +136,7 @@ def capabilities(security: Security) -> tuple[str, ...]:
     """
     if security.privileged:
         return CAPABILITIES
-    add, drop = _named(security.add), _named(security.drop)
+    add, drop = named_capabilities(security.add), named_capabilities(security.drop)
     kept = set() if "ALL" in drop else set(DEFAULT_CAPABILITIES)
     if "ALL" in add:
         kept = set(CAPABILITIES)
@@ -143,13 +144,14 @@ def capabilities(security: Security) -> tuple[str, ...]:
     return tuple(name for name in CAPABILITIES if name in kept)
 
 
-def _named(names: Iterable[str]) -> set[str]:
+def named_capabilities(names: Iterable[str]) -> set[str]:
+    """In the kernel's words: "net_admin" -> "CAP_NET_ADMIN"; "ALL" stays.  Raises Invalid."""
     found = set()
     for name in names:
         word = name.upper()
         word = word if word == "ALL" or word.startswith("CAP_") else f"CAP_{word}"
         if word != "ALL" and word not in CAPABILITIES:
-            raise Invalid(message=f"invalid capability: {name[:40]!r}")
+            raise Invalid(message=f'unknown capability: "{word[:40]}"')
         found.add(word)
     return found
 

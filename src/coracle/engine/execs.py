@@ -55,7 +55,7 @@ class Execs:
         Raises: NotFound, Conflict (it does not run), Invalid (no such program, user or directory: the runtime's words).
         """
         record = self._unpaused(container_id)
-        if not argv or not argv[0]:
+        if not argv:
             raise Invalid(message="no command specified")
         process = await self._process(record, argv, env, user, workdir, tty=tty, privileged=privileged)
         return await self._runtime.exec(container_id, replace(process, tty_size=tty_size), stdin=stdin)

@@ -169,9 +169,10 @@ def _own_changes(snapshotter: Snapshotter, record: Object) -> Sequence[Change]:
 
 
 def stands_on(record: Object) -> frozenset[str]:
-    """The paths that the runtime makes in a root file system in order to mount something there."""
+    """What is made in a root file system before the container runs: places to mount something at, and its mark."""
     sandbox = {f"/etc/{name}" for name in SANDBOX_FILES}
-    return frozenset(sandbox | {"/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm", "/dev/mqueue"})  # noqa: S108
+    mounted = {"/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm", "/dev/mqueue"}  # noqa: S108
+    return frozenset(sandbox | mounted | {str(record.spec.get("mark") or "/")})
 
 
 def _open_view(record: Object, root: str) -> View:

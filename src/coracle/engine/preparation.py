@@ -41,7 +41,7 @@ class Preparation:
 
         def look() -> bundles.Places:
             os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
-            make_targets(rootfs_path, spec.mounts)
+            make_targets(rootfs_path, spec.mounts, spec.mark)
             return bundles.Places(
                 rootfs_path=rootfs_path,
                 sandbox_path=self._sandboxes.files_path(spec.sandbox),

@@ -16,8 +16,8 @@ from coracle.runtime.api import Mount
 _COVERED = ("/dev", "/proc", "/sys")  # something is mounted there first
 
 
-def make_targets(rootfs_path: str, mounts: Sequence[Mount]) -> None:
-    """Blocks.  What cannot be made is left to the runtime to complain of."""
+def make_targets(rootfs_path: str, mounts: Sequence[Mount], mark: str = "") -> None:
+    """And the file `mark`.  Blocks.  What cannot be made is left to the runtime to complain of."""
     targets = {posixpath.normpath(mount.target): mount for mount in mounts}
     covers = (*targets, *_COVERED)
     with contextlib.ExitStack() as stack:
@@ -29,3 +29,6 @@ def make_targets(rootfs_path: str, mounts: Sequence[Mount]) -> None:
             is_directory = mount.type != "bind" or os.path.isdir(mount.source)
             with contextlib.suppress(OSError):
                 os.close(make_place_in_root(root, target, directory=is_directory))
+        if mark:
+            with contextlib.suppress(OSError):
+                os.close(make_place_in_root(root, mark, directory=False))

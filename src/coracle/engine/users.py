@@ -74,7 +74,7 @@ def resolve(user: str, groups: Sequence[str], accounts: Sequence[Account], known
         gid = account.gid if account else 0
         more += [one.gid for one in known if account and account.name in one.members]
     home = account.home if account else ""
-    return Identity(uid, gid, tuple(dict.fromkeys(more)), home)
+    return Identity(uid, gid, tuple(dict.fromkeys((gid, *more))), home)
 
 
 def _account(who: str, accounts: Sequence[Account]) -> tuple[Account | None, int]:

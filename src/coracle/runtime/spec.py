@@ -97,7 +97,7 @@ def problems_of(bundle: Bundle) -> list[Problem]:
 
 def process_problems(asked: Process) -> list[Problem]:
     found: list[Problem] = []
-    if not asked.argv or not asked.argv[0]:
+    if not asked.argv:
         found.append(Problem("argv", "required", "Required value: no command specified"))
     for name, numbers in (("uid", (asked.uid,)), ("gid", (asked.gid,)), ("groups", asked.groups)):
         for number in numbers:

@@ -370,7 +370,7 @@ def test_the_runtime_is_told_numbers_files_and_the_images_settings(tmp_path):
         told = engine.runtime.bundle(record.meta.name)
         process = told.process
         assert process.argv == ("server", "-v")
-        assert (process.uid, process.gid, process.groups, process.cwd) == (33, 34, (44, 7), "/srv/data")
+        assert (process.uid, process.gid, process.groups, process.cwd) == (33, 34, (34, 44, 7), "/srv/data")
         assert set(process.env) == {"PATH=/x", "HOSTNAME=mypod", "HOME=/srv", "A=1"}
         assert (process.capabilities, process.no_new_privileges) == (("CAP_NET_ADMIN",), True)
         assert (told.resources, process.rlimits) == (Resources(memory_bytes=1 << 20, pids=7), {"nofile": (10, 20)})

@@ -12,15 +12,15 @@ GROUPS = (Group("root", 0, ()), Group("web", 34, ()), Group("video", 44, ("root"
 @pytest.mark.parametrize(
     ("user", "groups", "expected"),
     [
-        pytest.param("", (), Identity(0, 0, (44,), "/root"), id="nobody in particular is root"),
-        pytest.param("web", (), Identity(33, 34, (44, 29), "/srv"), id="a name brings its groups"),
-        pytest.param("33", (), Identity(33, 34, (44, 29), "/srv"), id="a known number is that name"),
-        pytest.param("1000", (), Identity(1000, 0, (), ""), id="an unknown number has group 0"),
-        pytest.param("1000:50", (), Identity(1000, 50, (), ""), id="two numbers"),
-        pytest.param("web:video", (), Identity(33, 44, (), "/srv"), id="a named group leaves the others out"),
-        pytest.param("web:", (), Identity(33, 34, (44, 29), "/srv"), id="an empty group is none"),
-        pytest.param("1000:50", ("video", "7", "7"), Identity(1000, 50, (44, 7), ""), id="more groups, each once"),
-        pytest.param("2147483647", (), Identity(2147483647, 0, (), ""), id="the largest number"),
+        pytest.param("", (), Identity(0, 0, (0, 44), "/root"), id="nobody in particular is root"),
+        pytest.param("web", (), Identity(33, 34, (34, 44, 29), "/srv"), id="a name brings its groups"),
+        pytest.param("33", (), Identity(33, 34, (34, 44, 29), "/srv"), id="a known number is that name"),
+        pytest.param("1000", (), Identity(1000, 0, (0,), ""), id="an unknown number has group 0"),
+        pytest.param("1000:50", (), Identity(1000, 50, (50,), ""), id="two numbers"),
+        pytest.param("web:video", (), Identity(33, 44, (44,), "/srv"), id="a named group leaves the others out"),
+        pytest.param("web:", (), Identity(33, 34, (34, 44, 29), "/srv"), id="an empty group is none"),
+        pytest.param("1000:50", ("video", "7", "7"), Identity(1000, 50, (50, 44, 7), ""), id="more groups, each once"),
+        pytest.param("2147483647", (), Identity(2147483647, 0, (0,), ""), id="the largest number"),
     ],
 )
 def test_resolve(user, groups, expected):
@@ -45,13 +45,13 @@ def test_the_images_own_files_are_read_and_bad_lines_skipped(tmp_path):
     root = rootfs(tmp_path)
     (tmp_path / "etc/passwd").write_text("# x\nbroken\nbig:x:4294967296:0::/:\nweb:x:7:8:Web:/w:/bin/sh\n")
     (tmp_path / "etc/group").write_text("video:x:44:web,other\nbad:x:no:web\n")
-    assert find_identity(root, "web") == Identity(7, 8, (44,), "/w")
+    assert find_identity(root, "web") == Identity(7, 8, (8, 44), "/w")
     with pytest.raises(Invalid):
         find_identity(root, "big")
 
 
 def test_an_image_without_the_files_knows_numbers_only(tmp_path):
-    assert find_identity(str(tmp_path), "7:8") == Identity(7, 8)
+    assert find_identity(str(tmp_path), "7:8") == Identity(7, 8, (8,))
     with pytest.raises(Invalid):
         find_identity(str(tmp_path), "web")
 

@@ -19,6 +19,8 @@ from coracle.engine.images import Images, Removed
 from coracle.image.references import parse_reference
 from coracle.web.messages import Answer, Request, Response
 
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+
 
 class Naming:
     def __init__(self, images: Images, clock: Clock, events: Events) -> None:
@@ -96,4 +98,6 @@ def target_name(repository: str, tag: str) -> str:
     name = parse_reference(repository)
     if name.digest:
         raise Malformed("refusing to create a tag with a digest reference")
+    if name.familiar.partition(":")[0] in _ALGORITHMS:
+        raise Malformed("refusing to create an ambiguous tag using digest algorithm as name")
     return str(name.with_tag(tag) if tag else name)

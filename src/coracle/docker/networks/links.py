@@ -48,7 +48,9 @@ class Links:
         name, alias = read_link(text)
         other = self._find(name)
         if other is None:
-            raise NotFound(f"could not get container for {name}", kind="Container", name=name)
+            raise NotFound(
+                f"could not get container for {name}: No such container: {name}", kind="Container", name=name
+            )
         found = self._address(other, BRIDGE)
         if not found:
             said = f"Cannot link to a non running container: /{other.spec['name']} AS /{record.spec['name']}/{alias}"

@@ -30,7 +30,7 @@ from coracle.docker.streams.sizes import console_size, size_of
 from coracle.docker.streams.types import content_type
 from coracle.docker.unstartable import unstartable
 from coracle.engine.execs import Execs
-from coracle.runtime.api import Execution
+from coracle.runtime.api import Execution, Refusal
 from coracle.web.messages import Answer, RawStream, Request, Response, Upgrade
 from coracle.wire.stdcopy import frame
 
@@ -107,11 +107,11 @@ class ExecArea:
                 privileged=config.privileged,
             )
         except CloudError as error:
-            code, said = unstartable(config.argv[0], str(error))
+            code, said = unstartable(config.argv[0], str(error), _CANNOT_RUN)
             exec.end(code)
-            raise Invalid(message=_FAILED + said) from error
+            raise Invalid(message=_FAILED + said if isinstance(error, Refusal) else str(error)) from error
         except BaseException:
-            exec.end(128)
+            exec.end(_CANNOT_RUN)
             raise
         exec.begin(execution)
         self.instances.watch(self._see_through(exec, execution), "exec-end")
@@ -142,6 +142,7 @@ class ExecArea:
         return record
 
 
+_CANNOT_RUN = 126
 _FAILED = "OCI runtime exec failed: exec failed: unable to start container process: "
 
 
@@ -184,7 +185,7 @@ class _Run:
 def read_config(body: Fields) -> ExecConfig:
     """Raises Malformed."""
     argv = body.texts("Cmd")
-    if not argv or not argv[0]:
+    if not argv:
         raise Malformed("No exec command specified")
     config = ExecConfig(
         argv=argv,

@@ -78,6 +78,7 @@ class ContainerSpec:
     init         a small first process that hands signals on and reaps (Docker's --init)
     tty_size     (columns, rows) at first, with `tty`
     stdin_once   see runtime.api.Bundle
+    mark         an empty file that tells programs what they run in, "/.dockerenv"; no change of the container's
     keeps_log    whether anybody can read later what it wrote
     made_by      which API it belongs to: "docker"; "" for those whose maker finds them by sandbox
     details      what that API keeps with it; opaque here
@@ -118,6 +119,7 @@ class ContainerSpec:
     init: bool = False
     stdin_once: bool = False
     keeps_log: bool = True
+    mark: str = ""
     made_by: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 

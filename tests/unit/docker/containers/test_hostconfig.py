@@ -60,7 +60,7 @@ def test_empty_path_lists_are_kept_apart_from_none():
         ({"ShmSize": -1}, "SHM size can not be less than 0"),
         ({"ExtraHosts": ["db"]}, 'bad format for add-host: "db"'),
         ({"ExtraHosts": ["db:nowhere"]}, 'bad format for add-host: "db:nowhere"'),
-        ({"LogConfig": {"Type": "syslog"}}, "no log driver named 'syslog' is registered"),
+        ({"LogConfig": {"Type": "syslog"}}, 'plugin "syslog" not found'),
         ({"LogConfig": {"Type": "json-file", "Config": {"x": "1"}}}, "unknown log opt 'x' for json-file log driver"),
         ({"LogConfig": {"Config": {"max-file": "0"}}}, "max-file cannot be less than 1"),
         ({"LogConfig": {"Config": {"max-size": "much"}}}, "invalid value for max-size"),

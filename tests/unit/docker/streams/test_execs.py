@@ -193,7 +193,6 @@ def test_those_that_are_never_started_are_not_kept_for_ever(at_home):
     [
         {},
         {"Cmd": []},
-        {"Cmd": [""]},
         {"Cmd": [1]},
         {"Cmd": "x", "Tty": "yes"},
         {"Cmd": "x", "DetachKeys": "ctrl-1"},
