@@ -39,9 +39,9 @@ from coracle.image.manifest import (
     parse_manifest,
 )
 from coracle.image.references import parse_reference
+from coracle.image.snapshots.entries import BoundedTarInfo
 from coracle.image.snapshots.members import Refused
 from coracle.image.snapshots.tar import Writable
-from coracle.image.snapshots.untar import BoundedTarInfo
 
 MAX_MEMBERS = 10_000
 CONTAINERD_NAME = "io.containerd.image.name"

@@ -15,12 +15,11 @@ import os
 import shutil
 import stat
 import tarfile
-from typing import IO, cast
 
 from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, Malformed, TooLarge
-from coracle.engine.archives.packed import ERRORS, Readable, unpacked
-from coracle.image.snapshots.members import CHUNK_BYTES, MAX_ID, MAX_TIME_S, Refused, clean
-from coracle.image.snapshots.untar import BoundedTarInfo
+from coracle.engine.archives.packed import ERRORS, unpacked
+from coracle.image.snapshots.entries import Readable, entries
+from coracle.image.snapshots.members import CHUNK_BYTES, MAX_ID, MAX_TIME_S, Refused, clean, make_special
 from coracle.linux.rooted import make_directory_in_root, open_in_root
 
 _XATTR = "SCHILY.xattr."
@@ -48,17 +47,8 @@ class Extraction:
         """
         self._root = root
         try:
-            with tarfile.open(
-                fileobj=cast("IO[bytes]", unpacked(source)),
-                mode="r|",
-                bufsize=CHUNK_BYTES,
-                tarinfo=BoundedTarInfo,
-                encoding="utf-8",
-                errors="surrogateescape",
-            ) as archive:
-                for member in archive:
-                    self._apply(archive, member)
-                    archive.members.clear()  # type: ignore[attr-defined]  # it would keep every header
+            for archive, member in entries(unpacked(source)):
+                self._apply(archive, member)
             self._set_times()
         except (tarfile.TarError, *ERRORS) as error:
             raise Malformed(f"archive/tar: invalid tar header: {error}") from error
@@ -132,16 +122,9 @@ class Extraction:
         if member.isdir():
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=parent)
-        elif member.issym():
-            os.symlink(member.linkname, name, dir_fd=parent)
         elif member.islnk():
             self._link(clean(member.linkname), parent, name)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            os.mknod(name, kind | 0o600, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
-        elif member.isfifo():
-            os.mkfifo(name, 0o600, dir_fd=parent)
-        else:
+        elif not make_special(member, name, parent):
             self._write(archive, member, os.open(name, _REGULAR, 0o600, dir_fd=parent))
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, fd: int) -> None:

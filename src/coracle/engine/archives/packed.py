@@ -10,7 +10,9 @@ import lzma
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from coracle.image.snapshots.entries import Readable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,10 +22,6 @@ else:
 _PIECE = 1 << 16
 _XZ_MEMORY_BYTES = 256 << 20
 _ZSTD_WINDOW_LOG = 27  # 128 MiB
-
-
-class Readable(Protocol):
-    def read(self, size: int) -> bytes: ...
 
 
 class _Gzip:

@@ -14,13 +14,13 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO
 
 from coracle.core.errors import CloudError, Exhausted, Invalid, TooLarge
 from coracle.engine.builds.packed import DAMAGE, Bounded, Limits
 from coracle.engine.builds.sources import printable
-from coracle.image.snapshots.members import Refused
-from coracle.image.snapshots.untar import BoundedTarInfo
+from coracle.image.snapshots.entries import entries
+from coracle.image.snapshots.members import Refused, make_special
 from coracle.linux.rooted import open_in_root
 
 CHUNK_BYTES = 1 << 20
@@ -69,22 +69,11 @@ class Unpacker:
             self._parent = None
 
     def _unpack(self, source: Bounded) -> None:
-        entries = 0
-        with tarfile.open(
-            fileobj=cast("IO[bytes]", source),
-            mode="r|",
-            bufsize=CHUNK_BYTES,
-            tarinfo=BoundedTarInfo,
-            encoding="utf-8",
-            errors="surrogateescape",
-        ) as archive:
-            for member in archive:
-                entries += 1
-                if entries > self._limits.max_entries:
-                    raise TooLarge(f"the archive has more than {self._limits.max_entries} entries")
-                self._apply(archive, member)
-                source.check(member)
-                archive.members.clear()  # type: ignore[attr-defined]
+        for number, (archive, member) in enumerate(entries(source), start=1):
+            if number > self._limits.max_entries:
+                raise TooLarge(f"the archive has more than {self._limits.max_entries} entries")
+            self._apply(archive, member)
+            source.check(member)
         for path, time_s in reversed(self._times.items()):
             with contextlib.suppress(OSError), self._opened(path) as fd:
                 os.utime(fd, (time_s, time_s))
@@ -109,19 +98,12 @@ class Unpacker:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=parent)
             self._times[f"{self._prefix}/{path}"] = _time(member)
-        elif member.issym():
-            os.symlink(member.linkname, name, dir_fd=parent)
         elif member.islnk():
             self._link(member, parent, name, path)
             return
         elif member.isreg():
             self.digests[path] = self._write(archive, member, parent, name)
-        elif member.isfifo():
-            os.mkfifo(name, 0o600, dir_fd=parent)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            os.mknod(name, kind | 0o600, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
-        else:
+        elif not make_special(member, name, parent):
             return
         self._describe(member, parent, name)
 

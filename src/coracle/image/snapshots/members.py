@@ -124,16 +124,9 @@ class Unpacker:
             if path not in self._made and not _is_directory(path):
                 os.mkdir(path, 0o700)
             self._made.add(path)
-        elif member.issym():
-            os.symlink(member.linkname, path)
         elif member.islnk():
             self._link(clean(member.linkname), path)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            os.mknod(path, kind | 0o600, os.makedev(member.devmajor, member.devminor))
-        elif member.isfifo():
-            os.mkfifo(path, 0o600)
-        else:
+        elif not make_special(member, path):
             self._write(path, member)
 
     def _write(self, path: str, member: tarfile.TarInfo) -> None:
@@ -249,6 +242,20 @@ def clean(name: str) -> str:
     if any("\0" in part for part in parts):
         raise Refused("invalid", f"{name[:200]!r} is no name")
     return "/".join(parts)
+
+
+def make_special(entry: tarfile.TarInfo, name: str, dir_fd: int | None = None) -> bool:
+    """Make what has no content: a symbolic link, a device, a FIFO.  Whether the entry is one of those."""
+    if entry.issym():
+        os.symlink(entry.linkname, name, dir_fd=dir_fd)
+    elif entry.ischr() or entry.isblk():
+        kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
+        os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=dir_fd)
+    elif entry.isfifo():
+        os.mkfifo(name, 0o600, dir_fd=dir_fd)
+    else:
+        return False
+    return True
 
 
 def _set_attribute(path: str, name: str, value: str) -> None:

@@ -22,8 +22,9 @@ import resource
 import sys
 import tarfile
 import zlib
-from typing import IO, Any, cast
+from typing import IO, Any
 
+from coracle.image.snapshots.entries import entries
 from coracle.image.snapshots.members import CHUNK_BYTES, Refused, Unpacker
 
 if sys.version_info >= (3, 14):
@@ -31,26 +32,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-HEADER_BYTES = 1 << 20  # of one extended header or long name: the largest legal xattr is 64 KiB
 MEMORY_BYTES = 2 << 30  # address space of this process: a window of zstd is 128 MiB at most
-
-
-_EXTENDED = (
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-)
-
-
-class BoundedTarInfo(tarfile.TarInfo):
-    """Headers whose claims about themselves are believed only as far as memory goes (and never backwards)."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:
-        if self.size < 0 or (self.type in _EXTENDED and self.size > HEADER_BYTES):
-            raise Refused("invalid", f"a header claims a size of {self.size} bytes")
-        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 class Source:
@@ -100,18 +82,9 @@ def unpack(packed: IO[bytes], compression: str, parents: list[int], limits: dict
     source = Source(packed, compression, limits)
     unpacker = Unpacker(parents, limits["max_entries"], source.limit_bytes)
     unpacker.start()
-    with tarfile.open(
-        fileobj=cast("IO[bytes]", source),
-        mode="r|",
-        bufsize=CHUNK_BYTES,
-        tarinfo=BoundedTarInfo,
-        encoding="utf-8",
-        errors="surrogateescape",
-    ) as archive:
+    for archive, member in entries(source):
         unpacker.archive = archive
-        for member in archive:
-            unpacker.apply(member)
-            archive.members.clear()  # type: ignore[attr-defined]  # it would keep every header
+        unpacker.apply(member)
     unpacker.finish()
     return {"diff_id": source.finish(), "size_bytes": source.size_bytes}
 
