@@ -64,10 +64,12 @@ class Docker:
         return json.loads(self("inspect", *words, name))[0]
 
     def made(self):
-        """What Docker's users have made: containers, networks and volumes (ids and names)."""
+        """What Docker's users have made: containers, networks, volumes and images without a name."""
         containers = self("ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^/?(?!k8s_)").split()
         networks = self("network", "ls", "--filter", "type=custom", "--quiet", "--no-trunc").split()
-        return {"container": containers, "network": networks, "volume": self("volume", "ls", "--quiet").split()}
+        nameless = self("images", "--quiet", "--no-trunc", "--filter", "dangling=true").split()
+        volumes = self("volume", "ls", "--quiet").split()
+        return {"container": containers, "network": networks, "volume": volumes, "image": nameless}
 
 
 @pytest.fixture
@@ -77,7 +79,8 @@ def docker(cloud):
     before = docker.made()
     yield docker
     after = docker.made()
-    for kind, options in (("container", ("--force", "--volumes")), ("network", ()), ("volume", ("--force",))):
+    force = ("--force",)
+    for kind, options in (("container", ("--force", "--volumes")), ("network", ()), ("volume", force), ("image", force)):
         gone = [name for name in after[kind] if name not in before[kind]]
         if gone:
             docker.attempt(kind, "rm", *options, *gone)

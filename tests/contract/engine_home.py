@@ -173,7 +173,7 @@ async def joins(engine):
     said = await engine.execs.run(id, ["sh", "-c", "cat /proc/sys/kernel/domainname; echo word > /dev/shm/x"])
     assert (said.output, said.code) == (b"example.org\n", 0)
     modes = {f"{name}_mode": f"container:{id}" for name in ("ipc", "pid", "uts")}
-    script = "cat /dev/shm/x; readlink /proc/self/ns/ipc /proc/self/ns/pid /proc/self/ns/uts; ps | grep -c 'sleep 1000'"
+    script = "cat /dev/shm/x; for n in ipc pid uts; do readlink /proc/self/ns/$n; done; ps | grep -c 'sleep 1000'"
     joined_in, code = await engine.output("sh", "-c", script, sandbox="pod-2", **modes)
     own = await engine.execs.run(id, ["sh", "-c", script])
     assert (joined_in.splitlines()[:4], code) == (own.output.decode().splitlines()[:4], 0), joined_in

@@ -49,6 +49,25 @@ async def offload_apart(call: Callable[..., T], *arguments: object) -> T:
 
 
 @contextlib.asynccontextmanager
+async def opened(call: Callable[..., contextlib.AbstractContextManager[T]], *arguments: object) -> AsyncIterator[T]:
+    """What `call` opens in a thread, for the time of the body; closed also where the wait for it was given up."""
+    opening = _threads.submit(call, *arguments)
+    try:
+        thing = await asyncio.wrap_future(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unseen)
+        raise
+    with thing as entered:
+        yield entered
+
+
+def _close_unseen(opening: concurrent.futures.Future[contextlib.AbstractContextManager[T]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        with opening.result():
+            pass
+
+
+@contextlib.asynccontextmanager
 async def running(part: Part) -> AsyncIterator[None]:
     """Run `part` beside the body, from the moment it is up until the body ends.
 

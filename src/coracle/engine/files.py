@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from coracle.core.errors import Broken, CloudError, Malformed, NotFound
 from coracle.core.object import Object
-from coracle.core.tasks import offload, offload_apart
+from coracle.core.tasks import offload, offload_apart, opened
 from coracle.engine.archives.extraction import Extraction
 from coracle.engine.archives.feeds import Feed
 from coracle.engine.archives.writing import Handle, tar_of
@@ -148,9 +148,9 @@ class Files:
 
     @contextlib.asynccontextmanager
     async def _view(self, id: str) -> AsyncIterator[View]:
-        async with self._containers.mounted(id) as root:
-            with await offload(_open_view, self._containers.get(id), root) as view:
-                yield view
+        mounted, record = self._containers.mounted(id), self._containers.get(id)
+        async with mounted as root, opened(_open_view, record, root) as view:
+            yield view
 
 
 def _own_changes(snapshotter: Snapshotter, record: Object) -> Sequence[Change]:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.errors import CloudError, Exhausted, Invalid, Malformed, TooLarge
 from coracle.core.object import Object
-from coracle.core.tasks import offload
+from coracle.core.tasks import offload, opened
 from coracle.engine.archives.packed import ERRORS, is_packed, unpacked
 from coracle.engine.images import Images
 from coracle.engine.works import Progress
@@ -89,7 +89,7 @@ class Shipping:
     @contextlib.asynccontextmanager
     async def _received(self, body: AsyncIterator[bytes]) -> AsyncIterator[BinaryIO]:
         """What the client sends, unpacked, in a file at its beginning."""
-        with await offload(self._blobs.scratch) as file:
+        async with opened(self._blobs.scratch) as file:
             gathered = bytearray()
             async for chunk in body:
                 gathered += chunk
@@ -97,7 +97,7 @@ class Shipping:
                     await offload(_write, file, bytes(gathered))
                     gathered.clear()
             await offload(_write, file, bytes(gathered))
-            with await offload(_opened, file, self._blobs) as plain:
+            async with opened(_opened, file, self._blobs) as plain:
                 yield plain
 
     async def _admit(self, one: archive.Stored, progress: Progress) -> Loaded:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coracle.core.errors import CloudError, Invalid, NotFound
-from coracle.core.tasks import offload
+from coracle.core.tasks import offload, opened
 from coracle.image import steps
 from coracle.image.blobs import BlobStore, BlobWriter
 from coracle.image.config import parse_config
@@ -119,7 +119,7 @@ class Pull:
         async def receive(response: aiohttp.ClientResponse) -> None:
             await self._receive(writer, response, lambda done: progress(step, done, blob.size_bytes))
 
-        with await offload(self._blobs.writer, blob.digest, blob.size_bytes) as writer:
+        async with opened(self._blobs.writer, blob.digest, blob.size_bytes) as writer:
             if writer.offset < blob.size_bytes:
                 await self._door.get(
                     url, lambda: {"Range": f"bytes={writer.offset}-"} if writer.offset else {}, receive

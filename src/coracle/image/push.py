@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, Unavailable
-from coracle.core.tasks import offload
+from coracle.core.tasks import offload, opened
 from coracle.image import steps
 from coracle.image.blobs import BlobStore
 from coracle.image.challenges import check_redirect
@@ -79,7 +79,7 @@ class Push:
         if not upload:
             tell(step, blob.size_bytes, MOUNTED)
             return
-        with await offload(self._blobs.open, blob.digest) as file:
+        async with opened(self._blobs.open, blob.digest) as file:
             await self._send(upload, blob, file, lambda done: tell(step, done, blob.size_bytes))
         tell(step, blob.size_bytes, blob.size_bytes)
 

@@ -1,0 +1,61 @@
+"""Blocking calls off the loop."""
+
+import asyncio
+import contextlib
+import threading
+
+from coracle.core.tasks import offload, opened
+
+
+class Opened:
+    """Something that has to be closed; opening it takes until `go`."""
+
+    def __init__(self, go):
+        self.begun, self.closed = threading.Event(), threading.Event()
+        self._go = go
+
+    def open(self):
+        self.begun.set()
+        self._go.wait(5)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed.set()
+
+
+def test_what_was_opened_is_closed():
+    go = threading.Event()
+    go.set()
+    thing = Opened(go)
+
+    async def main():
+        async with opened(thing.open) as entered:
+            assert entered is thing
+            assert not thing.closed.is_set()
+
+    asyncio.run(main())
+    assert thing.closed.is_set()
+
+
+def test_what_nobody_waits_for_any_more_is_closed_too():
+    go = threading.Event()
+    thing = Opened(go)
+
+    async def use():
+        async with opened(thing.open):
+            raise AssertionError("nobody should come here")
+
+    async def main():
+        task = asyncio.ensure_future(use())
+        await asyncio.sleep(0)  # let it begin
+        await offload(thing.begun.wait, 5)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        go.set()
+
+    asyncio.run(main())
+    assert thing.closed.wait(5)
