@@ -31,9 +31,9 @@ LIMIT_BYTES = 20 << 30
 
 
 def key_of(state: State, *parts: Any) -> str:
-    """The key of a step after `state` that depends on `parts` (JSON)."""
+    """The key of a step after `state` that depends on `parts` (JSON; the order of names says nothing)."""
     platform = str(state.config.platform)
-    return digest_of(orjson.dumps([state.id, platform, *parts])).removeprefix(PREFIX)
+    return digest_of(orjson.dumps([state.id, platform, *parts], option=orjson.OPT_SORT_KEYS)).removeprefix(PREFIX)
 
 
 @dataclass(slots=True)

@@ -56,10 +56,11 @@ def make_plan(dockerfile: Dockerfile, values: Mapping[str, str], target: str = "
     needed = sorted(_needed(planned, wanted))
     counts = {index: 1 + len(one.stage.instructions) for index, one in planned.items()}
     counts[wanted] += extra_steps
-    total = sum(counts[index] for index in needed)
+    before = len(dockerfile.arguments)  # those before the first FROM are steps too
+    total = before + sum(counts[index] for index in needed)
     if total > MAX_STEPS:
         raise Invalid(message=f"the build has {total} steps, more than {MAX_STEPS}")
-    numbered, step = {}, 1
+    numbered, step = {}, before + 1
     for index in needed:
         numbered[index] = replace(planned[index], first_step=step, steps=total)
         step += counts[index]

@@ -127,6 +127,9 @@ class Builds:
             request.dockerfile.arguments,
         )
         plan = make_plan(request.dockerfile, arguments.globals, request.target, extra_steps=len(request.labels))
+        steps = plan.stages[plan.target].steps
+        for number, one in enumerate(request.dockerfile.arguments, 1):
+            await say(f"Step {number}/{steps} : {one.text}\n")
         async with self._images.receiving():
             outcome = await Building(self._parts, request, ground, plan, arguments).run(say)
             unused = arguments.unused()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from coracle.image.dockerfile.words import Lexer
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 _PORT = re.compile(r"(?:[0-9a-fA-F.:\[\]]*:)?(?:[0-9-]*:)?([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
-_SIGNALS = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]{1,14}|[0-9]{1,3}", re.IGNORECASE)
+_SIGNAL_WORDS = re.compile(r"[0-9]{1,3}|(?:SIG)?RTM(?:IN|AX)[+-][0-9]{1,2}", re.IGNORECASE)
 
 METADATA = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL",
             "STOPSIGNAL", "USER", "VOLUME", "WORKDIR")  # fmt: skip
@@ -130,9 +131,11 @@ def _shell(settings: Settings, one: Instruction) -> Settings:
 
 
 def _stop_signal(settings: Settings, one: Instruction) -> Settings:
-    if _SIGNALS.fullmatch(one.args[0]) is None:
-        raise Malformed(f"invalid signal: {one.args[0][:100]}")
-    return replace(settings, stop_signal=one.args[0])
+    word = one.args[0]
+    named = f"SIG{word.upper().removeprefix('SIG')}" in signal.Signals.__members__
+    if not named and _SIGNAL_WORDS.fullmatch(word) is None:
+        raise Malformed(f"invalid signal: {word[:100]}")
+    return replace(settings, stop_signal=word)
 
 
 def _user(settings: Settings, one: Instruction) -> Settings:

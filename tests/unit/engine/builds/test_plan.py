@@ -34,8 +34,8 @@ def test_only_what_the_target_needs_is_built():
         ("", 0, (0,)),
         ("scratch", None, (1, 0)),
     ]
-    assert [one.first_step for one in found.stages.values()] == [1, 3, 5]
-    assert found.stages[3].steps == 7
+    assert [one.first_step for one in found.stages.values()] == [2, 4, 6]  # ARG is the first
+    assert found.stages[3].steps == 8
 
 
 @pytest.mark.parametrize(("target", "stages"), [("two", [0, 1]), ("THREE", [2]), ("0", [0])])

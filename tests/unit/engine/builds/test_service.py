@@ -114,6 +114,17 @@ def test_the_same_again_comes_from_the_cache_also_after_a_restart(tmp_path):
     on_bench(main, tmp_path)
 
 
+def test_the_order_of_labels_says_nothing_to_the_cache(tmp_path):
+    async def main(bench):
+        text = "ARG V=1\nFROM busybox\nLABEL z=1 b=2 a=3\nENV A=1\nUSER 5\n"
+        first = await bench.build(text, tar(f="x"))
+        assert "Step 1/5 : ARG V=1\nStep 2/5 : FROM busybox\n" in bench.said
+        assert await bench.build(text, tar(f="x")) == first
+        assert bench.said.count(" ---> Using cache\n") == 3
+
+    on_bench(main, tmp_path)
+
+
 def test_steps_keep_their_layers_when_the_image_goes_and_pruning_lets_them_go(tmp_path):
     async def main(bench):
         await bench.build("FROM busybox\nCOPY f /\n", tar(f="x"), tags=("mine",))

@@ -54,6 +54,7 @@ def test_an_entrypoint_takes_the_images_command_away():
         ("EXPOSE 70000", "invalid containerPort: 70000"),
         ("EXPOSE x", "invalid containerPort: x"),
         ("STOPSIGNAL ;", "invalid signal: ;"),
+        ("STOPSIGNAL NOPE", "invalid signal: NOPE"),
         ("USER 4294967296", "image configuration: '4294967296' cannot be a user"),
         ("WORKDIR /proc/self/fd/7", "image configuration: WorkingDir may not be /proc/self/fd/7"),
         ("VOLUME /", "image configuration: '/' cannot be a volume"),
