@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coracle.core.clock import Clock
@@ -46,6 +46,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.files import Files
 from coracle.engine.images import Images
+from coracle.engine.kinds.container import TYPE as CONTAINERS
 from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
@@ -90,7 +91,91 @@ class Docker:
     door: Door
 
 
-def image_area(services: Services, events: Events) -> ImageArea:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What several areas and loops of ours have between them."""
+
+    events: Events
+    finder: Finder
+    known: KnownNetworks
+    ports: Ports
+    mounts: Mounts
+    instances: Instances
+    deeds: Deeds
+
+
+def docker(services: Services) -> Docker:
+    """Docker's API over these services."""
+    shared = _shared(services)
+    health = HealthChecks(
+        services.containers, services.caches[CONTAINERS], services.execs, shared.events, services.clock
+    )
+    containers = container_areas(_needs(services, shared), health)
+    stats = Stats(shared.finder, services.containers, services.sandboxes, services.clock)
+    images = _image_area(services, shared.events)
+    building = BuildArea(services.builds, services.networks, shared.events, services.clock)
+    areas: list[Area] = [
+        *_host_areas(services),
+        *_stream_areas(services, shared),
+        *_file_areas(services, shared),
+        *_network_areas(services, shared),
+        *containers.areas,
+        stats,
+        Top(shared.finder, services.containers, shared.events),
+        images,
+        building,
+        DiskUsage(images.listing, containers.listing, services.volumes, building.cache),
+    ]
+    keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
+    called = Loop(SandboxNames(services.caches, services.names), services.caches, services.store)
+    return Docker((shared.events, called, shared.instances, stats, shared.deeds, keeper, health), door(areas))
+
+
+def _shared(services: Services) -> Shared:
+    cache = services.caches[CONTAINERS]
+    events = Events(services.store, cache, services.clock)
+    known = KnownNetworks(services.networks)
+    return Shared(
+        events=events,
+        finder=Finder(services.store, services.containers),
+        known=known,
+        ports=Ports(services.forwards, known.get),
+        mounts=Mounts(services.volumes, services.images, events.publish),
+        instances=Instances(cache),
+        deeds=Deeds(),
+    )
+
+
+def _host_areas(services: Services) -> Iterable[Area]:
+    return System(services.store, services.clock, services.host), Swarm(), Plugins()
+
+
+def _stream_areas(services: Services, shared: Shared) -> Iterable[Area]:
+    return (
+        Attach(shared.finder, services.containers, services.logs, shared.events),
+        ContainerLogs(shared.finder, services.logs, services.clock),
+        EventStream(shared.events, services.clock),
+        ExecArea(shared.finder, services.execs, shared.instances, shared.events),
+    )
+
+
+def _file_areas(services: Services, shared: Shared) -> Iterable[Area]:
+    return (
+        VolumesArea(services.volumes, shared.events),
+        ArchiveArea(shared.finder, services.files, shared.mounts, shared.events),
+        CommitArea(shared.finder, services.commits, shared.events),
+    )
+
+
+def _network_areas(services: Services, shared: Shared) -> Iterable[Area]:
+    wires = Wires(shared.known, services.sandboxes, shared.ports)
+    return (
+        NetworksArea(services.networks, shared.known, services.containers, shared.events, services.clock),
+        Connect(shared.finder, services.containers, wires, shared.events),
+    )
+
+
+def _image_area(services: Services, events: Events) -> ImageArea:
     return ImageArea(
         images=services.images,
         shipping=services.shipping,
@@ -102,58 +187,19 @@ def image_area(services: Services, events: Events) -> ImageArea:
     )
 
 
-def docker(services: Services) -> Docker:
-    """Docker's API over these services."""
-    events = Events(services.store, services.caches["Container.engine"], services.clock)
-    finder = Finder(services.store, services.containers)
-    instances = Instances(services.caches["Container.engine"])
-    stats = Stats(finder, services.containers, services.sandboxes, services.clock)
-    areas: list[Area] = [
-        System(services.store, services.clock, services.host),
-        Swarm(),
-        Plugins(),
-        VolumesArea(services.volumes, events),
-        Attach(finder, services.containers, services.logs, events),
-        ContainerLogs(finder, services.logs, services.clock),
-        EventStream(events, services.clock),
-        ExecArea(finder, services.execs, instances, events),
-        stats,
-        Top(finder, services.containers, events),
-    ]
-    known = KnownNetworks(services.networks)
-    wires = Wires(known, services.sandboxes, Ports(services.forwards, known.get))
-    areas += [
-        NetworksArea(services.networks, known, services.containers, events, services.clock),
-        Connect(finder, services.containers, wires, events),
-    ]
-    images = image_area(services, events)
-    building = BuildArea(services.builds, services.networks, events, services.clock)
-    areas += [images, building]
-    mounts = Mounts(services.volumes, services.images, events.publish)
-    areas += [
-        ArchiveArea(finder, services.files, mounts, events),
-        CommitArea(finder, services.commits, events),
-    ]
-    deeds = Deeds()
-    needs = Needs(
+def _needs(services: Services, shared: Shared) -> Needs:
+    return Needs(
         clock=services.clock,
         containers=services.containers,
         images=services.images,
-        networks=services.networks,
         sandboxes=services.sandboxes,
-        forwards=services.forwards,
-        finder=finder,
-        mounts=mounts,
+        lookup=shared.known.get,
+        ports=shared.ports,
+        finder=shared.finder,
+        mounts=shared.mounts,
         files=services.files,
-        events=events,
-        deeds=deeds,
-        execs=instances.of,
+        events=shared.events,
+        deeds=shared.deeds,
+        execs=shared.instances.of,
         cgroup_mode="private" if services.host.cgroups == 2 else "host",
     )
-    cache = services.caches["Container.engine"]
-    health = HealthChecks(services.containers, cache, services.execs, events, services.clock)
-    containers = container_areas(needs, health)
-    areas.append(DiskUsage(images.listing, containers.listing, services.volumes, building.cache))
-    keeper = Keeper(containers.lives, containers.homes, services.containers, services.caches, services.store)
-    called = Loop(SandboxNames(services.caches, services.names), services.caches, services.store)
-    return Docker((events, called, instances, stats, deeds, keeper, health), door([*areas, *containers.areas]))

@@ -21,15 +21,13 @@ from coracle.docker.deeds import Deeds
 from coracle.docker.door import Area
 from coracle.docker.events import Events
 from coracle.docker.mounts import Mounts
-from coracle.docker.networks.known import KnownNetworks
+from coracle.docker.networks.endpoints import Lookup
 from coracle.docker.networks.links import Links
 from coracle.docker.ports import Ports
 from coracle.engine.containers import Containers
 from coracle.engine.files import Files
 from coracle.engine.images import Images
-from coracle.engine.networks import Networks
 from coracle.engine.sandboxes import Sandboxes
-from coracle.net.forwards import Forwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,9 @@ class Needs:
     clock: Clock
     containers: Containers
     images: Images
-    networks: Networks
     sandboxes: Sandboxes
-    forwards: Forwards
+    lookup: Lookup
+    ports: Ports
     finder: Finder
     mounts: Mounts
     files: Files
@@ -61,9 +59,9 @@ class ContainerAreas:
 
 def container_areas(needs: Needs, looks: Looks) -> ContainerAreas:
     """The areas, and what the loops share with them."""
-    containers, finder, lookup = needs.containers, needs.finder, KnownNetworks(needs.networks).get
+    containers, finder, lookup = needs.containers, needs.finder, needs.lookup
     links = Links(finder.find, needs.sandboxes)
-    homes = Homes(needs.sandboxes, Ports(needs.forwards, lookup), links, lookup, needs.events)
+    homes = Homes(needs.sandboxes, needs.ports, links, lookup, needs.events)
     lives = Lives(containers, homes, needs.mounts, needs.clock)
     views = Views(needs.sandboxes, lookup, looks, needs.files, needs.images)
     listing = Listing(containers, Selection(finder, needs.images, lookup), views, needs.clock)

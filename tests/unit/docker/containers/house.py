@@ -15,6 +15,8 @@ from coracle.docker.events import Events
 from coracle.docker.loops.endings import Keeper
 from coracle.docker.loops.health import HealthChecks
 from coracle.docker.mounts import Mounts
+from coracle.docker.networks.known import KnownNetworks
+from coracle.docker.ports import Ports
 from coracle.engine.files import Files
 from coracle.engine.kinds import network as networks
 from coracle.engine.kinds.network import NetworkSpec
@@ -43,13 +45,14 @@ class House:
         self.forwards = Forwards(engine.net, engine.clock)
         self.deeds, mounts = Deeds(), Mounts(engine.volumes, engine.images, self.events.publish)
         self.health = HealthChecks(engine.containers, self.cache, engine.execs, self.events, engine.clock)
+        lookup = KnownNetworks(OneNetwork()).get
         needs = Needs(
             clock=engine.clock,
             containers=engine.containers,
             images=engine.images,
-            networks=OneNetwork(),
             sandboxes=engine.sandboxes,
-            forwards=self.forwards,
+            lookup=lookup,
+            ports=Ports(self.forwards, lookup),
             files=Files(engine.containers, engine.snapshotter),
             finder=Finder(engine.store, engine.containers),
             mounts=mounts,
