@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Literal
 
-from coracle.linux import pidfd
+from coracle.linux import inotify, pidfd
 from coracle.runtime.conmon import streams, waiting
 from coracle.runtime.conmon.streams import Said
+
+log = logging.getLogger(__name__)
 
 # conmon's own numbers in front of each packet, and the longest packet it takes.
 _CONMON_STREAMS: dict[int, Literal[1, 2]] = {2: 1, 3: 2}
 _PACKET_BYTES = 8192
+_NOTICE_PATIENCE_S = 2.0
 _LATE_BYTES = 4 * 1024 * 1024  # far more than pipes and sockets hold; what comes after that is thrown away
 
 
@@ -145,3 +149,28 @@ def connect(bundle_path: str, pid: int) -> Attached:
         return Attached(connected, bundle_path, pid)
     finally:
         os.close(directory)
+
+
+async def noticed(bundle_path: str) -> None:
+    """Until the monitor has accepted who connected so far: one that did not is not told what is written.
+
+    It looks for the end of its program between accepting and reading output, so that of a program that is quick it
+    would accept nobody.  But it accepts before it reads its control pipe, where an empty line means nothing; that it
+    has read is an event of the pipe's file.  A monitor that does not come to it in two seconds is waited for no more.
+
+    Source: conmon 2.1.6, src/conmon.c, `check_child_processes_cb`; src/ctrl.c, `read_from_ctrl_buffer`.
+    """
+    watch = inotify.Inotify()
+    try:
+        watch.add(f"{bundle_path}/ctl", inotify.ACCESS)
+        pipe = os.open(f"{bundle_path}/ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.write(pipe, b"\n")
+        finally:
+            os.close(pipe)
+        async with asyncio.timeout(_NOTICE_PATIENCE_S):
+            await waiting.wait_readable(watch.fileno())
+    except OSError as error:  # TimeoutError, or it has ended
+        log.debug("the monitor in %s does not notice who attaches: %s", bundle_path, error)
+    finally:
+        watch.close()

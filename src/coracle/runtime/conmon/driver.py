@@ -135,12 +135,14 @@ class ConmonRuntime:
 
     async def attach(self, id: str) -> Streams:
         container = self._get(id)
-        try:
-            if container.exit is None:
-                return attached.connect(str(container.place.bundle), container.place.pid())
-        except OSError as error:
-            log.debug("attaching to %s: %s", id, error)  # it has just ended
-        raise Conflict(f"container {id} is not running", kind="Container", name=id)
+        streams = self._connect(container)
+        if _state(container) == "created":
+            try:
+                await attached.noticed(str(container.place.bundle))
+            except BaseException:
+                streams.close()
+                raise
+        return streams
 
     async def states(self) -> Sequence[State]:
         self._adopt()
@@ -222,6 +224,15 @@ class ConmonRuntime:
             self._memory = None
 
     # -- keeping -------------------------------------------------------------------------------------------------
+
+    def _connect(self, container: _Container) -> attached.Attached:
+        id = container.place.id
+        try:
+            if container.exit is None:
+                return attached.connect(str(container.place.bundle), container.place.pid())
+        except OSError as error:
+            log.debug("attaching to %s: %s", id, error)  # it has just ended
+        raise Conflict(f"container {id} is not running", kind="Container", name=id)
 
     async def _make(self, container: _Container, bundle: Bundle, config: Mapping[str, Any]) -> int:
         if bundle.log_path:

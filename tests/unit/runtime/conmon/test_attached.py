@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 
 import pytest
 
-from coracle.runtime.conmon.attached import Attached
+from coracle.runtime.conmon.attached import Attached, noticed
 
 PIECE = b"\x02" + b"x" * 8000
 
@@ -121,3 +122,27 @@ def test_closing_wakes_who_waits():
         return reading.result()
 
     assert attached(main) == []
+
+
+def test_a_monitor_has_noticed_when_it_has_read_its_control_pipe(tmp_path):
+    async def main():
+        os.mkfifo(tmp_path / "ctl")
+        monitor = os.open(tmp_path / "ctl", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            waits = asyncio.create_task(noticed(str(tmp_path)))
+            await asyncio.wait([waits], timeout=0.05)
+            before = waits.done()
+            said = os.read(monitor, 100)
+            await waits
+            return before, said
+        finally:
+            os.close(monitor)
+
+    assert asyncio.run(main()) == (False, b"\n")
+
+
+def test_nobody_is_waited_for_who_has_ended(tmp_path):
+    os.mkfifo(tmp_path / "ctl")
+    asyncio.run(noticed(str(tmp_path)))
+    os.unlink(tmp_path / "ctl")
+    asyncio.run(noticed(str(tmp_path)))
