@@ -29,6 +29,7 @@ import orjson
 
 from coracle.core.clock import Clock
 from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFound
+from coracle.core.tasks import offload
 from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.usage import read_usage
@@ -42,6 +43,7 @@ from coracle.runtime.conmon.first import let_go, signal_first
 from coracle.runtime.conmon.host import Seen
 from coracle.runtime.conmon.monitor import Binaries, Creation, find_monitor
 from coracle.runtime.conmon.places import Place, places
+from coracle.runtime.conmon.programs import missing
 from coracle.runtime.conmon.targets import secure_targets
 
 log = logging.getLogger(__name__)
@@ -131,6 +133,9 @@ class ConmonRuntime:
         state = _state(container)
         if state != "running":
             raise Conflict(f"container {id} is {state}", kind="Container", name=id)
+        said = await offload(missing, container.place.pid(), process.argv[0], process.env)
+        if said:
+            raise failure(id, said)
         return await execute(self._binaries, container.place, self._host.process(process), stdin=stdin)
 
     async def attach(self, id: str) -> Streams:
