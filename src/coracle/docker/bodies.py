@@ -96,15 +96,18 @@ class Fields:
         return self.number(name) if name in self else None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings; one string stands for a list of itself (Entrypoint, Cmd)."""
+        """A list of strings."""
         value = self.raw(name)
         if value is None:
             return ()
-        if isinstance(value, str):
-            return (value,)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._wrong(name, "a list of strings", value)
         return tuple(value)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of strings, where one string stands for a list of itself (Entrypoint, Cmd)."""
+        value = self.raw(name)
+        return (value,) if isinstance(value, str) else self.texts(name)
 
     def optional_texts(self, name: str) -> tuple[str, ...] | None:
         return self.texts(name) if name in self else None

@@ -158,7 +158,7 @@ def test_a_wrong_type_names_its_field(read, words):
 def test_fields_are_found_in_any_case_and_null_is_absent():
     fields = Fields({"hostconfig": {"Memory": 5.0}, "Cmd": "ls", "Env": None})
     assert fields.fields("HostConfig").number("memory") == 5
-    assert fields.texts("Cmd") == ("ls",)
+    assert fields.words("Cmd") == ("ls",)
     assert fields.texts("Env") == ()
     assert fields.optional_texts("Env") is None
 

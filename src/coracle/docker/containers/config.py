@@ -19,7 +19,7 @@ _TEXTS = ("Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress",
 _FLAGS = (
     "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "ArgsEscaped", "NetworkDisabled",
 )  # fmt: skip
-_LISTS = ("Env", "OnBuild", "Shell", "Cmd", "Entrypoint")
+_LISTS, _WORDS = ("Env", "OnBuild"), ("Shell", "Cmd", "Entrypoint")
 _TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 
 LEAST_NS = 1_000_000  # of a health check's times
@@ -35,6 +35,7 @@ def read_config(body: Fields) -> dict[str, Any]:
     found: dict[str, Any] = {name: body.text(name) for name in _TEXTS}
     found |= {name: body.flag(name) for name in _FLAGS}
     found |= {name: list(body.texts(name)) for name in _LISTS}
+    found |= {name: list(body.words(name)) for name in _WORDS}
     found["ExposedPorts"] = read_exposed(body.map("ExposedPorts"), "ExposedPorts")
     found["Volumes"] = {path: {} for path in body.map("Volumes")}
     found["Labels"] = body.text_map("Labels")
@@ -43,7 +44,7 @@ def read_config(body: Fields) -> dict[str, Any]:
     kept = {name: value for name, value in found.items() if value or (value == 0 and name == "StopTimeout")}
     kept = {name: value for name, value in kept.items() if value is not False}
     if "Entrypoint" in body:
-        words = list(body.texts("Entrypoint"))
+        words = list(body.words("Entrypoint"))
         kept["Entrypoint"] = [] if words == [""] else words
     _check(kept)
     return kept
@@ -106,8 +107,9 @@ def _command(config: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, A
 
 
 def _env(below: list[str], above: list[str]) -> list[str]:
-    """A name without a value takes the image's away."""
-    values = {entry.partition("=")[0]: entry for entry in (*below, *above)}
+    """The request's own first; a name without a value takes the image's away."""
+    values = {entry.partition("=")[0]: entry for entry in above}
+    values = {**values, **{name: entry for entry in below if (name := entry.partition("=")[0]) not in values}}
     return [entry for entry in values.values() if "=" in entry]
 
 

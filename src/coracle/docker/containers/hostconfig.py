@@ -24,7 +24,7 @@ _TEXTS = (
 )  # fmt: skip
 _FLAGS = ("AutoRemove", "PublishAllPorts", "Privileged", "ReadonlyRootfs", "Init")
 _LISTS = (
-    "Binds", "VolumesFrom", "CapAdd", "CapDrop", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Links",
+    "Binds", "VolumesFrom", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Links",
     "SecurityOpt", "DeviceCgroupRules",
 )  # fmt: skip
 _MAPS = ("Sysctls", "Tmpfs", "StorageOpt", "Annotations")
@@ -39,6 +39,7 @@ def read_host_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     found: dict[str, Any] = {name: host.text(name) for name in _TEXTS}
     found |= {name: host.flag(name) for name in _FLAGS}
     found |= {name: list(host.texts(name)) for name in _LISTS}
+    found |= {name: list(host.words(name)) for name in ("CapAdd", "CapDrop")}
     found |= {name: host.text_map(name) for name in _MAPS}
     found |= {name: host.raw(name) for name in _OBJECTS if host.objects(name)}
     found |= limits.read_limits(host)

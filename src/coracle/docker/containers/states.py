@@ -37,8 +37,9 @@ def is_alive(record: Object) -> bool:
 
 
 def health(record: Object) -> str:
-    """ "healthy", "unhealthy", "starting" or "none"."""
-    return str((life(record).get("Health") or {}).get("Status") or "none")
+    """ "healthy", "unhealthy", "starting" or "none".  What does not run is not healthy."""
+    said = str((life(record).get("Health") or {}).get("Status") or "none")
+    return said if said == "none" or record.status["state"] == "running" else "unhealthy"
 
 
 def inspected(record: Object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from coracle.core.object import Object
-from coracle.docker.containers import details
+from coracle.docker.containers import details, states
 from coracle.docker.networks.endpoints import Lookup
 from coracle.docker.networks.settings import network_settings
 from coracle.docker.versions import Version
@@ -59,7 +59,7 @@ class Views:
         if not found:
             return None
         return {
-            "Status": found.get("Status", "starting"),
+            "Status": states.health(record),
             "FailingStreak": self._looks.streak(record.meta.name) or int(found.get("FailingStreak") or 0),
             "Log": self._looks.looks(record.meta.name),
         }

@@ -38,8 +38,8 @@ def summary(image: Object, version: Version, *, tags: Sequence[str], digests: Se
     shown = {
         "Id": spec["id"],
         "ParentId": spec["parent"],
-        "RepoTags": list(tags),
-        "RepoDigests": list(digests),
+        "RepoTags": sorted(tags),
+        "RepoDigests": sorted(digests),
         "Created": created_s(image),
         "Size": spec["size_bytes"],
         "SharedSize": NOT_SAID,
@@ -91,8 +91,8 @@ def inspection(image: Object, config: ImageConfig, version: Version) -> dict[str
     spec, settings = image.spec, config.settings
     shown: dict[str, Any] = {
         "Id": spec["id"],
-        "RepoTags": spec["references"],
-        "RepoDigests": spec["digests"],
+        "RepoTags": sorted(spec["references"]),
+        "RepoDigests": sorted(spec["digests"]),
         "Parent": spec["parent"],
         "Comment": config.history[-1].comment if config.history else "",
         "Created": config.created,

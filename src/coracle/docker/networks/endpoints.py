@@ -43,16 +43,24 @@ def read_networking(networking: Fields, mode: str, mac: str, lookup: Lookup) -> 
         if asked.keys() - {mode}:
             said = "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
             raise Invalid(message=said)
-        read_endpoint(Fields(asked.get(mode), f"NetworkingConfig.EndpointsConfig.{mode}"), mode, lookup)
+        _endpoint_at_create(Fields(asked.get(mode), f"NetworkingConfig.EndpointsConfig.{mode}"), mode, lookup)
         return {"EndpointsConfig": {} if modes.container_of(mode) else {mode: {}}}
     named: dict[str, Any] = {_name(mode, lookup): {}}
     named.update({_name(name, lookup): one for name, one in asked.items()})
     kept = {
-        name: read_endpoint(Fields(one, f"NetworkingConfig.EndpointsConfig.{name}"), name, lookup)
+        name: _endpoint_at_create(Fields(one, f"NetworkingConfig.EndpointsConfig.{name}"), name, lookup)
         for name, one in named.items()
     }
     _settle_mac(kept[_name(mode, lookup)], mac)
     return {"EndpointsConfig": kept}
+
+
+def _endpoint_at_create(endpoint: Fields, name: str, lookup: Lookup) -> dict[str, Any]:
+    """`read_endpoint`; its error names the network.  Raises Malformed, Invalid."""
+    try:
+        return read_endpoint(endpoint, name, lookup)
+    except Invalid as error:
+        raise Invalid(message=f"invalid config for network {name}: {error}") from error
 
 
 def read_endpoint(endpoint: Fields, name: str, lookup: Lookup) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def show(network: Object, containers: Mapping[str, Any] | None = None) -> dict[s
         "EnableIPv6": bool(spec["subnet6"]),
         "IPAM": {
             "Driver": "default",
-            "Options": (details.get("IPAM") or {}).get("Options") or None,
+            "Options": details["IPAM"].get("Options") or {} if details.get("IPAM") else None,
             "Config": _ipam(network),
         },
         "Internal": spec["internal"],

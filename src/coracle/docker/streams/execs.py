@@ -184,7 +184,7 @@ class _Run:
 
 def read_config(body: Fields) -> ExecConfig:
     """Raises Malformed."""
-    argv = body.texts("Cmd")
+    argv = body.words("Cmd")
     if not argv:
         raise Malformed("No exec command specified")
     config = ExecConfig(

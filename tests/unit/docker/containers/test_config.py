@@ -74,7 +74,7 @@ def test_empty_values_are_left_out_but_a_stop_timeout_of_nothing():
         ({"WorkingDir": "rel"}, "the working directory 'rel' is invalid, it needs to be an absolute path"),
         ({"StopSignal": "FISH"}, "invalid signal: FISH"),
         ({"Cmd": [1]}, "Cmd must be a list of strings"),
-        ({"Env": "A"}, None),
+        ({"Env": "A"}, "Env must be a list of strings, got a string"),
         ({"Labels": ["a"]}, "Labels must be an object"),
         ({"Tty": "yes"}, "Tty must be a boolean, got a string"),
         ({"StopTimeout": 1.5}, "StopTimeout must be an integer"),
@@ -82,9 +82,6 @@ def test_empty_values_are_left_out_but_a_stop_timeout_of_nothing():
     ],
 )
 def test_what_is_refused(body, said):
-    if said is None:
-        assert read_config(Fields(body))
-        return
     with pytest.raises(Malformed) as refused:
         read_config(Fields({"Image": "x", **body}))
     assert said in str(refused.value)

@@ -62,5 +62,14 @@ def test_inspected_state_of_one_that_could_not_start():
     assert (shown["StartedAt"], shown["FinishedAt"]) == (NEVER, NEVER)
 
 
+def test_what_could_not_begin_has_a_code_of_its_own():
+    assert inspected(ended(exit_code=3, life={"Error": "port is already allocated"}))["ExitCode"] == 128
+
+
+def test_what_does_not_run_is_not_healthy():
+    well = {"Health": {"Status": "healthy"}}
+    assert (health(record(life=well)), health(ended(life=well))) == ("healthy", "unhealthy")
+
+
 def test_no_health_is_none():
     assert health(record()) == "none"

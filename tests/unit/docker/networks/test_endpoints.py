@@ -109,7 +109,7 @@ def test_the_mac_of_the_container_is_that_of_its_main_network():
         ("n1", {"IPAMConfig": {"IPv6Address": "10.1.0.9"}}, "invalid IPv6 address"),
         ("n1", {"MacAddress": "02:00:00"}, "invalid MAC address"),
         ("n1", {"Links": ["a:b:c"]}, "bad format for links"),
-        ("n1", {"Aliases": "web", "GwPriority": "high"}, "GwPriority must be an integer"),
+        ("n1", {"Aliases": ["web"], "GwPriority": "high"}, "GwPriority must be an integer"),
         ("n1", {"DriverOpts": {"x": 1}}, "DriverOpts.x must be a string"),
         ("n1", {"IPAMConfig": []}, "IPAMConfig must be an object"),
     ],
