@@ -30,6 +30,7 @@ from coracle.core.object import Key, Object, decode, encode
 
 HISTORY = 20_000  # changes kept for watchers that come back; some 3 kB each
 BACKLOG = 20_000  # changes a watcher may fall behind before it is told Expired
+LIMIT_BYTES = 64 * 1024 * 1024  # of either, however few changes that is: one object may have megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class Batch(NamedTuple):
 
     revision: int
     events: Sequence[Event]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(event.entry.raw) for event in self.events)
 
 
 class Snapshot(NamedTuple):
@@ -142,14 +147,15 @@ class Store(Protocol):
 class Table:
     """The memory of an embedded store: the head that commits are checked against, what is visible, and who watches."""
 
-    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG) -> None:
+    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG, limit_bytes: int = LIMIT_BYTES) -> None:
         self.revision = 0
         self.head_revision = 0
         self._visible: dict[str, dict[Key, Entry]] = {}
         self._order: dict[str, list[Key]] = {}  # the keys of each type, sorted
         self._pending: dict[tuple[str, Key], tuple[int, Entry | None]] = {}
-        self._history: deque[tuple[int, tuple[Event, ...]]] = deque()
-        self._limit, self._backlog = history, backlog
+        self._history: deque[Batch] = deque()
+        self._history_bytes = 0
+        self._limit, self._backlog, self._limit_bytes = history, backlog, limit_bytes
         self._forgotten = 0  # history starts after this revision
         self._watches: dict[str, set[TableWatch]] = {}
 
@@ -192,9 +198,7 @@ class Table:
             if pending is not None and pending[0] == revision:
                 del self._pending[event.entry.type, event.entry.key]
         self.revision = revision
-        self._history.append((revision, events))
-        while len(self._history) > self._limit:
-            self._forgotten = self._history.popleft()[0]
+        self._remember(Batch(revision, events))
         self._tell(revision, events)
 
     def abandon(self) -> None:
@@ -238,13 +242,21 @@ class Table:
             bisect.insort(order, key)
         things[key] = event.entry
 
+    def _remember(self, batch: Batch) -> None:
+        self._history.append(batch)
+        self._history_bytes += batch.size_bytes
+        while len(self._history) > self._limit or self._history_bytes > self._limit_bytes:
+            oldest = self._history.popleft()
+            self._history_bytes -= oldest.size_bytes
+            self._forgotten = oldest.revision
+
     # -- watching ------------------------------------------------------------------------------------------------
 
     def watch(self, type: str, since: int | None = None) -> TableWatch:
         since = self.revision if since is None else since
         if since < self._forgotten:
             raise Expired(f"too old resource version: {since} ({self._forgotten})")
-        watch = TableWatch(self, type, self._backlog)
+        watch = TableWatch(self, type, self._backlog, self._limit_bytes)
         for revision, events in self._since(since):
             mine = [event for event in events if event.entry.type == type]
             if mine:
@@ -255,10 +267,10 @@ class Table:
     def unwatch(self, watch: TableWatch) -> None:
         self._watches.get(watch.type, set()).discard(watch)
 
-    def _since(self, since: int) -> Iterable[tuple[int, tuple[Event, ...]]]:
+    def _since(self, since: int) -> Iterable[Batch]:
         if since >= self.revision:
             return ()
-        first = bisect.bisect_right(self._history, since, key=lambda item: item[0])
+        first = bisect.bisect_right(self._history, since, key=lambda batch: batch.revision)
         return [self._history[i] for i in range(first, len(self._history))]
 
     def _tell(self, revision: int, events: tuple[Event, ...]) -> None:
@@ -276,15 +288,17 @@ class Table:
 class TableWatch:
     """A watch on a Table: a buffer that the commit fills and one reader empties."""
 
-    def __init__(self, table: Table, type: str, backlog: int) -> None:
+    def __init__(self, table: Table, type: str, backlog: int, limit_bytes: int) -> None:
         self.type = type
-        self._table, self._backlog = table, backlog
+        self._table, self._backlog, self._limit_bytes = table, backlog, limit_bytes
         self._buffer: deque[Batch] = deque()
+        self._buffer_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
 
     def push(self, batch: Batch) -> None:
-        if len(self._buffer) >= self._backlog:
+        self._buffer_bytes += batch.size_bytes
+        if self._buffer and (len(self._buffer) >= self._backlog or self._buffer_bytes > self._limit_bytes):
             self._lost = True
             self._buffer.clear()
             self.close()
@@ -302,7 +316,11 @@ class TableWatch:
         """What has come, without waiting.  Raises Expired when it fell behind."""
         if self._lost:
             raise Expired("the watch fell too far behind")
-        return self._buffer.popleft() if self._buffer else None
+        if not self._buffer:
+            return None
+        batch = self._buffer.popleft()
+        self._buffer_bytes -= batch.size_bytes
+        return batch
 
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self
@@ -323,8 +341,8 @@ class TableWatch:
 class MemoryStore:
     """A Store that keeps nothing on disk: for tests and `--ephemeral`."""
 
-    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG) -> None:
-        self._table = Table(history, backlog)
+    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._table = Table(history, backlog, limit_bytes)
 
     @property
     def revision(self) -> int:

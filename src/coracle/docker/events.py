@@ -1,7 +1,7 @@
 """What happens, told to whoever listens: Docker's events.
 
 What begins and ends a container is read off its record, so that pods' containers are told of as well; everything else
-is told by who does it.  The last 1,024 are kept for those who ask `since`.
+is told by who does it.  The last 1,024 are kept for those who ask `since`, fewer where they are large (their labels).
 
     {"Type": "container", "Action": "die", "Actor": {"ID": id, "Attributes": {"name": .., "image": .., "exitCode": ..}},
      "scope": "local", "time": seconds, "timeNano": nanoseconds, "status": "die", "id": id, "from": image}
@@ -28,6 +28,7 @@ from coracle.web.messages import dumps
 
 KEPT = 1024
 BACKLOG = 4096  # of one listener that does not keep up
+LIMIT_BYTES = 16 * 1024 * 1024  # of either
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,28 @@ class Listener:
     def __init__(self, listeners: set[Listener], wants: Callable[[Event], bool]) -> None:
         self._listeners, self._wants = listeners, wants
         self._waiting: deque[Event] = deque()
+        self._waiting_bytes = 0
         self._changed = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        if len(self._waiting) < BACKLOG and self._wants(event):
+        if not self._is_behind() and self._wants(event):
             self._waiting.append(event)
+            self._waiting_bytes += len(event.line)
             self._changed.set()
 
     async def next(self) -> list[Event]:
         """At least one.  Raises Exhausted: events came faster than this listener took them."""
         await self._changed.wait()
         self._changed.clear()
-        if len(self._waiting) >= BACKLOG:
+        if self._is_behind():
             raise Exhausted("the listener does not keep up with events")
         events = list(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         return events
+
+    def _is_behind(self) -> bool:
+        return len(self._waiting) >= BACKLOG or self._waiting_bytes >= LIMIT_BYTES
 
     def __enter__(self) -> Listener:
         self._listeners.add(self)
@@ -78,7 +85,8 @@ class Events:
 
     def __init__(self, store: Store, containers: Informer, clock: Clock) -> None:
         self._store, self._containers, self._clock = store, containers, clock
-        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
         self._listeners: set[Listener] = set()
         self._last_ns = 0
 
@@ -114,6 +122,9 @@ class Events:
         self._last_ns = max(self._last_ns + 1, int(self._clock.now_s() * 1e9))
         event = Event(type, action, id, attributes, self._last_ns, _line(type, action, id, attributes, self._last_ns))
         self._kept.append(event)
+        self._kept_bytes += len(event.line)
+        while len(self._kept) > KEPT or self._kept_bytes > LIMIT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft().line)
         for listener in tuple(self._listeners):
             listener.put(event)
 

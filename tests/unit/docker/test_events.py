@@ -8,7 +8,7 @@ from coracle.core.errors import Exhausted
 from coracle.core.informer import Informer
 from coracle.core.object import Meta, Object
 from coracle.core.tasks import running
-from coracle.docker.events import BACKLOG, KEPT, Events, actions
+from coracle.docker.events import BACKLOG, KEPT, LIMIT_BYTES, Events, actions
 from coracle.testing.autojump import run
 from coracle.testing.engine import FakeEngine
 
@@ -140,5 +140,19 @@ def test_a_listener_that_does_not_keep_up_is_let_go(tmp_path):
                 await quick.next()
             with pytest.raises(Exhausted):
                 await slow.next()
+
+    with_events(main, tmp_path)
+
+
+def test_of_large_ones_fewer_are_kept_and_a_listener_is_let_go_sooner(tmp_path):
+    async def main(_engine, events):
+        labels = {"label": "x" * (LIMIT_BYTES // 4)}
+        with events.listen(everything) as slow, events.listen(everything) as quick:
+            for number in range(8):
+                await events.publish("volume", "create", str(number), labels)
+                assert [event.id for event in await quick.next()] == [str(number)]
+            with pytest.raises(Exhausted):
+                await slow.next()
+        assert [event.id for event in events.kept()] == ["5", "6", "7"]
 
     with_events(main, tmp_path)
