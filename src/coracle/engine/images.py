@@ -1,4 +1,4 @@
-"""Images: what containers are started from.  The only writer of Image records.
+"""Images: what containers are started from; how they come here, and their root file systems.
 
 Called by the kubelet, Docker's handlers and `containers`; calls the blob store, the snapshotter and the sources.
 A name is looked for in this order, and the first place that knows it has the say:
@@ -15,25 +15,19 @@ A record is committed when everything is unpacked; what a broken-off attempt lea
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
-from coracle.core import claims
-from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection as Records
-from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, TooLarge, Unavailable, Unsupported
-from coracle.core.object import Key, Object
+from coracle.core.clock import Clock
+from coracle.core.errors import Invalid, Malformed, NotFound, TooLarge, Unavailable, Unsupported
+from coracle.core.object import Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
 from coracle.engine.garbage import Garbage
-from coracle.engine.kinds import container as containers
-from coracle.engine.kinds import image as images
-from coracle.engine.removal import Removed, User, held, lone_layers, plan_removal
+from coracle.engine.imagenames import ImageNames
+from coracle.engine.removal import Removed
+from coracle.engine.removals import Removals
 from coracle.engine.sources import Builder, Source
 from coracle.engine.unpacking import unpack
 from coracle.engine.works import Progress, Step, Works
@@ -48,8 +42,6 @@ __all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step
 
 Policy = Literal["IfNotPresent", "Always", "Never"]
 
-_HEX = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
-
 
 class Images:
     def __init__(
@@ -62,40 +54,27 @@ class Images:
         *,
         builder: Builder | None = None,
     ) -> None:
-        self._store, self._clock = store, clock
         self._blobs, self._snapshotter = blobs, snapshotter
         self._sources, self._builder = tuple(sources), builder
-        self._records = Records(images.KIND, store, clock)
-        self._works = Works()
-        self._naming = asyncio.Lock()  # what a removal has planned does not change under it
-        self._users: Counter[str] = Counter()  # ids of images that a container is being made of
-        self._garbage = Garbage(blobs, snapshotter, self._works, self.list)
+        self._works, self._names = Works(), ImageNames(store, clock)
+        self._garbage = Garbage(blobs, snapshotter, self._works, self._names.list)
         self.receiving, self.keep_for = self._garbage.receiving, self._garbage.keep_for  # for who brings blobs in
+        self._removals = Removals(store, self._names, self._garbage)
+        self.tag, self.note_digest = self._names.tag, self._names.note_digest
+        self.remove, self.prune, self.in_use = self._removals.remove, self._removals.prune, self._removals.in_use
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def find(self, reference: str) -> Object | None:
         """By name, name@digest, id, or the beginning of an id that only one image has.  Raises Malformed."""
-        named = self._find_named(reference)
-        if named is not None or not _HEX.fullmatch(reference):
-            return named
-        start = reference.removeprefix("sha256:")
-        whole = self._records.find(images.key(start))
-        if whole is not None:
-            return whole
-        found = [e for e in self._store.entries(images.TYPE) if e.key.name.startswith(start)]
-        return found[0].object() if len(found) == 1 else None
+        return self._names.find(reference)
 
     def get(self, reference: str) -> Object:
         """Raises NotFound, Malformed."""
-        found = self.find(reference)
-        if found is None:
-            name = reference if _HEX.fullmatch(reference) else parse_reference(reference).familiar
-            raise NotFound(kind="Image", name=name)
-        return found
+        return self._names.get(reference)
 
     def list(self) -> Sequence[Object]:
-        return self._records.list()
+        return self._names.list()
 
     async def config(self, image: Object) -> ImageConfig:
         """Its whole configuration, history included.  Raises NotFound, Invalid (damaged)."""
@@ -200,116 +179,12 @@ class Images:
         pulled: bool = False,
     ) -> Object:
         unpacked = await offload(unpack, self._blobs, self._snapshotter, digest, report or (lambda *_: None))
-        key = images.key(unpacked.manifest.config.digest)
-        async with self._naming:
-            present = self._records.find(key)
-            new = images.to_record(unpacked, parent) if present is None else None
-            if reference is not None:
-                return await self._name(key, reference, digest if pulled else "", new=new)
-            return present or await self._records.create(images.to_record(unpacked, parent))
-
-    # -- names and removal ---------------------------------------------------------------------------------------
-
-    async def tag(self, source: str, target: str) -> Object:
-        """Give an image one more name, taking it from whoever had it.  Raises NotFound, Malformed."""
-        name = parse_reference(target)
-        if name.digest:
-            raise Malformed("refusing to create a tag with a digest reference")
-        async with self._naming:
-            return await self._name(self.get(source).key, name)
-
-    async def note_digest(self, reference: str, digest: str) -> None:
-        """A registry has the image of that name under this manifest now."""
-        name = parse_reference(reference)
-        async with self._naming:
-            await self._name(self.get(reference).key, name, digest)
-
-    async def _name(self, key: Key, name: Reference, digest: str = "", *, new: Object | None = None) -> Object:
-        """One commit takes the name from whoever had it and gives it to `key`; with the naming lock held.
-
-        `new`: the record of `key` where it has none yet.
-        """
-        at = rfc3339(self._clock.now_s())
-        changed: dict[Key, Callable[[Object], Object]] = {}
-        loser = self._find_named(str(name)) if not name.digest else None
-        if loser is not None and loser.key != key:
-            changed[loser.key] = lambda now: images.without(now, [name.familiar])
-        if new is not None:
-            return (await self._records.write([images.with_name(new, name, at, digest=digest)], changed))[0]
-        changed[key] = lambda now: images.with_name(now, name, at, digest=digest)
-        return (await self._records.write(changed=changed))[-1]
-
-    async def remove(self, reference: str, force: bool = False, *, prune: bool = True) -> Removed:
-        """Take a name away; with the last one, or by id, the image goes; with `prune` its nameless parents too.
-
-        Raises: NotFound, Malformed; Conflict (see engine.removal).
-        """
-        async with self._naming:
-            image = self.get(reference)
-            name = "" if self._find_named(reference) is None else parse_reference(reference).familiar
-            present = {one.spec["id"]: one for one in self.list()}
-            views = {id: held(one) for id, one in present.items()}
-            plan = plan_removal(views, self._users_of_images(), image.spec["id"], name, force=force, prune=prune)
-            self._refuse_busy(plan.deleted)
-            changed = {images.key(id): partial(_keeping, names=names) for id, names in plan.left.items()}
-            await self._records.write(changed=changed, gone=[images.key(id) for id in plan.deleted])
-        layers, freed_bytes = lone_layers(present, plan.deleted)
-        if plan.deleted:
-            self._garbage.note()
-        await self._garbage.collect()
-        return Removed((*plan.records, *(("deleted", layer) for layer in layers)), freed_bytes)
-
-    async def prune(self, wanted: Callable[[Object], bool], *, named: bool) -> Sequence[tuple[Object, Removed]]:
-        """Remove the images without tags that nobody uses and `wanted` accepts; `named`: those with tags too."""
-        parents = {image.spec["parent"] for image in self.list()}
-        done = []
-        for image in self.list():
-            names = (*image.spec["references"], *image.spec["digests"])
-            is_inner = not names and image.spec["id"] in parents
-            if is_inner or (image.spec["references"] and not named) or not wanted(image):
-                continue
-            for name in names or (image.spec["id"],):
-                with contextlib.suppress(Conflict, NotFound):  # a container has it; it went with another name
-                    done.append((image, await self.remove(name)))
-        return done
-
-    @contextlib.contextmanager
-    def in_use(self, image: Object) -> Iterator[None]:
-        """While a container of this image is being journaled, it is not removed."""
-        id = image.spec["id"]
-        self._users[id] += 1
-        try:
-            yield
-        finally:
-            self._users[id] -= 1
-            if not self._users[id]:
-                del self._users[id]
-
-    def _users_of_images(self) -> Sequence[User]:
-        found = [entry.object() for entry in self._store.entries(containers.TYPE)]
-        return [User(one.spec["image_id"], one.meta.name, one.status["state"] == "running") for one in found]
-
-    def _refuse_busy(self, ids: Sequence[str]) -> None:
-        for id in ids:
-            if self._users[id]:
-                short = id.removeprefix("sha256:")[:12]
-                said = f"conflict: unable to delete {short} (cannot be forced) - a container of it is being created"
-                raise Conflict(said, kind="Image", name=id)
+        return await self._names.add(unpacked, reference, parent=parent, digest=digest if pulled else "")
 
     async def collect(self) -> None:
         """Give back the disk space of what nothing uses any more."""
         self._garbage.note()
         await self._garbage.collect()
-
-    def _find_named(self, text: str) -> Object | None:
-        if _HEX.fullmatch(text) and (text.startswith("sha256:") or len(text) == 64):
-            return None
-        reference = parse_reference(text)
-        if reference.digest:
-            whole = f"{reference.familiar_name}@{reference.digest}"
-            return next((image for image in self.list() if whole in image.spec["digests"]), None)
-        entry = self._store.find(claims.TYPE, Key("", images.name_claim(str(reference))))
-        return self._records.find(Key("", str(entry.object().body["holder"]).rpartition(" ")[2])) if entry else None
 
     def _has_remotes(self) -> bool:
         return any(source.remote for source in self._sources)
@@ -340,8 +215,3 @@ def _check_platform(image: Object, reference: Reference, terms: Terms) -> None:
     if terms.platform is not None and not terms.platform.fits(parse_platform(image.spec["platform"])):
         said = f"no matching manifest for {terms.platform} in the manifest list entries: {reference.familiar} is here"
         raise NotFound(f"{said} for {image.spec['platform']}", kind="Image", name=reference.familiar)
-
-
-def _keeping(image: Object, names: Sequence[str]) -> Object:
-    gone = {*image.spec["references"], *image.spec["digests"]} - {*names}
-    return images.without(image, gone)
