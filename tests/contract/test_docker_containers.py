@@ -139,6 +139,8 @@ def test_the_program_sees_what_was_asked_for(docker):
     assert docker("run", "--rm", "--user", "1000:2000", "busybox", "id", "-G") == "2000"
     assert docker("run", "--rm", "--env", "A=1", "busybox", "env").splitlines()[-2:] == ["A=1", "HOME=/root"]
     assert docker("run", "--rm", "--network", "host", "--hostname", "ship", "busybox", "hostname") == "ship"
+    assert docker("run", "--rm", "--hostname", "a.b.c", "busybox", "hostname", "-f") == "a.b.c"
+    assert "\ta.b.c a" in docker("run", "--rm", "--hostname", "a.b.c", "busybox", "cat", "/etc/hosts")
 
 
 def test_a_program_can_see_that_it_is_in_a_container(docker):

@@ -31,7 +31,8 @@ def render_files(sandbox: Object) -> dict[str, str]:
     dns = DnsConfig(servers=servers, searches=searches, options=options, embedded=said["embedded"])
     there = present(sandbox)
     own = [address for one in there for address in (one["address"], one["address6"]) if address]
-    names = (f"{spec['hostname']}.{spec['domain']}", spec["hostname"]) if spec["domain"] else (spec["hostname"],)
+    whole = f"{spec['hostname']}.{spec['domain']}" if spec["domain"] else str(spec["hostname"])
+    names = (whole, whole.partition(".")[0]) if "." in whole else (whole,)
     gateway = next((one["gateway"] for one in there if one["network"] == sandbox.status["primary"]), "")
     return {
         "hosts": render_hosts([(address, *names) for address in own], spec["hosts"], host=spec["host_network"]),
