@@ -9,9 +9,11 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from coracle.core.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -26,6 +28,33 @@ class Part(Protocol):
 
 class PartEnded(RuntimeError):
     """A part returned although it should run until it is cancelled."""
+
+
+class Tasks:
+    """A Part in which others begin tasks while it runs; they are cancelled with it."""
+
+    def __init__(self) -> None:
+        self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._group is not None
+
+    async def run(self, up: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                up()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None
+
+    def begin(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """What `work` raises ends the Part, unless it is cancelled.  Raises Unavailable where this does not run."""
+        if self._group is None:
+            work.close()
+            raise Unavailable("the daemon is shutting down")
+        return self._group.create_task(work, name=name)
 
 
 async def offload(call: Callable[..., T], *arguments: object) -> T:

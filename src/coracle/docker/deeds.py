@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from coracle.core.errors import Unavailable
+from coracle.core.tasks import Tasks
 from coracle.docker.door import Area, Route
 from coracle.web.messages import Answer, Handler, Request
 
@@ -22,23 +22,15 @@ class Deeds:
     """A Part, in whose tasks the work is done."""
 
     def __init__(self) -> None:
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = Tasks()
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                up()
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self._group = None
+        await self._tasks.run(up)
 
     async def finish(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it; cancelling abandons the wait, not the work.  Raises what it raises, and Unavailable at the end."""
-        if self._group is None:
-            raise Unavailable("the daemon is shutting down")
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._group.create_task(_do(work, outcome), name="deed")
+        self._tasks.begin(_do(work, outcome), name="deed")
         return await outcome
 
     def finishing(self, area: Area) -> Area:

@@ -14,7 +14,7 @@ from typing import Any
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError
 from coracle.core.object import Object
-from coracle.core.tasks import offload
+from coracle.core.tasks import Tasks, offload
 from coracle.docker.bodies import flag
 from coracle.docker.containers.finding import Finder
 from coracle.docker.door import Route
@@ -34,15 +34,13 @@ class Stats:
         self._finder, self._containers, self._sandboxes, self._clock = finder, containers, sandboxes, clock
         self._machine = Machine(os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         self._series: dict[str, _Series] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = Tasks()
 
     def routes(self) -> Iterable[Route]:
         return (Route("GET", "/containers/{id}/stats", self.stats),)
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with asyncio.TaskGroup() as self._group:
-            up()
-            await asyncio.get_running_loop().create_future()
+        await self._tasks.run(up)
 
     async def stats(self, request: Request) -> Answer:
         """?stream=1&one-shot=0 -> 200, one JSON object each second, or one"""
@@ -103,9 +101,7 @@ class Stats:
                     del self._series[id]
 
     def _spawn(self, id: str, series: _Series) -> None:
-        if self._group is None:
-            raise RuntimeError("not running yet")
-        series.task = self._group.create_task(self._keep(id, series), name="stats")
+        series.task = self._tasks.begin(self._keep(id, series), name="stats")
 
     async def _keep(self, id: str, series: _Series) -> None:
         while self._containers.find(id) is not None:

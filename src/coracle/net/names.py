@@ -9,7 +9,6 @@ names of its own, and may be kept from asking outside.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from coracle.core.clock import Clock
 from coracle.core.errors import Unavailable
+from coracle.core.tasks import Tasks
 from coracle.net.addresses import Address
 from coracle.net.askers import Asker, Askers, Scope, scope_of
 from coracle.net.listeners import Listeners, Reply
@@ -51,7 +51,7 @@ class Names:
         self._listeners = Listeners(self.take, port)
         self._asks_itself = port == upstream_port
         self._resolvers = Resolvers(clock, resolv_conf, self._is_own, upstream_port)
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = Tasks()
         self._waiting = 0
 
     @property
@@ -78,7 +78,7 @@ class Names:
 
         Raises: AlreadyExists naming the process that has the port of a gateway (nothing has changed then); OSError.
         """
-        if self._group is not None:
+        if self._tasks.running:
             for address in scope.gateways:
                 await self._listeners.open(address)
         self._askers.add(scope)
@@ -104,11 +104,8 @@ class Names:
         try:
             for address in (*self._addresses, *known):
                 await self._listeners.open(address)
-            async with asyncio.TaskGroup() as self._group:
-                up()
-                await asyncio.get_running_loop().create_future()
+            await self._tasks.run(up)
         finally:
-            self._group = None
             self._listeners.close_all()
 
     def _is_own(self, server: str) -> bool:
@@ -149,12 +146,12 @@ class Names:
 
     def _later(self, work: Coroutine[Any, Any, bytes], question: Question, reply: Reply) -> None:
         """Answer when `work` is done; it failing is an answer too."""
-        if self._group is None or self._waiting >= WAITING_AT_MOST:
+        if not self._tasks.running or self._waiting >= WAITING_AT_MOST:
             work.close()
             reply(dns.answer(question, code=dns.SERVER_FAILURE))
             return
         self._waiting += 1
-        self._group.create_task(self._answered(work, question, reply))
+        self._tasks.begin(self._answered(work, question, reply), name="dns")
 
     async def _answered(self, work: Coroutine[Any, Any, bytes], question: Question, reply: Reply) -> None:
         try:

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import threading
 
-from coracle.core.tasks import offload, opened
+import pytest
+
+from coracle.core.errors import Unavailable
+from coracle.core.tasks import Tasks, offload, opened, running
 
 
 class Opened:
@@ -59,3 +62,27 @@ def test_what_nobody_waits_for_any_more_is_closed_too():
 
     asyncio.run(main())
     assert thing.closed.wait(5)
+
+
+def test_tasks_are_begun_while_their_part_runs_and_cancelled_with_it():
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(True)
+
+    async def main():
+        tasks = Tasks()
+        with pytest.raises(Unavailable):
+            tasks.begin(work(), name="too early")
+        async with running(tasks):
+            tasks.begin(work(), name="work")
+            await asyncio.sleep(0)
+            assert not ended
+        assert ended == [True]
+        with pytest.raises(Unavailable):
+            tasks.begin(work(), name="too late")
+
+    asyncio.run(main())

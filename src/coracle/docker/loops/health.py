@@ -17,6 +17,7 @@ from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Informer
 from coracle.core.object import Object
 from coracle.core.store import Event
+from coracle.core.tasks import Tasks
 from coracle.docker.containers.checks import OUTPUT_BYTES, Check, Condition, check_of, pause_s
 from coracle.docker.containers.details import is_docker, life
 from coracle.docker.events import Events
@@ -34,8 +35,8 @@ class HealthChecks:
         self._events, self._clock = events, clock
         self._logs: dict[str, deque[dict[str, Any]]] = {}
         self._streaks: dict[str, int] = {}
-        self._tasks: dict[str, tuple[str, asyncio.Task[None]]] = {}  # id -> (started at, who looks)
-        self._group: asyncio.TaskGroup | None = None
+        self._watching: dict[str, tuple[str, asyncio.Task[None]]] = {}  # id -> (started at, who looks)
+        self._tasks = Tasks()
 
     def looks(self, id: str) -> list[dict[str, Any]]:
         """The last looks at a container, oldest first, as `State.Health.Log`."""
@@ -46,13 +47,13 @@ class HealthChecks:
         return self._streaks.get(id, 0)
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with asyncio.TaskGroup() as group:
-            self._group = group
+        def begin() -> None:
             self._cache.listen(self._changed)
             for record in self._cache.list():
                 self._follow(record)
             up()
-            await asyncio.get_running_loop().create_future()
+
+        await self._tasks.run(begin)
 
     # -- who is looked at ----------------------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ class HealthChecks:
             self._end(id)
             self._logs.pop(id, None)
             self._streaks.pop(id, None)
-        elif id in self._tasks or event.entry.raw.find(b'"Healthcheck"') >= 0:
+        elif id in self._watching or event.entry.raw.find(b'"Healthcheck"') >= 0:
             self._follow(event.entry.object())
 
     def _follow(self, record: Object) -> None:
@@ -71,17 +72,17 @@ class HealthChecks:
         if check is None:
             self._end(id)
             return
-        before = self._tasks.get(id)
+        before = self._watching.get(id)
         if before is not None and before[0] == started_at:
             return
         self._end(id)
-        if self._group is not None:
+        if self._tasks.running:
             self._logs[id], self._streaks[id] = deque(maxlen=KEPT), 0
-            task = self._group.create_task(self._keep_watch(record, check), name=f"health {id[:12]}")
-            self._tasks[id] = (started_at, task)
+            task = self._tasks.begin(self._keep_watch(record, check), name=f"health {id[:12]}")
+            self._watching[id] = (started_at, task)
 
     def _end(self, id: str) -> None:
-        _, task = self._tasks.pop(id, ("", None))
+        _, task = self._watching.pop(id, ("", None))
         if task is not None:
             task.cancel()
 

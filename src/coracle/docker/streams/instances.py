@@ -15,6 +15,7 @@ from typing import Any, Literal
 from coracle.core.errors import Conflict, NotFound
 from coracle.core.informer import Informer
 from coracle.core.store import Event
+from coracle.core.tasks import Tasks
 from coracle.runtime.api import Execution
 
 IDLE = 1000
@@ -72,13 +73,11 @@ class Instances:
     def __init__(self, containers: Informer) -> None:
         self._containers = containers
         self._execs: dict[str, Exec] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = Tasks()
 
     async def run(self, up: Callable[[], None]) -> None:
         self._containers.listen(self._record_changed)
-        async with asyncio.TaskGroup() as self._group:
-            up()
-            await asyncio.get_running_loop().create_future()
+        await self._tasks.run(up)
 
     def add(self, container_id: str, config: ExecConfig) -> Exec:
         idle = [exec.id for exec in self._execs.values() if exec.state != "running"]
@@ -110,9 +109,7 @@ class Instances:
 
     def watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Do `work` whatever becomes of the client that began it."""
-        if self._group is None:
-            raise RuntimeError("not running yet")
-        self._group.create_task(work, name=name)
+        self._tasks.begin(work, name)
 
     def _record_changed(self, change: Event) -> None:
         if change.type == "DELETED":

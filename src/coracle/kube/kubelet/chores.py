@@ -14,6 +14,7 @@ from typing import Any
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError
 from coracle.core.object import Key
+from coracle.core.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Chores:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = Tasks()
         self._wake: Callable[[Key], None] = lambda _key: None
 
     def listen(self, wake: Callable[[Key], None]) -> None:
@@ -39,20 +40,14 @@ class Chores:
         self._wake(key)
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                up()
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self._group = None
+        await self._tasks.run(up)
 
     def begin(self, pod_uid: str, key: Key, name: str, work: Work) -> bool:
         """Do `work` unless a chore of that name goes on for this pod.  Returns whether it was begun."""
         id = (pod_uid, name)
-        if id in self._running or self._group is None:
+        if id in self._running or not self._tasks.running:
             return False
-        self._running[id] = self._group.create_task(self._do(id, key, work), name=f"{key}: {name}")
+        self._running[id] = self._tasks.begin(self._do(id, key, work), name=f"{key}: {name}")
         return True
 
     def goes_on(self, pod_uid: str, name: str) -> bool:
