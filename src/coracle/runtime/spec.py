@@ -137,7 +137,7 @@ def _usual_mounts(bundle: Bundle, shm_path: str) -> list[Json]:
     if bundle.shm:
         source = _SHM if bundle.shm == "host" else shm_path
         return [*found, {**_new(_SHM, "bind", ["rbind", "rprivate", *kernel]), "source": source}]
-    return [*found, _new(_SHM, "tmpfs", [*kernel, "mode=1777", f"size={bundle.shm_bytes}"])]
+    return [*found, {**_new(_SHM, "tmpfs", [*kernel, "mode=1777", f"size={bundle.shm_bytes}"]), "source": "shm"}]
 
 
 def _new(target: str, type: str, options: Sequence[str]) -> Json:

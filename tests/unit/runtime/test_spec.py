@@ -132,7 +132,7 @@ def test_groups_are_a_namespace_of_its_own_with_version_2_and_where_asked_for():
 @pytest.mark.parametrize(
     ("shm", "expected"),
     [
-        pytest.param("", [("tmpfs", "tmpfs")], id="its own"),
+        pytest.param("", [("tmpfs", "shm")], id="its own"),
         pytest.param("none", [], id="none"),
         pytest.param("host", [("bind", "/dev/shm")], id="the host's"),
         pytest.param("shared", [("bind", "/run/shm/a")], id="for others"),
