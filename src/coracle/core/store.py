@@ -338,11 +338,11 @@ class TableWatch:
             self._waiter.set_result(None)
 
 
-class MemoryStore:
-    """A Store that keeps nothing on disk: for tests and `--ephemeral`."""
+class TableReads:
+    """What every Store does alike that has all of its objects in a Table: a driver adds `commit`."""
 
-    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._table = Table(history, backlog, limit_bytes)
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
     @property
     def revision(self) -> int:
@@ -362,6 +362,13 @@ class MemoryStore:
 
     def watch(self, type: str, since: int | None = None) -> Watch:
         return self._table.watch(type, since)
+
+
+class MemoryStore(TableReads):
+    """A Store that keeps nothing on disk: for tests and `--ephemeral`."""
+
+    def __init__(self, history: int = HISTORY, backlog: int = BACKLOG, limit_bytes: int = LIMIT_BYTES) -> None:
+        super().__init__(Table(history, backlog, limit_bytes))
 
     async def commit(self, *changes: Change) -> int:
         revision, events = self._table.prepare(changes)

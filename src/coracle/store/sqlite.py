@@ -31,7 +31,7 @@ import orjson
 
 from coracle.core.errors import CloudError, Conflict, Unavailable
 from coracle.core.object import Key
-from coracle.core.store import HISTORY, Change, Entry, Event, Snapshot, Table, Watch
+from coracle.core.store import HISTORY, Change, Entry, Event, Table, TableReads
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class _Commit:
     done: asyncio.Future[int]
 
 
-class SqliteStore:
+class SqliteStore(TableReads):
     """A Store in `directory`, which it locks against other processes.  A Part: commits work while it runs.
 
     Raises: Conflict (another process has the directory), Unavailable (the file cannot be read).
@@ -65,7 +65,7 @@ class SqliteStore:
     def __init__(self, directory: Path, history: int = HISTORY) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _lock(directory / "lock")
-        self._table = Table(history)
+        super().__init__(Table(history))
         self._queued: list[_Commit] = []
         self._writing = False
         self._failed = ""
@@ -76,25 +76,6 @@ class SqliteStore:
             self._table.load(*_load(self._db))
         except apsw.Error as error:
             raise Unavailable(f"the store in {directory} cannot be read: {error}") from error
-
-    @property
-    def revision(self) -> int:
-        return self._table.revision
-
-    def find(self, type: str, key: Key) -> Entry | None:
-        return self._table.find(type, key)
-
-    def head(self, type: str, key: Key) -> Entry | None:
-        return self._table.head(type, key)
-
-    def entries(self, type: str, namespace: str | None = None) -> Sequence[Entry]:
-        return self._table.entries(type, namespace)
-
-    def list(self, type: str, namespace: str | None = None) -> Snapshot:
-        return Snapshot(self._table.revision, self._table.entries(type, namespace))
-
-    def watch(self, type: str, since: int | None = None) -> Watch:
-        return self._table.watch(type, since)
 
     async def commit(self, *changes: Change) -> int:
         if self._failed or self._loop is None:
