@@ -11,6 +11,7 @@ import sys
 import click
 
 from coracle.cli.cloud import cloud_options, known, need_root
+from coracle.cli.compose import compose
 from coracle.cli.failure import Failure
 from coracle.cli.images import images
 from coracle.cli.output import human_age, human_bytes, output_option, print_json, render_table
@@ -171,4 +172,5 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "coracle", "_CORACLE_COMPLETE").source())
 
 
+main.add_command(compose)
 main.add_command(images)
