@@ -212,6 +212,7 @@ def test_a_part_of_a_volume_and_nothing_beside_it(docker):
     ]  # the volume's root
     assert "no such file or directory" in docker.refused(*RUN, "--mount", f"{part}out", "busybox", "ls", "/p")
     assert "no such file or directory" in docker.refused(*RUN, "--mount", f"{part}nope", "busybox", "true")
+    assert "File name too long" in docker.refused(*RUN, "--mount", f"{part}{'x' * 300}", "busybox", "true")
 
 
 def test_an_image_is_mounted_read_only_or_not(docker):

@@ -178,6 +178,11 @@ def test_a_directory_of_devices_is_taken_whole(machine):
     assert said.split() == sorted(os.listdir("/dev/net"))
 
 
+def test_no_file_system_is_searched_for_devices(machine):
+    said = refused(machine, devices=(Device(path="/dev/x", source="/"),))
+    assert said == "/ has more than 10000 files: too many to look for devices in"
+
+
 def test_a_rule_allows_what_is_made_inside(machine):
     script = "mknod /tmp/tun-$$ c 10 200 && (: < /tmp/tun-$$) && echo yes || echo no"
     assert inside(machine, script, device_rules=("c 10:* rwm",)).startswith("yes\n")

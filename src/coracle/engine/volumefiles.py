@@ -13,7 +13,7 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from coracle.core.errors import Broken, CloudError, Exhausted, NotFound
+from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
 from coracle.engine import filesystems
 from coracle.linux import mounts
 from coracle.linux.removal import remove_tree
@@ -67,7 +67,7 @@ def sweep(root: Path, known: Collection[str]) -> None:
 
 
 def show(path: str, base: str, subpath: str) -> None:
-    """Bind what `subpath` is inside `base` at `path`.  Raises NotFound, Broken."""
+    """Bind what `subpath` is inside `base` at `path`.  Raises NotFound, Invalid, Broken."""
     hide(path)
     with contextlib.ExitStack() as stack, telling(f"cannot show {subpath or '/'}"):
         root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -77,6 +77,10 @@ def show(path: str, base: str, subpath: str) -> None:
         except (FileNotFoundError, NotADirectoryError):
             said = f"cannot access path {base}/{subpath}: lstat {base}/{subpath}: no such file or directory"
             raise NotFound(said, kind="Subpath", name=subpath) from None
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise
+            raise Invalid(message=f"cannot access path {subpath[:200]}: {error.strerror}") from None
         stack.callback(os.close, found)
         _make_place(Path(path), directory=stat.S_ISDIR(os.fstat(found).st_mode))
         mounts.bind(Path(f"/proc/self/fd/{found}"), Path(path), recursive=True)

@@ -159,6 +159,8 @@ class Door:
                 raise Forbidden(f"registry {self._endpoint.url} has no valid certificate: {why}") from None
             except aiohttp.ClientConnectorError as error:  # nobody there: the next address rather than the next attempt
                 raise Unreachable(f"registry {self._endpoint.url} cannot be reached: {error.strerror}") from None
+            except UnicodeError as error:  # a label of more than 63 bytes
+                raise Unreachable(f"registry {self._endpoint.url} cannot be reached: {error}") from None
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 if attempt == ask.attempts - 1:
                     raise Unavailable(f"registry {self._endpoint.url} broke off: {type(error).__name__}") from None

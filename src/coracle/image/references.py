@@ -106,9 +106,14 @@ def _split_registry(name: str) -> tuple[str, str]:
     return (DEFAULT_REGISTRY if first == "index.docker.io" else first), rest
 
 
+def is_registry(text: str) -> bool:
+    """Whether it is a host's name or address, with or without a port."""
+    found = _REGISTRY.fullmatch(text)
+    return found is not None and int(found["port"] or 0) <= 65535 and len(text) < _NAME_BYTES
+
+
 def _check(text: str, reference: Reference) -> None:
-    host = _REGISTRY.fullmatch(reference.registry)
-    if host is None or int(host["port"] or 0) > 65535:
+    if not is_registry(reference.registry):
         raise _bad(text)
     if _REPOSITORY.fullmatch(reference.repository) is None:
         if _REPOSITORY.fullmatch(reference.repository.lower()):

@@ -6,7 +6,7 @@ Source: Docker Engine API 1.50, "HostConfig"; moby daemon/container.go (validate
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,6 +30,7 @@ _LISTS = (
 _MAPS = ("Sysctls", "Tmpfs", "StorageOpt", "Annotations")
 _OBJECTS = ("Mounts", "Devices", "DeviceRequests", "Ulimits")
 _LARGEST_CONSOLE = 65535
+_LONGEST_PATH = 4095
 _RUNTIMES = ("", "crun", "runc", "io.containerd.runc.v2")
 _POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
@@ -50,9 +51,9 @@ def read_host_config(host: Fields) -> tuple[dict[str, Any], LogRules]:
     kept = {name: value for name, value in found.items() if value or name == "MemorySwappiness"}
     for name in ("MaskedPaths", "ReadonlyPaths"):
         if name in host:
-            kept[name] = list(host.texts(name))
+            kept[name] = _inside(name, host.texts(name))
     if kept.get("Memory") and not kept.get("MemorySwap"):
-        kept["MemorySwap"] = 2 * kept["Memory"]
+        kept["MemorySwap"] = limits.usual_swap(kept["Memory"])
     kept["NetworkMode"] = kept.get("NetworkMode") or "default"
     kept["RestartPolicy"] = read_restart_policy(host.fields("RestartPolicy"))
     kept["LogConfig"], rules = read_log_config(host)
@@ -96,6 +97,14 @@ _ULIMITS = (
     "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
     "rttime", "sigpending", "stack",
 )  # fmt: skip
+
+
+def _inside(name: str, paths: Iterable[str]) -> list[str]:
+    """Paths as a container sees them.  Raises Malformed."""
+    for path in paths:
+        if not path.startswith("/") or "\0" in path or len(path.encode()) > _LONGEST_PATH:
+            raise Malformed(f"invalid {name}: {path[:100]!r} must be an absolute path")
+    return list(paths)
 
 
 def _console_size(host: Fields) -> list[int]:

@@ -15,6 +15,7 @@ from coracle.docker.bodies import Fields
 from coracle.runtime.api import Resources
 
 LEAST_MEMORY_BYTES = 6 * 1024 * 1024
+MOST_BYTES = 2**63 - 1
 NUMBERS = (
     "Memory", "MemorySwap", "MemoryReservation", "NanoCpus", "CpuShares", "CpuPeriod", "CpuQuota",
     "CpuRealtimePeriod", "CpuRealtimeRuntime", "BlkioWeight", "KernelMemory", "KernelMemoryTCP", "CpuCount",
@@ -84,7 +85,7 @@ def resources(limits: Mapping[str, Any]) -> Resources:
         quota, period = int(limits["NanoCpus"]) * 100_000 // 1_000_000_000, 100_000
     return Resources(
         memory_bytes=get("Memory") or None,
-        memory_swap_bytes=get("MemorySwap") or (2 * limits["Memory"] if get("Memory") else None),
+        memory_swap_bytes=get("MemorySwap") or (usual_swap(limits["Memory"]) if get("Memory") else None),
         memory_reservation_bytes=get("MemoryReservation") or None,
         memory_swappiness=get("MemorySwappiness"),
         oom_kill_disable=bool(get("OomKillDisable")),
@@ -103,6 +104,11 @@ def resources(limits: Mapping[str, Any]) -> Resources:
         blkio_read_iops=_by_device(limits, "BlkioDeviceReadIOps", "Rate"),
         blkio_write_iops=_by_device(limits, "BlkioDeviceWriteIOps", "Rate"),
     )
+
+
+def usual_swap(memory: int) -> int:
+    """MemorySwap where it is not said: memory, and as much swap; both in bytes."""
+    return min(2 * memory, MOST_BYTES)
 
 
 def _by_device(limits: Mapping[str, Any], name: str, what: str) -> tuple[tuple[str, int], ...]:

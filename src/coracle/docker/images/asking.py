@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from coracle.core.errors import CloudError, Forbidden, Malformed, Unauthenticated, Unavailable
+from coracle.core.errors import Forbidden, Malformed, Unauthenticated, Unavailable
 from coracle.docker.bodies import Fields, body_of, number
 from coracle.docker.door import Route
 from coracle.docker.filters import Filters, parse_filters
 from coracle.docker.images.logins import header_login, login_of
 from coracle.image.catalogue import Catalogue, Recipe
-from coracle.image.references import DEFAULT_REGISTRY, parse_reference
+from coracle.image.references import DEFAULT_REGISTRY, is_registry, parse_reference
 from coracle.image.registry import Registries
 from coracle.web.messages import Answer, Request, Response
 
@@ -79,13 +79,15 @@ class Asking:
 
 def registry_of(address: str) -> str:
     """The name in references of what `docker login` calls `https://index.docker.io/v1/`.  Raises Malformed."""
-    host = urlsplit(address if "//" in address else f"//{address}").netloc
+    try:
+        host = urlsplit(address if "//" in address else f"//{address}").netloc
+    except ValueError:
+        host = "?"
     if host in _HUB:
         return DEFAULT_REGISTRY
-    try:
-        return parse_reference(f"{host}/x").registry if "." in host or ":" in host or host == "localhost" else host
-    except CloudError:
-        raise Malformed(f"invalid registry address {address[:200]!r}") from None
+    if not is_registry(host):
+        raise Malformed(f"invalid registry address {address[:200]!r}")
+    return host
 
 
 def _matches(recipe: Recipe, term: str) -> bool:

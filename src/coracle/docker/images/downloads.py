@@ -51,5 +51,5 @@ async def download(source: str, say: Say) -> AsyncIterator[bytes]:
                     told = done
                     say({"status": "Importing", "progressDetail": bar(done, total)})
                 yield chunk
-    except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+    except (aiohttp.ClientError, TimeoutError, ConnectionError, UnicodeError) as error:  # the last: no name for DNS
         raise Unavailable(f"{url[:200]} cannot be fetched: {error}") from error

@@ -25,6 +25,7 @@ _CAPABILITIES = """
     MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
 """
 _LOWEST_OOM_SCORE_ADJ = -1000
+_MOST_FILES = 10_000  # in a directory of devices: some 50 ms
 # Made by the runtime in every container; not to be made again for a privileged one.
 _RUNTIMES_OWN = ("console", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
                  "tty", "urandom", "zero")  # fmt: skip
@@ -154,8 +155,13 @@ def _asked_device(path: str) -> dict[str, HostDevice]:
 
 
 def _devices_below(top: str) -> dict[str, HostDevice]:
+    """Raises Invalid: that is no directory of devices."""
     found: dict[str, HostDevice] = {}
+    seen = 0
     for directory, below, names in os.walk(top):
+        seen += len(below) + len(names)
+        if seen > _MOST_FILES:
+            raise Invalid(message=f"{top[:200]} has more than {_MOST_FILES} files: too many to look for devices in")
         if directory == "/dev":
             below[:] = [name for name in below if name not in _RUNTIMES_OWN]
         paths = (f"{directory}/{name}" for name in names if directory != "/dev" or name not in _RUNTIMES_OWN)

@@ -145,7 +145,7 @@ async def _first_line(reader: int) -> bytes:
 
 def _created_pid(said: bytes) -> int:
     try:
-        answer = orjson.loads(said)
+        answer = orjson.loads(said.decode(errors="replace"))  # a long reason is cut, if need be within a letter
         pid, message = int(answer["pid"]), str(answer.get("message", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise Broken("the container's monitor ended without a word") from error

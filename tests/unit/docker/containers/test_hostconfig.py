@@ -28,6 +28,11 @@ def test_nothing_asked_for_is_the_default():
     }
 
 
+def test_memory_without_end_has_swap_without_end():
+    assert read(Memory=GIB)["MemorySwap"] == 2 * GIB
+    assert read(Memory=2**63 - 1)["MemorySwap"] == 2**63 - 1
+
+
 def test_empty_path_lists_are_kept_apart_from_none():
     assert read(MaskedPaths=[])["MaskedPaths"] == []
     assert security(read(MaskedPaths=[])).masked_paths == ()
@@ -57,6 +62,8 @@ def test_empty_path_lists_are_kept_apart_from_none():
         ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -3}}, "cannot be negative"),
         ({"RestartPolicy": {"Name": "often"}}, "unknown policy 'often'"),
         ({"RestartPolicy": {"Name": "always"}, "AutoRemove": True}, "can't create 'AutoRemove' container"),
+        ({"MaskedPaths": ["../.."]}, "invalid MaskedPaths: '../..' must be an absolute path"),
+        ({"ReadonlyPaths": ["/proc/sys", "/a\0b"]}, "invalid ReadonlyPaths: '/a\\x00b' must be an absolute path"),
         ({"ShmSize": -1}, "SHM size can not be less than 0"),
         ({"ExtraHosts": ["db"]}, 'bad format for add-host: "db"'),
         ({"ExtraHosts": ["db:nowhere"]}, 'bad format for add-host: "db:nowhere"'),

@@ -89,10 +89,18 @@ def test_the_name_that_a_tag_is_given():
         ("127.0.0.1:5000", "127.0.0.1:5000"),
         ("https://quay.io/v2/", "quay.io"),
         ("localhost", "localhost"),
+        ("registry", "registry"),
+        ("https://[::1]:5000/v2/", "[::1]:5000"),
     ],
 )
 def test_what_is_logged_in_to(address, registry):
     assert registry_of(address) == registry
+
+
+@pytest.mark.parametrize("address", ["..", "a\0b", "[", "//[", "a b", "x" * 300, "x:99999", "user@host", "é"])
+def test_what_nobody_can_log_in_to(address):
+    with pytest.raises(Malformed, match="invalid registry address"):
+        registry_of(address)
 
 
 @pytest.mark.parametrize("source", ["", "ftp://x/y", "file:///etc/passwd", "http://", "http://x:99999/"])

@@ -44,6 +44,9 @@ def test_what_conmon_answers():
     assert _created_pid(b'{"pid": 42}\n') == 42
     with pytest.raises(Invalid, match=r"^no such program$"):
         _created_pid(b'{"pid": -1, "message": "no such program\\n"}\n')
+    cut_in_a_letter = '{"pid": -1, "message": "no é'.encode()[:-1] + b'"}\n'
+    with pytest.raises(Invalid, match=r"^no \ufffd$"):
+        _created_pid(cut_in_a_letter)
     for rubbish in (b"", b"{}", b"[]", b'{"pid": -1}\n', b"\xff"):
         with pytest.raises(Broken):
             _created_pid(rubbish)
