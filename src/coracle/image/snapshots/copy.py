@@ -1,6 +1,5 @@
 """Snapshots by copying: for file systems that overlayfs does not take as its upper layer.
 
-    containers/<id>/chain       the chain ids, as JSON
     containers/<id>/rootfs      the root file system, all of it
 
 Slow and large, and works anywhere: a container's first mount copies its image (sharing blocks where the file system
@@ -10,43 +9,29 @@ can), and what changed is found by comparing.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from coracle.core.errors import Exhausted, NotFound, Unsupported
-from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers, content_bytes
+from coracle.core.errors import Exhausted, Unsupported
+from coracle.image.snapshots.api import Change, check_id
+from coracle.image.snapshots.homes import Homes, read_chain, write_chain
+from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.view import LayerView
 
 _FICLONE = 0x40049409  # share the blocks of another file, until one of the two is written
 
 
-class CopySnapshotter:
+class CopySnapshotter(Homes):
     """See `api.Snapshotter`.  Needs root."""
-
-    def __init__(self, root: Path, limits: Limits | None = None) -> None:
-        self._layers = Layers(root, limits or Limits())
-        self._containers = root / "containers"
-        self._containers.mkdir(mode=0o700, exist_ok=True)
-
-    def has_layer(self, chain_id: str) -> bool:
-        return self._layers.has(chain_id)
-
-    def layer_bytes(self, chain_id: str) -> int:
-        return self._layers.size_bytes(chain_id)
-
-    def unpack(self, layer: Layer) -> None:
-        self._layers.unpack(layer)
 
     def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
         """Raises also Unsupported where `read_only` is asked: there is no mount that could refuse a write."""
         if read_only:
             raise Unsupported("copied snapshots cannot be mounted read-only", status=501)
-        home = self._containers / check_id(id)
+        home = self._place(id)
         if not home.is_dir():
             self._create(home, chain)
         return home / "rootfs"
@@ -57,7 +42,7 @@ class CopySnapshotter:
         try:
             (made / "rootfs").mkdir(mode=0o755)
             copy_tree(layers, made / "rootfs")
-            (made / "chain").write_text(json.dumps(list(chain)))
+            write_chain(made, chain)
             made.rename(home)
         except OSError as error:
             raise Exhausted(f"snapshot {home.name} cannot be copied: {error.strerror}") from error
@@ -68,32 +53,14 @@ class CopySnapshotter:
         check_id(id)
 
     def remove(self, id: str) -> None:
-        self._layers.discard(self._containers / check_id(id))
-
-    def list(self) -> tuple[str, ...]:
-        return tuple(sorted(entry.name for entry in os.scandir(self._containers)))
+        self._layers.discard(self._place(id))
 
     def usage_bytes(self, id: str) -> int:
         return content_bytes(self._home(id) / "rootfs")
 
     def changes(self, id: str) -> Iterator[Change]:
         home = self._home(id)
-        return compare(LayerView(self._layers.paths(_chain(home))), home / "rootfs")
-
-    def collect(self, used: Collection[str]) -> int:
-        kept = set(used)
-        for id in self.list():
-            kept.update(_chain(self._containers / id))
-        return self._layers.collect(kept)
-
-    def sweep(self) -> None:
-        self._layers.sweep()
-
-    def _home(self, id: str) -> Path:
-        home = self._containers / check_id(id)
-        if not home.is_dir():
-            raise NotFound(kind="Snapshot", name=id)
-        return home
+        return compare(LayerView(self._layers.paths(read_chain(home))), home / "rootfs")
 
 
 def copy_tree(layers: Sequence[Path], target: Path) -> None:
@@ -168,8 +135,3 @@ def _copy_attributes(target: Path, found: os.stat_result) -> None:
     if not stat.S_ISLNK(found.st_mode):
         target.chmod(stat.S_IMODE(found.st_mode))
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns), follow_symlinks=False)
-
-
-def _chain(home: Path) -> list[str]:
-    chain: list[str] = json.loads((home / "chain").read_text())
-    return chain

@@ -1,6 +1,5 @@
 """Snapshots by overlayfs: the layers are shared read-only, a container's changes lie in a directory of its own.
 
-    containers/<id>/chain       the chain ids, as JSON
     containers/<id>/upper       what the container changed
     containers/<id>/work        overlayfs' own
     containers/<id>/merged      where the root file system is mounted
@@ -14,7 +13,6 @@ Source: the kernel's Documentation/filesystems/overlayfs.rst.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -22,10 +20,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from coracle.core.errors import Broken, NotFound
+from coracle.core.errors import Broken
 from coracle.image.snapshots import tar
-from coracle.image.snapshots.api import Change, Layer, Limits, check_id
-from coracle.image.snapshots.layers import Layers, content_bytes
+from coracle.image.snapshots.api import Change
+from coracle.image.snapshots.homes import Homes, read_chain, write_chain
+from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.view import LayerView, is_opaque, is_whiteout
 from coracle.linux import mounts
 from coracle.linux.walks import walk
@@ -35,25 +34,11 @@ from coracle.linux.walks import walk
 OPTIONS = {"index": "off", "xino": "off", "metacopy": "off", "redirect_dir": "nofollow"}
 
 
-class OverlaySnapshotter:
+class OverlaySnapshotter(Homes):
     """See `api.Snapshotter`, `api.Packs`, `api.Keeps`.  Needs root and a file system that overlayfs takes as upper."""
 
-    def __init__(self, root: Path, limits: Limits | None = None) -> None:
-        self._layers = Layers(root, limits or Limits())
-        self._containers = root / "containers"
-        self._containers.mkdir(mode=0o700, exist_ok=True)
-
-    def has_layer(self, chain_id: str) -> bool:
-        return self._layers.has(chain_id)
-
-    def layer_bytes(self, chain_id: str) -> int:
-        return self._layers.size_bytes(chain_id)
-
-    def unpack(self, layer: Layer) -> None:
-        self._layers.unpack(layer)
-
     def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
-        home = self._containers / check_id(id)
+        home = self._place(id)
         if not home.is_dir():
             self._create(home, chain)
         merged = home / "merged"
@@ -77,7 +62,7 @@ class OverlaySnapshotter:
             found = layers[0].stat()
             os.chown(made / "upper", found.st_uid, found.st_gid)
             os.chmod(made / "upper", stat.S_IMODE(found.st_mode))
-        (made / "chain").write_text(json.dumps(list(chain)))
+        write_chain(made, chain)
         try:
             made.rename(home)
         except OSError:
@@ -87,19 +72,16 @@ class OverlaySnapshotter:
 
     def _lower(self, home: Path) -> list[Path]:
         """The layers below, topmost first; an image of no layers stands on an empty directory."""
-        return self._layers.paths(_chain(home)) or [home / "empty"]
+        return self._layers.paths(read_chain(home)) or [home / "empty"]
 
     def unmount(self, id: str) -> None:
-        merged = self._containers / check_id(id) / "merged"
+        merged = self._place(id) / "merged"
         while mounts.unmount(merged):
             pass
 
     def remove(self, id: str) -> None:
         self.unmount(id)
-        self._layers.discard(self._containers / check_id(id))
-
-    def list(self) -> tuple[str, ...]:
-        return tuple(sorted(entry.name for entry in os.scandir(self._containers)))
+        self._layers.discard(self._place(id))
 
     def usage_bytes(self, id: str) -> int:
         return content_bytes(self._home(id) / "upper")
@@ -119,26 +101,6 @@ class OverlaySnapshotter:
 
     def sync(self) -> None:
         self._layers.sync()
-
-    def collect(self, used: Collection[str]) -> int:
-        kept = set(used)
-        for id in self.list():
-            kept.update(_chain(self._containers / id))
-        return self._layers.collect(kept)
-
-    def sweep(self) -> None:
-        self._layers.sweep()
-
-    def _home(self, id: str) -> Path:
-        home = self._containers / check_id(id)
-        if not home.is_dir():
-            raise NotFound(kind="Snapshot", name=id)
-        return home
-
-
-def _chain(home: Path) -> list[str]:
-    chain: list[str] = json.loads((home / "chain").read_text())
-    return chain
 
 
 def _changes(upper: Path, lower: LayerView) -> Iterator[Change]:
