@@ -160,13 +160,18 @@ def wait_until_local(kernel: Netlink, addresses: Iterable[Address], timeout_s: f
         listener.socket.settimeout(timeout_s)
         for address in addresses:
             while not is_local(kernel, address):
-                try:
-                    listener.socket.recv(1 << 16)
-                except TimeoutError as error:
-                    raise OSError(errno.ETIMEDOUT, f"address {address} does not come up") from error
-                except OSError as error:
-                    if error.errno != errno.ENOBUFS:  # more was told than fitted: look again
-                        raise
+                _wait_news(listener, f"address {address} does not come up")
+
+
+def _wait_news(listener: Netlink, complaint: str) -> None:
+    """Return when there may be something new.  Raises OSError, with ETIMEDOUT and `complaint` where there is not."""
+    try:
+        listener.socket.recv(1 << 16)
+    except TimeoutError as error:
+        raise OSError(errno.ETIMEDOUT, complaint) from error
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:  # more was told than fitted
+            raise
 
 
 def _address(raw: bytes | None) -> Address | None:

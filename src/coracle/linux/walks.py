@@ -37,20 +37,28 @@ def walk(top: Path | str) -> Iterator[Folder]:
         waiting = [""]
         while waiting:
             path = waiting.pop()
-            with contextlib.ExitStack() as stack:
-                try:
-                    fd = open_beneath(root, path or ".", os.O_RDONLY | os.O_DIRECTORY)
-                except OSError as error:
-                    if error.errno in GONE and path:
-                        continue
-                    raise
-                stack.callback(os.close, fd)
+            fd = _open(root, path)
+            if fd is None:
+                continue
+            try:
                 entries = list(_entries(fd))
                 yield Folder(path, fd, entries)
-                inner = [name for name, found in entries if stat.S_ISDIR(found.st_mode)]
-                waiting += [f"{path}/{name}" if path else name for name in reversed(inner)]
+            finally:
+                os.close(fd)
+            inner = [name for name, found in entries if stat.S_ISDIR(found.st_mode)]
+            waiting += [f"{path}/{name}" if path else name for name in reversed(inner)]
     finally:
         os.close(root)
+
+
+def _open(root: int, path: str) -> int | None:
+    """None where a directory below the top has gone, or became something else."""
+    try:
+        return open_beneath(root, path or ".", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno in GONE and path:
+            return None
+        raise
 
 
 def _entries(fd: int) -> Iterator[tuple[str, os.stat_result]]:

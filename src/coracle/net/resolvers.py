@@ -7,6 +7,7 @@ Answers are kept as long as they say, at most half a minute, in a small memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -104,19 +105,13 @@ class Resolvers:
             answers.put_nowait(b"")
 
     async def _by_datagram(self, server: str, message: bytes) -> bytes:
-        loop = asyncio.get_running_loop()
         with socket.socket(_family(server), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
             asking.connect((server, self._port))
             while True:
-                await loop.sock_sendall(asking, message)
-                try:
+                await asyncio.get_running_loop().sock_sendall(asking, message)
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(AGAIN_S):
-                        while True:
-                            answer = await loop.sock_recv(asking, dns.STREAM_LIMIT_BYTES)
-                            if dns.answers_to(answer, message):
-                                return answer
-                except TimeoutError:
-                    continue
+                        return await _answer(asking, message)
 
     async def _by_stream(self, server: str, message: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(server, self._port)
@@ -154,6 +149,14 @@ def parse_servers(text: str) -> list[str]:
                 continue
             servers.append(words[1])
     return servers[:_SERVERS_AT_MOST]
+
+
+async def _answer(asking: socket.socket, message: bytes) -> bytes:
+    """The next datagram that answers `message`; others are passed over."""
+    while True:
+        answer = await asyncio.get_running_loop().sock_recv(asking, dns.STREAM_LIMIT_BYTES)
+        if dns.answers_to(answer, message):
+            return answer
 
 
 def _family(server: str) -> socket.AddressFamily:
