@@ -116,6 +116,7 @@ def env(cloud: Settings | None) -> None:
     cloud = known(cloud)
     click.echo(f"export KUBECONFIG={cloud.kubeconfig_path}")
     click.echo(f"export DOCKER_HOST=unix://{cloud.docker_socket_path}")
+    click.echo("export DOCKER_BUILDKIT=0")  # Compose v2 and buildx would start a builder of their own
 
 
 @main.command()

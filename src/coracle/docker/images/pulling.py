@@ -27,6 +27,12 @@ from coracle.web.messages import Answer, Handler, Request
 
 _TELL_BYTES = 1 << 19  # a layer's bar moves in steps of this
 
+# What its user is told beside that an image is nowhere.  Compose and buildx ask for this one where the daemon does not
+# speak BuildKit's protocol, and show nothing else of what they were answered.
+_HINTS: Mapping[str, str] = {
+    "moby/buildkit": ". It is wanted for a build through BuildKit: set DOCKER_BUILDKIT=0 to build with this daemon"
+}
+
 
 class Pulling:
     def __init__(self, images: Images, events: Events, import_image: Handler) -> None:
@@ -91,7 +97,7 @@ def _unknown(name: Reference, *, knows_repository: bool) -> NotFound:
         said = (
             f"pull access denied for {name.familiar_name}, repository does not exist or may require 'docker login': "
             "denied: no registry is asked for it and the catalogue does not have it"
-        )
+        ) + _HINTS.get(name.familiar_name, "")
     return NotFound(said, kind="Image", name=name.familiar)
 
 
