@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
-
 from coracle.core.errors import Invalid, TooLarge, Unavailable
 from coracle.core.tasks import offload
 
@@ -57,6 +55,8 @@ async def download(url: str, path: Path, *, checksum: str = "", limit_bytes: int
 
     Raises: Unavailable (no answer), Invalid (not found, another content than `checksum` says), TooLarge.
     """
+    import aiohttp  # 8 MB, and a fifth of the daemon's start
+
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, connect=CONNECT_S)
     try:
         async with (
