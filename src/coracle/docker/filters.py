@@ -17,6 +17,10 @@ import orjson
 
 from coracle.core.errors import Malformed
 
+REPEATS_AT_MOST = 4
+_REPEAT = re.compile(r"(?<!\\)[*+{]")
+_QUANTIFIED_GROUP = re.compile(r"(?<!\\)\)[*+?{]")
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -90,6 +94,9 @@ def _has(labels: Mapping[str, str], wanted: str) -> bool:
 
 
 def _search(pattern: str, text: str) -> bool:
+    """Raises Malformed: an expression that could keep us busy for long (Go's are linear, Python's are not)."""
+    if _QUANTIFIED_GROUP.search(pattern) or len(_REPEAT.findall(pattern)) > REPEATS_AT_MOST:
+        raise Malformed(f"invalid filter: the expression {pattern[:100]!r} repeats too much")
     try:
         return re.search(pattern, text) is not None
     except re.error:

@@ -11,7 +11,7 @@ from coracle.core.errors import CloudError, Conflict, Malformed, NotFound, Unsup
 from coracle.docker.bodies import Fields, body_of, flag, number
 from coracle.docker.door import Route, door
 from coracle.docker.errors import WORDS, message_of, say, status_of
-from coracle.docker.filters import parse_filters
+from coracle.docker.filters import Filters, parse_filters
 from coracle.docker.swarm import NO_MANAGER, Swarm
 from coracle.docker.versions import NEWEST, OLDEST, Version, split, version_of
 from coracle.web.messages import Request, Response
@@ -215,6 +215,22 @@ def test_names_match_as_expressions_and_bad_ones_as_text():
     assert filters.allows_match("name", "/web")
     assert not filters.allows_match("name", "/web2")
     assert parse_filters('{"name":["a("]}', KNOWN).allows_match("name", "xa(y")
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)*b", "(x{1,9}){9}", "a*a*a*a*a*b"])
+def test_expressions_that_take_for_ever_are_refused(pattern):
+    with pytest.raises(Malformed, match="repeats too much"):
+        Filters({"name": (pattern,)}).allows_match("name", "a" * 60)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("^/?web.*$", "/web-1"), ("p_(web|db)_[0-9]+", "p_db_12"), (r"a\+\*\{\)\*+", "a+*{)**"), ("(?!k8s_)w", "w")],
+)
+def test_usual_expressions_are_taken(pattern, text):
+    filters = Filters({"name": (pattern,)})
+    assert filters.allows_match("name", text)
+    assert not filters.allows_match("name", "k8s_")
 
 
 # -- swarm ---------------------------------------------------------------------------------------------------------
