@@ -80,7 +80,12 @@ def docker(cloud):
     yield docker
     after = docker.made()
     force = ("--force",)
-    for kind, options in (("container", ("--force", "--volumes")), ("network", ()), ("volume", force), ("image", force)):
+    for kind, options in (
+        ("container", ("--force", "--volumes")),
+        ("network", ()),
+        ("volume", force),
+        ("image", force),
+    ):
         gone = [name for name in after[kind] if name not in before[kind]]
         if gone:
             docker.attempt(kind, "rm", *options, *gone)
