@@ -1,6 +1,6 @@
 """`coracle compose`: Compose files without Docker's tools.  Options, messages and exit codes are those of Compose v2.
 
-14 a file is not there    15 something in the files is wrong    16 usage
+1 no such service    14 a file is not there    15 something in the files is wrong    16 usage
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def loaded(request: Request) -> Project:
     try:
         project = load(request)
     except CloudError as error:
-        _fail(error.message, 14 if isinstance(error, NotFound) else 15)
+        _fail(error.message, 15 if not isinstance(error, NotFound) else 1 if error.kind == "service" else 14)
     for warning in project.warnings:
         click.echo(f"WARN {warning}", err=True)
     return project
@@ -153,5 +153,5 @@ def _hashes(project: Project, wanted: str) -> str:
     names = list(project.services) if wanted == "*" else wanted.split(",")
     for name in names:
         if name not in project.services:
-            _fail(f"no such service: {name}: not found", 14)
+            _fail(f"no such service: {name}", 1)
     return "".join(f"{name} {service_hash(project.services[name])}\n" for name in names)

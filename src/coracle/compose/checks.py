@@ -22,8 +22,7 @@ def check(model: dict[str, Any], places: Places, disabled: set[str]) -> None:
         for name, thing in sorted((model.get(kind) or {}).items()):
             given = [source for source in sources if (thing or {}).get(source) is not None]
             if not given and not (thing or {}).get("external") and not (thing or {}).get("driver"):
-                listed = " or ".join([", ".join(f"`{source}`" for source in sources[:-1]), f"`{sources[-1]}`"])
-                raise places.fault((kind, name), f'{kind[:-1]} "{name}" must declare either {listed}{_INVALID}')
+                raise places.fault((kind, name), f"{kind}.{name}: one of {'|'.join(sources)} must be set")
             if len(given) > 1:
                 listed = "|".join(given)
                 raise places.fault((kind, name), f"{kind}.{name}: {listed} attributes are mutually exclusive")
@@ -45,7 +44,7 @@ def _of_service(
     if platform and build.get("platforms") and platform not in build["platforms"]:
         yield ("build", "platforms"), f'service.build.platforms MUST include service.platform "{platform}" {_INVALID}'
     for other, how in (service.get("depends_on") or {}).items():
-        if other not in model["services"] and how.get("required", True):
+        if other not in model["services"] and (how.get("required", True) or other not in disabled):
             said = "disabled" if other in disabled else "undefined"
             yield ("depends_on", other), f'service "{name}" depends on {said} service "{other}"{_INVALID}'
     for network in service.get("networks") or {}:

@@ -14,7 +14,7 @@ from coracle.core.errors import Malformed
 
 LIMIT_BYTES = 1 << 20
 
-_NAME = re.compile(r"[^\W\d][\w.\-\[\]]*")
+_NAME = re.compile(r"[\w.\-\[\]]+")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", '"': '"', "\\": "\\", "'": "'"}
 
 

@@ -62,4 +62,4 @@ class Extender:
         try:
             return self._load(file)
         except NotFound as error:
-            raise NotFound(f"{layer.places.of(here)}: cannot read {file}: {error.message}") from error
+            raise layer.places.fault(here, f"cannot read {file}: {error.message}") from error

@@ -21,9 +21,11 @@ from coracle.compose.project import (
     KINDS,
     Project,
     completed,
+    with_contexts,
     with_files,
     with_resources,
     with_variables,
+    without_disabled,
 )
 from coracle.core.errors import Malformed, NotFound
 
@@ -66,6 +68,7 @@ class _Loader:
             for document in self._documents(path):
                 if document.value is not None:
                     self._add(whole, self._layer(document, path, scope), path, scope)
+        whole.model = with_contexts(whole.model, scope.directory)
         whole.model = with_variables(whole.model, scope.variables) if self.request.interpolate else whole.model
         return whole
 
@@ -104,24 +107,26 @@ class _Loader:
                 found = interpolation.interpolate(value, variables, document.places, self._unset)["name"]
         return found
 
-    def finished(self, whole: Layer, name: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    def finished(self, whole: Layer, name: str, directory: str, variables: Mapping[str, str]) -> dict[str, Any]:
         """The model with its defaults, of the services that take part, checked."""
         model, asked = dict(whole.model), self.request.services
         model.pop("name", None)
         every = {key: completed(service) for key, service in sorted((model.get("services") or {}).items())}
         wanted = [*self.request.profiles, *(variables.get("COMPOSE_PROFILES") or "").split(",")]
         present = profiles.enabled(every, [profile for profile in wanted if profile], asked)
+        disabled = set(every) - set(present)
+        present = {key: without_disabled(service, disabled) for key, service in present.items()}
         model["services"] = profiles.selected(present, asked)
         for kind in KINDS:
             model[kind] = model.get(kind) or {}
         model["networks"] = {"default": None, **model["networks"]}
-        checks.check(model, whole.places, set(every) - set(present))
+        checks.check(model, whole.places, disabled)
         if self.request.interpolate:
             model["services"] = {
                 key: with_files(service, key, variables, self.read, whole.places)
                 for key, service in model["services"].items()
             }
-        return {"name": name, **with_resources(model, name)}
+        return {"name": name, **with_resources(model, name, directory)}
 
     def _documents(self, path: str) -> list[source.Document]:
         if path not in self.parsed:
@@ -178,7 +183,7 @@ class _Loader:
                 text = self.read(path)
             except NotFound:
                 if env_files:
-                    raise NotFound(f"couldn't find env file: {path}") from None
+                    raise Malformed(f"couldn't find env file: {path}") from None
                 continue
             found |= dotenv.parse(text, path, {**found, **outside})
         return {**found, **outside}
@@ -195,13 +200,13 @@ def load(request: Request, read: Callable[[str], str] = files.read) -> Project:
     paths = files.choose(request.files, request.working_directory, early)
     beside = request.working_directory if paths[0] == "-" else os.path.dirname(paths[0])
     directory = os.path.abspath(os.path.join(request.working_directory, request.project_directory or beside))
-    variables = loader.variables(request.env_files, directory, early)
+    variables = loader.variables(request.env_files, directory, request.environment)
     name = names.project_name(request.project_name, variables, loader.written_name(paths, variables), directory)
     variables["COMPOSE_PROJECT_NAME"] = name
     whole = loader.layers(paths, _Scope(directory, variables))
     if not whole.model:
         raise Malformed("empty compose file")
-    model = loader.finished(whole, name, variables)
+    model = loader.finished(whole, name, directory, variables)
     warned = [*loader.warnings, *checks.port_clashes(model["services"], whole.places)]
     known = tuple(profiles.of(whole.model.get("services") or {}))
     return Project(name, directory, tuple(paths), model, variables, known, whole.places, tuple(warned))

@@ -78,8 +78,8 @@ def unique(model: dict[str, Any]) -> dict[str, Any]:
     services = {}
     for name, service in (model.get("services") or {}).items():
         services[name] = {
-            field: once(value, _KEYS[("services", "*", field)])
-            if ("services", "*", field) in _KEYS and isinstance(value, list)
+            field: once(value, _KEYS.get(("services", "*", field), _whole))
+            if isinstance(value, list) and ("services", "*", field) not in _REPLACED
             else value
             for field, value in service.items()
         }

@@ -31,7 +31,7 @@ def selected(services: Services, named: Iterable[str]) -> Services:
         if name in found:
             continue
         if name not in services:
-            raise NotFound(f"no such service: {name}: not found")
+            raise NotFound(f"no such service: {name}", kind="service", name=name)
         found.add(name)
         open_names += [other for other in services[name].get("depends_on") or {} if other in services]
     return {name: service for name, service in services.items() if name in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,15 @@ def with_variables(model: dict[str, Any], environment: Mapping[str, str]) -> dic
     return {**model, "services": services} if services else model
 
 
+def with_contexts(model: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Builds that name no context have the project's directory."""
+    services = dict(model.get("services") or {})
+    for name, service in services.items():
+        if service.get("build") is not None and not service["build"].get("context"):
+            services[name] = {**service, "build": {"context": directory, **service["build"]}}
+    return {**model, "services": services} if services else model
+
+
 def _resolved(given: dict[str, str | None], environment: Mapping[str, str]) -> dict[str, str | None]:
     return {key: environment.get(key) if value is None else value for key, value in given.items()}
 
@@ -77,13 +87,20 @@ def completed(service: dict[str, Any]) -> dict[str, Any]:
         service["pull_policy"] = "missing"
     build = service.get("build")
     if build is not None and not build.get("dockerfile") and not build.get("dockerfile_inline"):
-        service["build"] = {"context": ".", **build, "dockerfile": "Dockerfile"}
+        service["build"] = {**build, "dockerfile": "Dockerfile"}
     if service.get("secrets"):
         service["secrets"] = [_mounted(entry) for entry in service["secrets"]]
     implied = _implied(service)
     if implied or service.get("depends_on"):
         service["depends_on"] = implied | (service.get("depends_on") or {})
     return service
+
+
+def without_disabled(service: dict[str, Any], disabled: set[str]) -> dict[str, Any]:
+    """A service that waits for none of the `disabled` services, where it does not require them."""
+    given = service.get("depends_on") or {}
+    kept = {name: how for name, how in given.items() if name not in disabled or how.get("required", True)}
+    return service if len(kept) == len(given) else {**service, "depends_on": kept}
 
 
 def _mounted(entry: dict[str, Any]) -> dict[str, Any]:
@@ -140,23 +157,33 @@ def _raw(text: str) -> dict[str, str | None]:
     return {key.strip(): value for key, equals, value in (line.partition("=") for line in lines) if equals}
 
 
-def with_resources(model: dict[str, Any], name: str) -> dict[str, Any]:
+def with_resources(model: dict[str, Any], name: str, directory: str) -> dict[str, Any]:
     """A model with the networks, volumes, secrets and configs that its services use, each with its own name."""
     used = _used(model["services"])
     found = dict(model)
     for kind in KINDS:
         known = {**({"default": None} if kind == "networks" else {}), **(model.get(kind) or {})}
-        things = {key: _named(thing, f"{name}_{key}") for key, thing in known.items() if key in used[kind]}
+        things = {key: _named(thing, key, name) for key, thing in known.items() if key in used[kind]}
+        if kind == "volumes":
+            things = {key: _bound(thing, directory) for key, thing in things.items()}
         found.pop(kind, None)
         if things:
             found[kind] = dict(sorted(things.items()))
     return found
 
 
-def _named(thing: dict[str, Any] | None, own: str) -> dict[str, Any]:
+def _named(thing: dict[str, Any] | None, key: str, project: str) -> dict[str, Any]:
     given = thing or {}
-    key = own.partition("_")[2]
-    return {"name": key if given.get("external") else own, **given}
+    return {"name": key if given.get("external") else f"{project}_{key}", **given}
+
+
+def _bound(volume: dict[str, Any], directory: str) -> dict[str, Any]:
+    """A volume that is a directory of this machine names it by its whole path."""
+    options = volume.get("driver_opts") or {}
+    if volume.get("driver", "local") != "local" or options.get("o") != "bind" or not options.get("device"):
+        return volume
+    device = os.path.normpath(os.path.join(directory, options["device"]))
+    return {**volume, "driver_opts": {**options, "device": device}}
 
 
 def _used(services: dict[str, Any]) -> dict[str, set[str]]:

@@ -1,8 +1,9 @@
 """What a Compose file may hold: the specification's own JSON schema, and messages in Compose's words.
 
-The schema is one fixed file that uses seventeen words of JSON Schema; a validator of just these (held to `jsonschema`
+The schema is one fixed file that uses sixteen words of JSON Schema; a validator of just these (held to `jsonschema`
 in our tests) costs a third of that library's import alone, and can say the one thing that is wrong where a value fits
-none of several forms: the problem of the form that fits best.
+none of several forms: the problem of the form that fits best.  `uniqueItems` is left out: what is said twice is kept
+once, as Compose does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Problem:
     message: str
     wanted: tuple[str, ...] = ()
     """Set when the value is of the wrong type: the types that would be right."""
+    unknown: bool = False
+    """The key at the end of `path` should not be there."""
 
 
 @cache
@@ -40,8 +43,8 @@ def specification() -> dict[str, Any]:
 def check(value: Any, places: Places) -> None:
     """Raise Malformed for the first value that the specification does not allow, with its file and line."""
     for problem in problems(value, specification()):
-        path = dotted(problem.path) or "(root)"
-        raise places.fault(problem.path, f"{path} {problem.message}")
+        owner = problem.path[:-1] if problem.unknown else problem.path
+        raise places.fault(problem.path, f"{dotted(owner) or '(root)'} {problem.message}")
 
 
 def problems(value: Any, schema: dict[str, Any]) -> Iterator[Problem]:
@@ -83,7 +86,7 @@ def _in_mapping(value: dict[str, Any], schema: dict[str, Any], path: Path, root:
         if rest is False:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            yield Problem((*path, key), f"additional property {key} is not allowed{hint}")
+            yield Problem((*path, key), f"additional property {key} is not allowed{hint}", unknown=True)
         else:
             yield from _problems(item, rest, (*path, key), root)
 
@@ -92,12 +95,6 @@ def _in_list(value: list[Any], schema: dict[str, Any], path: Path, root: dict[st
     if "items" in schema:
         for at, item in enumerate(value):
             yield from _problems(item, schema["items"], (*path, at), root)
-    if schema.get("uniqueItems"):
-        seen: dict[str, int] = {}
-        for at, item in enumerate(value):
-            first = seen.setdefault(json.dumps(item, sort_keys=True), at)
-            if first != at:
-                yield Problem((*path, at), f"array items[{first},{at}] must be unique")
 
 
 def _in_scalar(value: Any, schema: dict[str, Any], path: Path) -> Iterator[Problem]:

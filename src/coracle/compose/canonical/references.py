@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from coracle.compose.canonical.shapes import Setting, boolean, fields, integer, local_path, mode
+from coracle.compose.canonical.shapes import Setting, boolean, each, fields, integer, local_path, mapping, mode
 from coracle.compose.places import Path
+
+_ATTACHED = each(fields({"driver_opts": mapping, "priority": integer, "gw_priority": integer}))
 
 
 def depends_on(value: Any, path: Path, setting: Setting) -> Any:
@@ -20,7 +22,7 @@ def depends_on(value: Any, path: Path, setting: Setting) -> Any:
 
 
 def networks(value: Any, path: Path, setting: Setting) -> Any:
-    return dict.fromkeys(value) if isinstance(value, list) else value
+    return dict.fromkeys(value) if isinstance(value, list) else _ATTACHED(value, path, setting)
 
 
 def attachment(value: Any, path: Path, setting: Setting) -> Any:

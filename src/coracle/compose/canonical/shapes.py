@@ -109,6 +109,13 @@ def _count(value: Any) -> int:
     return -1 if value == "all" else _integer(value)
 
 
+def _split(value: str) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError:
+        raise ValueError("invalid command line string") from None
+
+
 boolean, integer, number, size, duration = map(scalar, (_boolean, _integer, _number, _size, _duration))
 mode, count, text = map(scalar, (_mode, _count, as_text))
 
@@ -127,7 +134,7 @@ def words(value: Any, path: Path, setting: Setting) -> Any:
     if not isinstance(value, str):
         return value
 
-    return scalar(shlex.split)(value, path, setting)
+    return scalar(_split)(value, path, setting)
 
 
 def mapping(value: Any, path: Path, setting: Setting) -> Any:
