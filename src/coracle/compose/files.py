@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coracle.core.errors import Malformed, NotFound
 
+LIMIT_BYTES = 4 << 20
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDES = (
     "compose.override.yml",
@@ -33,9 +34,12 @@ def choose(given: Sequence[str], directory: str, environment: Mapping[str, str])
 
 
 def read(path: str) -> str:
-    """A file's text.  Raises NotFound and Malformed."""
+    """A file's text, not much more of it than anybody accepts.  Raises NotFound and Malformed."""
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if path == "-":
+            return sys.stdin.read(LIMIT_BYTES + 1)
+        with open(path, "rb") as file:
+            return file.read(LIMIT_BYTES + 1).decode()
     except FileNotFoundError as error:
         raise NotFound(f"open {path}: no such file or directory") from error
     except OSError as error:

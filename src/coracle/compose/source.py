@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from coracle.compose.files import LIMIT_BYTES
 from coracle.compose.places import Path, Place, Places
 from coracle.core.errors import Malformed
 
-LIMIT_BYTES = 4 << 20
 LIMIT_VALUES = 200_000
 LIMIT_DEPTH = 100
 

@@ -204,3 +204,9 @@ def test_what_is_printed_reads_the_same_again(form):
 def test_without_interpolation_variables_stay():
     found = service('ports: ["${P}:80"]\ntty: "${T}"\nmem_limit: $M', interpolate=False)
     assert (found["ports"], found["tty"], found["mem_limit"]) == (["${P}:80"], "${T}", "$M")
+
+
+@pytest.mark.parametrize(("path", "message"), [("/dev/zero", "larger than"), ("/proc", "is a directory")])
+def test_files_that_are_none(path, message):
+    with pytest.raises(Malformed, match=message):
+        load(Request(environment={}, working_directory="/", files=[path]))
