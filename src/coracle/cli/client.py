@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 from coracle.cli.failure import Failure
+from coracle.cli.unix import UnixConnection, reaching
 from coracle.node.config import Settings
 
-NOT_RUNNING = 3
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=600)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
+TIMEOUT_S = 600
 
 
 class Client:
@@ -43,16 +33,11 @@ class Client:
             yield said
 
     def _request(self, method: str, path: str, body: Any) -> http.client.HTTPResponse:
-        connection = _UnixConnection(str(self._settings.socket_path))
+        connection = UnixConnection(self._settings.socket_path, TIMEOUT_S)
         data = None if body is None else json.dumps(body).encode()
-        try:
+        with reaching(self._settings.name):
             connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
             response = connection.getresponse()
-        except (FileNotFoundError, ConnectionError) as error:
-            said = f"cloud {self._settings.name!r} is not running; start it with: sudo coracle up"
-            raise Failure(said, NOT_RUNNING) from error
-        except PermissionError as error:
-            raise Failure("only root may ask the daemon; try: sudo coracle ...") from error
         if response.status >= 400:
             raise Failure(json.loads(response.read()).get("message", f"HTTP {response.status}"))
         return response

@@ -41,6 +41,15 @@ def known(cloud: Settings | None) -> Settings:
     return cloud
 
 
+def chosen() -> Settings:
+    """The cloud that the running command is about, by the options before its name.  Raises Failure."""
+    options = click.get_current_context().find_root().params
+    try:
+        return known(settings_of(options.get("root"), options.get("name")))
+    except CloudError as error:
+        raise Failure(str(error)) from error
+
+
 def need_root(what: str) -> None:
     if os.geteuid() != 0:
         raise Failure(
