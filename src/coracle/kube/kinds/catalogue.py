@@ -11,11 +11,14 @@ from coracle.kube.kinds import (
     lease,
     namespace,
     node,
+    persistentvolume,
+    persistentvolumeclaim,
     pod,
     replicationcontroller,
     secret,
     service,
     serviceaccount,
+    storageclass,
 )
 
 SERVICE_ADDRESSES = "100.64.0.0/16"
@@ -30,6 +33,8 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         event.KIND,
         namespace.KIND,
         node.KIND,
+        persistentvolume.KIND,
+        persistentvolumeclaim.KIND,
         pod.KIND,
         replicationcontroller.KIND,
         secret.KIND,
@@ -37,4 +42,5 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         service.kind(service_addresses, node_ports),
         lease.KIND,
         endpointslice.KIND,
+        storageclass.KIND,
     )

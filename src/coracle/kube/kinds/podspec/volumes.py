@@ -1,6 +1,6 @@
 """The rules for a pod's volumes and for mounting them.
 
-Source: Kubernetes v1 API, Volume, VolumeMount.
+Source: Kubernetes v1 API, Volume, VolumeMount, VolumeDevice.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from coracle.core.errors import Problem, forbidden, invalid, not_found, required
 from coracle.core.object import Json
-from coracle.kube.kinds.rules import named, one_of, optional_name, quantity, unique
+from coracle.kube.kinds.podspec import volumesources
+from coracle.kube.kinds.podspec.volumesources import below
+from coracle.kube.kinds.rules import named, unique, unsupported
 
-_HOST_PATHS = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_RECURSIONS = ("Disabled", "Enabled", "IfPossible")
 
 
 def problems(at: str, volumes: Sequence[Json]) -> list[Problem]:
@@ -28,49 +31,11 @@ def _volume(at: str, volume: Json) -> list[Problem]:
         if number:
             found.append(forbidden(f"{at}.{source}", "may not specify more than 1 volume type"))
         else:
-            found += _source(f"{at}.{source}", source, volume[source])
+            found += volumesources.problems(f"{at}.{source}", source, volume[source])
     return found
 
 
-def _source(at: str, source: str, given: Json) -> list[Problem]:
-    match source:
-        case "hostPath":
-            return _host_path(at, given)
-        case "emptyDir":
-            return quantity(f"{at}.sizeLimit", given["sizeLimit"]) if given.get("sizeLimit") is not None else []
-        case "configMap":
-            return optional_name("subdomain", f"{at}.name", given.get("name")) or _files(at, given, "name")
-        case "secret":
-            return _files(at, given, "secretName")
-        case "persistentVolumeClaim":
-            return named("subdomain", f"{at}.claimName", given.get("claimName"))
-    return _mode(f"{at}.defaultMode", given)
-
-
-def _host_path(at: str, given: Json) -> list[Problem]:
-    path = given.get("path") or ""
-    found = [] if path else [required(f"{at}.path")]
-    found += _no_way_up(f"{at}.path", path)
-    return found + (one_of(f"{at}.type", given["type"], _HOST_PATHS) if given.get("type") else [])
-
-
-def _files(at: str, given: Json, name: str) -> list[Problem]:
-    found = [] if given.get(name) else [required(f"{at}.{name}")]
-    found += _mode(f"{at}.defaultMode", given)
-    for index, item in enumerate(given.get("items") or ()):
-        here = f"{at}.items[{index}]"
-        found += [] if item.get("key") else [required(f"{here}.key")]
-        found += _below(f"{here}.path", item["path"]) if item.get("path") else [required(f"{here}.path")]
-    return found
-
-
-def _mode(at: str, given: Json) -> list[Problem]:
-    mode = given.get("defaultMode")
-    wrong = mode is not None and not 0 <= mode <= 0o777
-    return [invalid(at, mode, "must be a number between 0 and 0777 (octal), both inclusive")] if wrong else []
-
-
-def mounts(at: str, given: Sequence[Json], volumes: Iterable[str]) -> list[Problem]:
+def mounts(at: str, given: Sequence[Json], volumes: Iterable[str], *, privileged: bool = True) -> list[Problem]:
     """A container's volumeMounts, against the names of the pod's volumes."""
     known, places = set(volumes), set()
     found: list[Problem] = []
@@ -85,25 +50,40 @@ def mounts(at: str, given: Sequence[Json], volumes: Iterable[str]) -> list[Probl
         if path in places:
             found.append(invalid(f"{here}.mountPath", path, "must be unique"))
         places.add(path)
-        found += _sub_path(here, mount)
+        found += _sub_path(here, mount) + _propagation(here, mount, privileged=privileged) + _recursion(here, mount)
     return found
 
 
 def _sub_path(at: str, mount: Json) -> list[Problem]:
     found: list[Problem] = []
     for field in ("subPath", "subPathExpr"):
-        found += _below(f"{at}.{field}", mount[field]) if mount.get(field) else []
+        found += below(f"{at}.{field}", mount[field]) if mount.get(field) else []
     if mount.get("subPath") and mount.get("subPathExpr"):
         said = "subPathExpr and subPath are mutually exclusive"
         found.append(invalid(f"{at}.subPathExpr", mount["subPathExpr"], said))
     return found
 
 
-def _below(at: str, path: str) -> list[Problem]:
-    """A relative path that stays below where it starts."""
-    absolute = [invalid(at, path, "must be a relative path")] if path.startswith("/") else []
-    return absolute + _no_way_up(at, path)
+def _propagation(at: str, mount: Json, *, privileged: bool) -> list[Problem]:
+    said = mount.get("mountPropagation")
+    if said is None:
+        return []
+    if said not in _PROPAGATIONS:
+        return [unsupported(f"{at}.mountPropagation", said, _PROPAGATIONS)]
+    if said == "Bidirectional" and not privileged:
+        why = "Bidirectional mount propagation is available only to privileged containers"
+        return [forbidden(f"{at}.mountPropagation", why)]
+    return []
 
 
-def _no_way_up(at: str, path: str) -> list[Problem]:
-    return [invalid(at, path, "must not contain '..'")] if ".." in path.split("/") else []
+def _recursion(at: str, mount: Json) -> list[Problem]:
+    said = mount.get("recursiveReadOnly")
+    if said is None or said == "Disabled":
+        return []
+    here = f"{at}.recursiveReadOnly"
+    if said not in _RECURSIONS:
+        return [unsupported(here, said, _RECURSIONS)]
+    found = [] if mount.get("readOnly") else [forbidden(here, "may only be specified when readOnly is true")]
+    if mount.get("mountPropagation") not in (None, "None"):
+        found.append(forbidden(here, "may only be specified when mountPropagation is None or not specified"))
+    return found
