@@ -42,6 +42,10 @@ class Request:
     profiles: Sequence[str] = ()
     env_files: Sequence[str] = ()
     services: Sequence[str] = ()
+    whole: bool = False
+    """Keep the services that none of `services` depends on; these are only enabled, whatever their profiles."""
+    all_resources: bool = False
+    """Keep the networks, volumes, secrets and configs that no service uses."""
     interpolate: bool = True
 
 
@@ -116,7 +120,8 @@ class _Loader:
         present = profiles.enabled(every, [profile for profile in wanted if profile], asked)
         disabled = set(every) - set(present)
         present = {key: without_disabled(service, disabled) for key, service in present.items()}
-        model["services"] = profiles.selected(present, asked)
+        selected = profiles.selected(present, asked)
+        model["services"] = present if self.request.whole else selected
         for kind in KINDS:
             model[kind] = model.get(kind) or {}
         model["networks"] = {"default": None, **model["networks"]}
@@ -126,7 +131,7 @@ class _Loader:
                 key: with_files(service, key, variables, self.read, whole.places)
                 for key, service in model["services"].items()
             }
-        return {"name": name, **with_resources(model, name, directory)}
+        return {"name": name, **with_resources(model, name, directory, unused=self.request.all_resources)}
 
     def _documents(self, path: str) -> list[source.Document]:
         if path not in self.parsed:
@@ -208,5 +213,6 @@ def load(request: Request, read: Callable[[str], str] = files.read) -> Project:
         raise Malformed("empty compose file")
     model = loader.finished(whole, name, directory, variables)
     warned = [*loader.warnings, *checks.port_clashes(model["services"], whole.places)]
-    known = tuple(profiles.of(whole.model.get("services") or {}))
-    return Project(name, directory, tuple(paths), model, variables, known, whole.places, tuple(warned))
+    services = whole.model.get("services") or {}
+    known, left = tuple(profiles.of(services)), tuple(sorted(set(services) - set(model["services"])))
+    return Project(name, directory, tuple(paths), model, variables, known, whole.places, tuple(warned), left)

@@ -29,6 +29,8 @@ class Project:
     """All profiles that the files know."""
     places: Places = field(default_factory=Places, repr=False)
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Services that the files have and the model has not: of other profiles, or not asked for."""
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -157,13 +159,17 @@ def _raw(text: str) -> dict[str, str | None]:
     return {key.strip(): value for key, equals, value in (line.partition("=") for line in lines) if equals}
 
 
-def with_resources(model: dict[str, Any], name: str, directory: str) -> dict[str, Any]:
-    """A model with the networks, volumes, secrets and configs that its services use, each with its own name."""
+def with_resources(model: dict[str, Any], name: str, directory: str, *, unused: bool = False) -> dict[str, Any]:
+    """A model with the networks, volumes, secrets and configs that its services use, each with its own name.
+
+    Also with those that none uses, where `unused`.
+    """
     used = _used(model["services"])
     found = dict(model)
     for kind in KINDS:
         known = {**({"default": None} if kind == "networks" else {}), **(model.get(kind) or {})}
-        things = {key: _named(thing, key, name) for key, thing in known.items() if key in used[kind]}
+        kept = used[kind] | (set(known) - {"default"} if unused else set())
+        things = {key: _named(thing, key, name) for key, thing in known.items() if key in kept}
         if kind == "volumes":
             things = {key: _bound(thing, directory) for key, thing in things.items()}
         found.pop(kind, None)

@@ -157,6 +157,20 @@ def test_profiles(request_, names):
     assert list(project({"compose.yaml": PROFILES}, **request_).services) == names
 
 
+def test_the_whole_project_with_what_was_named_enabled():
+    found = project({"compose.yaml": PROFILES}, services=["b"], whole=True)
+    assert (list(found.services), found.left_out) == (["a", "b"], ("c",))
+    with pytest.raises(NotFound, match="no such service: zz"):
+        project({"compose.yaml": PROFILES}, services=["zz"], whole=True)
+
+
+def test_resources_that_no_service_uses_stay_only_when_asked_for():
+    text = "services: {a: {image: x, network_mode: none}}\nnetworks: {n: }\nvolumes: {v: }\n"
+    kept, dropped = (project({"compose.yaml": text}, all_resources=which).model for which in (True, False))
+    assert [list(kept[kind]) for kind in ("networks", "volumes")] == [["n"], ["v"]]
+    assert not {"networks", "volumes"} & set(dropped)
+
+
 def test_a_service_that_is_not_there():
     with pytest.raises(NotFound, match="no such service: zz"):
         project({"compose.yaml": PROFILES}, services=["zz"])
