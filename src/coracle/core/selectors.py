@@ -135,6 +135,21 @@ def from_label_selector(doc: Mapping[str, Any] | None) -> Selector:
     return Selector((*equal, *sets))
 
 
+_WORDS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+
+
+def selector_text(doc: Mapping[str, Any] | None) -> str:
+    """A metav1.LabelSelector, or a plain map of labels, in the form of `-l`; "" where there is none."""
+    doc = doc or {}
+    if "matchLabels" not in doc and "matchExpressions" not in doc:
+        return ",".join(f"{key}={value}" for key, value in sorted(doc.items()))
+    texts = [f"{key}={value}" for key, value in (doc.get("matchLabels") or {}).items()]
+    for need in doc.get("matchExpressions") or ():
+        values = ",".join(sorted(need.get("values") or ()))
+        texts.append(_WORDS[need["operator"]].format(key=need["key"], values=values))
+    return ",".join(sorted(texts))
+
+
 @dataclass(frozen=True, slots=True)
 class FieldRequirement:
     path: str

@@ -48,7 +48,7 @@ from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
-from coracle.kube.controllers import garbage, namespaces, podgc, replication, serviceaccounts
+from coracle.kube.controllers import garbage, namespaces, podgc, serviceaccounts, workloads
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
@@ -157,8 +157,7 @@ class Cloud:
     def parts(self) -> list[Part]:
         """Everything, in the order of starting."""
         recorders = {
-            name: self._recorder(name)
-            for name in ("replication-controller", "default-scheduler", "kubelet", "kube-proxy")
+            name: self._recorder(name) for name in (*workloads.SPEAKERS, "default-scheduler", "kubelet", "kube-proxy")
         }
         self._prepare_files()
         return [
@@ -262,11 +261,11 @@ class Cloud:
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
-        manager, proxy = recorders["replication-controller"], recorders["kube-proxy"]
+        proxy = recorders["kube-proxy"]
         behind = backends.Backends(caches[SLICE], caches["Endpoints"])
-        pods, rcs = writers["Pod"], writers["ReplicationController"]
+        pods = writers["Pod"]
         return [
-            self._loop(replication.Replication(caches, rcs, pods, manager, clock), workers=4),
+            *(self._loop(loop, workers=4) for loop in workloads.loops(caches, writers, recorders, clock)),
             self._loop(endpoint_loops.EndpointsSync(caches, writers["Endpoints"], writers[SLICE]), workers=4),
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
@@ -357,7 +356,7 @@ class Cloud:
 def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     """One cache for each type, with the indexes that anybody wants of it."""
     wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
-    for module in (replication, endpoint_loops, podgc, binding, kubelet_records, backends):
+    for module in (workloads, endpoint_loops, podgc, binding, kubelet_records, backends):
         for type, indexes in getattr(module, "INDEXES", {}).items():
             wanted[type] |= indexes
     return {type: Informer(type, store, indexes) for type, indexes in wanted.items()}

@@ -85,6 +85,16 @@ def an_rc(replicas: int, name: str = "web", labels: Mapping[str, str] | None = N
     return Object("ReplicationController", Meta(name=name, namespace="default"), body)
 
 
+def a_workload(
+    kind: str, name: str = "web", labels: Mapping[str, str] | None = None, api: str = "apps/v1", **spec: Any
+) -> Object:
+    """A Deployment, ReplicaSet, StatefulSet or DaemonSet whose selector is its template's labels."""
+    chosen = dict(labels or {"app": "web"})
+    template = {"metadata": {"labels": chosen}, "spec": {"containers": [{"name": "www", "image": "nginx"}]}}
+    body = {"spec": {"selector": {"matchLabels": chosen}, "template": template, **spec}}
+    return Object(kind, Meta(name=name, namespace="default"), body, api)
+
+
 def a_service(name: str = "web", namespace: str = "default", **spec: Any) -> Object:
     given: Json = {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec}
     return Object("Service", Meta(name=name, namespace=namespace), {"spec": given})

@@ -13,6 +13,7 @@ from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Deletion
 from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unsupported, invalid, required
 from coracle.core.object import Object
+from coracle.core.selectors import selector_text
 from coracle.kube.api.codec import read_document
 from coracle.kube.api.deletions import read_dry_run
 from coracle.kube.api.errors import success
@@ -111,7 +112,7 @@ def scale_of(obj: Object) -> dict[str, Any]:
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     meta = {name: value for name, value in obj.meta.to_json().items() if name in kept}
     status: dict[str, Any] = {"replicas": obj.status.get("replicas", 0)}
-    selector = _selector_text(obj.spec.get("selector") or {})
+    selector = selector_text(obj.spec.get("selector") or {})
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -119,22 +120,6 @@ def scale_of(obj: Object) -> dict[str, Any]:
         "spec": {"replicas": obj.spec["replicas"]} if obj.spec.get("replicas") else {},
         "status": {**status, "selector": selector} if selector else status,
     }
-
-
-def _selector_text(selector: Mapping[str, Any]) -> str:
-    """A selector of either sort in the form of `-l`."""
-    if "matchLabels" not in selector and "matchExpressions" not in selector:
-        return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    texts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    words = {
-        "In": "{key} in ({values})",
-        "NotIn": "{key} notin ({values})",
-        "Exists": "{key}",
-        "DoesNotExist": "!{key}",
-    }
-    for need in selector.get("matchExpressions") or ():
-        texts.append(words[need["operator"]].format(key=need["key"], values=",".join(need.get("values") or ())))
-    return ",".join(sorted(texts))
 
 
 def _scaled(old: Object, doc: Any, target: Target) -> Object:

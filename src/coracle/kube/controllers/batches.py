@@ -8,9 +8,12 @@ Source: Kubernetes' slow start of replica creation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from coracle.core.errors import CloudError
+
+T = TypeVar("T")
 
 _FIRST = 1
 
@@ -20,7 +23,7 @@ async def slow_start(count: int, act: Callable[[], Awaitable[object]]) -> tuple[
     done, size = 0, _FIRST
     while done < count:
         size = min(size, count - done)
-        failures = await _at_once(size, act)
+        failures = await for_each(range(size), lambda _: act())
         done += size - len(failures)
         if failures:
             return done, failures[0]
@@ -28,16 +31,17 @@ async def slow_start(count: int, act: Callable[[], Awaitable[object]]) -> tuple[
     return done, None
 
 
-async def _at_once(size: int, act: Callable[[], Awaitable[object]]) -> list[CloudError]:
+async def for_each(items: Iterable[T], act: Callable[[T], Awaitable[object]]) -> list[CloudError]:
+    """Call `act` for all of them at once.  Returns the failures."""
     failures: list[CloudError] = []
 
-    async def attempt() -> None:
+    async def attempt(item: T) -> None:
         try:
-            await act()
+            await act(item)
         except CloudError as error:
             failures.append(error)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(size):
-            group.create_task(attempt())
+        for item in items:
+            group.create_task(attempt(item))
     return failures

@@ -1,4 +1,6 @@
-"""Whose pods are whose: a controller adopts orphans that match its selector and releases pods that no longer do.
+"""Whose dependents are whose: a controller adopts orphans that match its selector and releases what no longer does.
+
+Dependents are pods; ReplicaSets of Deployments; ControllerRevisions of StatefulSets and DaemonSets.
 
 Source: Kubernetes documentation, "Owners and Dependents"; design of the controller reference.
 """
@@ -10,54 +12,93 @@ from dataclasses import dataclass
 
 from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
-from coracle.core.object import Object
-from coracle.kube.kinds import pod as pods
+from coracle.core.informer import Index, Informer
+from coracle.core.object import Key, Object
+from coracle.core.selectors import Selector
+from coracle.core.store import Event
+
+Fits = Callable[[Object], bool]
+
+
+def _orphan(obj: Object) -> Iterable[str]:
+    return () if obj.meta.controller else (obj.meta.namespace,)
+
+
+OF_DEPENDENTS: dict[str, Index] = {"orphans": _orphan}
+OF_OWNERS: dict[str, Index] = {"uid": lambda obj: (obj.meta.uid,), "namespace": lambda obj: (obj.meta.namespace,)}
+
+
+def concerned(owners: Informer, selector: Callable[[Object], Selector]) -> Callable[[Event], Iterable[Key]]:
+    """The owners that have the changed thing or had it before; for an orphan, those that would like to.
+
+    `owners` has the indexes OF_OWNERS, so that only an orphan's candidates are decoded.
+    """
+
+    def keys(event: Event) -> Iterable[Key]:
+        entries = [entry for entry in (event.entry, event.before) if entry is not None]
+        found = {key for entry in entries for uid in entry.owner_uids for key in owners.keys_by("uid", uid)}
+        entry = event.entry
+        if event.type != "DELETED" and not entry.owner_uids:
+            candidates = owners.by("namespace", entry.key.namespace)
+            found |= {owner.key for owner in candidates if selector(owner).accepts(entry.labels)}
+        return found
+
+    return keys
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The pods that are the controller's and stay so, those to take and those to let go."""
+    """The dependents that are the controller's and stay so, those to take and those to let go."""
 
     keep: tuple[Object, ...] = ()
     adopt: tuple[Object, ...] = ()
     release: tuple[Object, ...] = ()
 
 
-def sort_out(
-    owner: Object, owned: Iterable[Object], orphans: Iterable[Object], fits: Callable[[Object], bool]
-) -> Claims:
+async def claimed(
+    owner: Object, cache: Informer, writer: Collection, fits: Fits, fresh: Fits | None = None
+) -> list[Object]:
+    """The dependents in `cache` that are `owner`'s, after adopting orphans that fit and releasing what does not.
+
+    `fresh` says which orphans are worth adopting: ended pods are not.
+    """
+    orphans = [obj for obj in cache.by("orphans", owner.meta.namespace) if fresh is None or fresh(obj)]
+    return await settle(owner, sort_out(owner, cache.owned_by(owner.meta.uid), orphans, fits), writer)
+
+
+def sort_out(owner: Object, owned: Iterable[Object], orphans: Iterable[Object], fits: Fits) -> Claims:
     """`owned` have the owner as their controller, `orphans` have none; an owner on its way out takes no more."""
-    mine = [pod for pod in owned if (ref := pod.meta.controller) is not None and ref.uid == owner.meta.uid]
-    keep = tuple(pod for pod in mine if fits(pod))
-    release = tuple(pod for pod in mine if not fits(pod) and not pod.meta.deleting)
+    mine = [obj for obj in owned if (ref := obj.meta.controller) is not None and ref.uid == owner.meta.uid]
+    keep = tuple(obj for obj in mine if fits(obj))
+    release = tuple(obj for obj in mine if not fits(obj) and not obj.meta.deleting)
     if owner.meta.deleting:
         return Claims(keep, (), release)
-    return Claims(keep, tuple(pod for pod in orphans if fits(pod) and pods.active(pod)), release)
+    return Claims(keep, tuple(obj for obj in orphans if fits(obj) and not obj.meta.deleting), release)
 
 
 async def settle(owner: Object, claims: Claims, writer: Collection) -> list[Object]:
-    """Write what `claims` decides.  Returns the pods that are the owner's now."""
+    """Write what `claims` decides.  Returns the dependents that are the owner's now."""
     taken = []
-    for pod in claims.adopt:
+    for obj in claims.adopt:
         try:
-            taken.append(await writer.change(pod.key, lambda pod: _adopted(pod, owner)))
+            taken.append(await writer.change(obj.key, lambda obj: _adopted(obj, owner)))
         except NotFound:
             continue
-    for pod in claims.release:
+    for obj in claims.release:
         try:
-            await writer.change(pod.key, lambda pod: _released(pod, owner))
+            await writer.change(obj.key, lambda obj: _released(obj, owner))
         except NotFound:
             continue
-    adopted = [pod for pod in taken if (ref := pod.meta.controller) is not None and ref.uid == owner.meta.uid]
+    adopted = [obj for obj in taken if (ref := obj.meta.controller) is not None and ref.uid == owner.meta.uid]
     return [*claims.keep, *adopted]
 
 
-def _adopted(pod: Object, owner: Object) -> Object:
-    """Unless somebody else was quicker, or the pod is another one by now."""
-    if pod.meta.controller is not None or pod.meta.deleting:
-        return pod
-    return pod.with_meta(owners=(*pod.meta.owners, owner.as_owner()))
+def _adopted(obj: Object, owner: Object) -> Object:
+    """Unless somebody else was quicker, or the obj is another one by now."""
+    if obj.meta.controller is not None or obj.meta.deleting:
+        return obj
+    return obj.with_meta(owners=(*obj.meta.owners, owner.as_owner()))
 
 
-def _released(pod: Object, owner: Object) -> Object:
-    return pod.with_meta(owners=tuple(ref for ref in pod.meta.owners if ref.uid != owner.meta.uid))
+def _released(obj: Object, owner: Object) -> Object:
+    return obj.with_meta(owners=tuple(ref for ref in obj.meta.owners if ref.uid != owner.meta.uid))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from coracle.core.errors import forbidden, invalid, not_supported, required
+from coracle.core.errors import invalid, required
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.names import label_problems
 from coracle.core.object import Object
@@ -18,6 +18,7 @@ from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.podspec import defaults
 from coracle.kube.kinds.podspec.rules import template_problems
 from coracle.kube.kinds.rules import not_negative
+from coracle.kube.kinds.workloads import runs_for_ever
 
 
 def default(rc: Object) -> Object:
@@ -53,13 +54,7 @@ def _template(spec: Mapping[str, object]) -> Problems:
     if selector and not matches(selector, labels):  # type: ignore[arg-type]
         problems.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     problems += template_problems(template, "spec.template")
-    policy = template["spec"].get("restartPolicy")
-    if policy != "Always":
-        problems.append(not_supported("spec.template.spec.restartPolicy", policy, ("Always",)))
-    if template["spec"].get("activeDeadlineSeconds") is not None:
-        said = "activeDeadlineSeconds in ReplicationController is not Supported"
-        problems.append(forbidden("spec.template.spec.activeDeadlineSeconds", said))
-    return problems
+    return problems + runs_for_ever(template, "ReplicationController")
 
 
 def _template_labels(template: Mapping[str, object]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from coracle.core.store import MemoryStore, Put
 from coracle.kube.controllers import replication
 from coracle.kube.controllers.replication import Plan, Replication, count, plan
 from coracle.testing.autojump import run
-from coracle.testing.kube import Stage, a_pod, an_rc, place
+from coracle.testing.kube import Stage, a_pod, a_workload, an_rc, place
 
 NOW_S = 1_700_000_000.0
 BEFORE = "2023-11-14T20:00:00Z"
@@ -80,8 +80,9 @@ def test_count_tells_ready_and_available_apart():
 class Cluster(Stage):
     def __init__(self, store=None):
         super().__init__(replication.INDEXES, store=store)
-        self.rcs, self.pods = self["ReplicationController"], self["Pod"]
-        self.run(Replication(self.caches, self.rcs, self.pods, self.recorder, self.clock))
+        self.rcs, self.sets, self.pods = self["ReplicationController"], self["ReplicaSet"], self["Pod"]
+        for sort in (replication.CONTROLLERS, replication.SETS):
+            self.run(Replication(self.caches, sort, self.collections, self.recorder, self.clock))
 
     def alive(self):
         return [pod for pod in self.pods.list() if not pod.meta.deleting]
@@ -204,6 +205,45 @@ def test_pods_of_another_controller_are_left_alone():
         await cluster.settle(5)
         assert len(cluster.pods.list()) == 2
         assert cluster.pods.get(Key("default", "theirs")).meta.controller == other
+
+    run(main())
+
+
+def test_a_replica_set_selects_by_expressions_and_tells_who_is_on_the_way_out():
+    needs = [{"key": "app", "operator": "In", "values": ["web", "www"]}, {"key": "old", "operator": "DoesNotExist"}]
+
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        for name, labels in (("stray", {"app": "www"}), ("aged", {"app": "web", "old": "yes"})):
+            await cluster.pods.create(a_pod(name, labels))
+        await cluster.sets.create(a_workload("ReplicaSet", replicas=3, selector={"matchExpressions": needs}))
+        await cluster.settle(5)
+        mine = [pod for pod in cluster.pods.list() if pod.meta.controller]
+        assert len(mine) == 3
+        assert "stray" in {pod.meta.name for pod in mine}
+        assert all(pod.meta.controller.api == "apps/v1" for pod in mine)
+        status = cluster.sets.get(WEB).status
+        assert (status["replicas"], status["fullyLabeledReplicas"], status["terminatingReplicas"]) == (3, 2, 0)
+        await place(cluster, mine[0].key)
+        await cluster.pods.delete(mine[0].key)
+        await cluster.settle(5)
+        status = cluster.sets.get(WEB).status
+        assert (status["replicas"], status["terminatingReplicas"]) == (3, 1)
+
+    run(main())
+
+
+def test_two_controllers_do_not_fight_over_an_orphan():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster.pods.create(a_pod("stray"))
+        await cluster.sets.create(a_workload("ReplicaSet", replicas=1))
+        await cluster.rcs.create(an_rc(1))
+        await cluster.settle(60)
+        assert len(cluster.pods.list()) == 2
+        assert {pod.meta.controller.kind for pod in cluster.pods.list()} == {"ReplicaSet", "ReplicationController"}
 
     run(main())
 

@@ -1,0 +1,40 @@
+"""The loops that make pods, and what they need of the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Reconciler
+from coracle.kube.controllers import replication
+from coracle.kube.kinds.recorder import EventRecorder
+
+# As Events name who speaks.
+SPEAKERS = ("replication-controller", "replicaset-controller")
+
+
+def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Index]]:
+    found: dict[str, dict[str, Index]] = {}
+    for indexes in many:
+        for type, wanted in indexes.items():
+            found.setdefault(type, {}).update(wanted)
+    return found
+
+
+INDEXES = _merged(replication.INDEXES)
+
+
+def loops(
+    caches: Mapping[str, Informer],
+    writers: Mapping[str, Collection],
+    recorders: Mapping[str, EventRecorder],
+    clock: Clock,
+) -> list[Reconciler]:
+    """`recorders` by the names in SPEAKERS."""
+    controllers, sets = replication.CONTROLLERS, replication.SETS
+    return [
+        replication.Replication(caches, controllers, writers, recorders["replication-controller"], clock),
+        replication.Replication(caches, sets, writers, recorders["replicaset-controller"], clock),
+    ]

@@ -1,0 +1,112 @@
+"""What Deployments, ReplicaSets and their like may say, and what they say where the user said nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from coracle.kube.kinds import deployment, replicaset, workloads
+from coracle.testing.kube import a_workload
+
+NOW_S = 1_700_000_000.0
+CONTAINERS = {"containers": [{"name": "a", "image": "b"}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "total", "up", "expected"),
+    [
+        (3, 10, True, 3),
+        ("25%", 10, True, 3),
+        ("25%", 10, False, 2),
+        ("0%", 10, True, 0),
+        ("100%", 7, False, 7),
+        ("1%", 3, True, 1),
+    ],
+)
+def test_portions(value, total, up, expected):
+    assert workloads.resolve(value, total, up=up) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1, None),
+        ("30%", None),
+        (-1, "Invalid value: -1: must be greater than or equal to 0"),
+        ("a third", "Invalid value: \"a third\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"),
+    ],
+)  # fmt: skip
+def test_what_a_portion_may_be(value, said):
+    assert [problem.text for problem in workloads.portion("x", value)] == ([said] if said else [])
+
+
+TEMPLATE = {"metadata": {"labels": {"app": "web"}}}
+
+
+@pytest.mark.parametrize("kind", [replicaset, deployment])
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"replicas": -1}, "spec.replicas", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"minReadySeconds": -1}, "spec.minReadySeconds", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"selector": None}, "spec.selector", "Required value"),
+        ({"selector": {}}, "spec.selector", "Invalid value: {}: empty selector is invalid for deployment"),
+        ({"selector": {"matchLabels": {"app": "db"}}}, "spec.template.metadata.labels", 'Invalid value: {"app":"web"}: `selector` does not match template `labels`'),
+        ({"selector": {"matchExpressions": [{"key": "app", "operator": "Is"}]}}, "spec.selector.matchExpressions[0].operator", 'Invalid value: "Is": not a valid selector operator'),
+        ({"template": {**TEMPLATE, "spec": {}}}, "spec.template.spec.containers", "Required value"),
+        ({"template": {**TEMPLATE, "spec": {**CONTAINERS, "restartPolicy": "Never"}}}, "spec.template.spec.restartPolicy", 'Unsupported value: "Never": supported values: "Always"'),
+        ({"template": {**TEMPLATE, "spec": {**CONTAINERS, "activeDeadlineSeconds": 5}}}, "spec.template.spec.activeDeadlineSeconds", "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(kind, spec, field, text):
+    problems = kind.validate(kind.default(a_workload(kind.KIND.name, **spec)))
+    assert (field, text) in [(problem.field, problem.text) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"strategy": {"type": "Green"}}, "spec.strategy.type", 'Unsupported value: "Green": supported values: "Recreate", "RollingUpdate"'),
+        ({"strategy": {"type": "Recreate", "rollingUpdate": {}}}, "spec.strategy.rollingUpdate", "Forbidden: may not be specified when strategy `type` is 'Recreate'"),
+        ({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}}, "spec.strategy.rollingUpdate.maxUnavailable", 'Invalid value: "0%": may not be 0 when `maxSurge` is 0'),
+        ({"strategy": {"rollingUpdate": {"maxUnavailable": "101%"}}}, "spec.strategy.rollingUpdate.maxUnavailable", 'Invalid value: "101%": must not be greater than 100%'),
+        ({"revisionHistoryLimit": -1}, "spec.revisionHistoryLimit", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"progressDeadlineSeconds": 5, "minReadySeconds": 5}, "spec.progressDeadlineSeconds", "Invalid value: 5: must be greater than minReadySeconds"),
+    ],
+)  # fmt: skip
+def test_what_a_deployment_may_not_say(spec, field, text):
+    problems = deployment.validate(deployment.default(a_workload("Deployment", **spec)))
+    assert [(problem.field, problem.text) for problem in problems] == [(field, text)]
+
+
+@pytest.mark.parametrize("kind", [replicaset, deployment])
+def test_a_selector_stays(kind):
+    old = kind.default(a_workload(kind.KIND.name))
+    new = old.with_spec(selector={"matchLabels": {"app": "db"}})
+    (problem,) = kind.validate_change(new, old, "main")
+    said = 'Invalid value: {"matchLabels":{"app":"db"}}: field is immutable'
+    assert (problem.field, problem.text) == ("spec.selector", said)
+
+
+def test_what_a_deployment_says_where_the_user_said_nothing():
+    spec = deployment.default(a_workload("Deployment")).spec
+    assert {name: spec[name] for name in spec if name not in ("selector", "template")} == {
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": 600,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+    }
+    assert spec["template"]["spec"]["restartPolicy"] == "Always"
+    recreate = deployment.default(a_workload("Deployment", strategy={"type": "Recreate"}))
+    assert recreate.spec["strategy"] == {"type": "Recreate"}
+
+
+def test_columns():
+    status = {"replicas": 4, "readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1}
+    cells = {}
+    for kind in (replicaset, deployment):
+        obj = kind.default(a_workload(kind.KIND.name, replicas=4)).with_body(status=status)
+        cells[kind.KIND.name] = [column.cell(obj, NOW_S) for column in kind.KIND.columns]
+    assert cells == {
+        "ReplicaSet": ["web", 4, 4, 2, "<unknown>", "www", "nginx", "app=web"],
+        "Deployment": ["web", "2/4", 3, 1, "<unknown>", "www", "nginx", "app=web"],
+    }
