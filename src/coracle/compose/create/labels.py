@@ -1,0 +1,72 @@
+"""The labels by which Compose's clients know what is theirs.
+
+Source: Compose v2's documentation, "Labels"; what Compose v2.29 makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coracle.compose.project import service_hash
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+ONE_OFF = "com.docker.compose.oneoff"
+SLUG = "com.docker.compose.slug"
+CONFIG_HASH = "com.docker.compose.config-hash"
+DEPENDS_ON = "com.docker.compose.depends_on"
+IMAGE = "com.docker.compose.image"
+FILES = "com.docker.compose.project.config_files"
+DIRECTORY = "com.docker.compose.project.working_dir"
+REPLACE = "com.docker.compose.replace"
+VERSION = "com.docker.compose.version"
+NETWORK = "com.docker.compose.network"
+VOLUME = "com.docker.compose.volume"
+HASH = "io.coracle.compose.hash"
+"""Ours: what a thing is compared by with what is declared."""
+
+COMPOSE = "2.29.7"
+"""The Compose whose labels these are."""
+
+
+def labels(
+    model: Mapping[str, Any],
+    service_name: str,
+    number: int,
+    *,
+    image_id: str,
+    hash: str,
+    directory: str,
+    files: Sequence[str],
+    slug: str = "",
+    replaces: str = "",
+) -> dict[str, str]:
+    """The labels of a container.  `slug`: it is a one-off of that name; `replaces`: the id of the one before it."""
+    service = model["services"][service_name]
+    waits = (service.get("depends_on") or {}).items()
+    found = {
+        **(service.get("labels") or {}),
+        PROJECT: model["name"],
+        SERVICE: service_name,
+        ONE_OFF: "True" if slug else "False",
+        CONFIG_HASH: service_hash(service),
+        DEPENDS_ON: ",".join(f"{name}:{how['condition']}:{_word(how.get('restart'))}" for name, how in sorted(waits)),
+        IMAGE: image_id,
+        FILES: ",".join(files),
+        DIRECTORY: directory,
+        VERSION: COMPOSE,
+        HASH: hash,
+    }
+    if slug:
+        found[SLUG] = slug
+    else:
+        found[NUMBER] = str(number)
+    if replaces:
+        found[REPLACE] = replaces
+    return found
+
+
+def _word(value: object) -> str:
+    return "true" if value else "false"
