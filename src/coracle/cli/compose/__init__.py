@@ -1,37 +1,55 @@
 """`coracle compose`: Compose files without Docker's tools.  Options, messages and exit codes are those of Compose v2.
 
-1 no such service    14 a file is not there    15 something in the files is wrong    16 usage
+1 failed, no such service    14 a file is not there    15 something in the files is wrong    16 usage    130 interrupted
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import click
 
-from coracle.cli.compose.chosen import Chosen
+from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
+from coracle.cli.failure import Failure
 
 T = TypeVar("T")
+USAGE, INTERRUPTED = 16, 130
 
 
 class _Group(click.Group):
-    """A group whose usage errors have Compose's exit code."""
+    """A group whose failures have Compose's exit codes, and its form where progress is told as JSON."""
 
     def invoke(self, ctx: click.Context) -> object:
-        return _as_compose(lambda: super(_Group, self).invoke(ctx))
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return _as_compose(lambda: super(_Group, self).invoke(ctx))
+        except KeyboardInterrupt:
+            fail("canceled", INTERRUPTED)
+        except Failure as error:
+            if isinstance(ctx.obj, Chosen) and ctx.obj.progress == "json" and error.message:
+                click.echo(json.dumps({"error": True, "message": error.message}, separators=(",", ":")), err=True)
+                sys.exit(error.exit_code)
+            raise
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return _as_compose(lambda: super(_Group, self).parse_args(ctx, args))
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _as_compose(step: Callable[[], T]) -> T:
     try:
         return step()
     except click.UsageError as error:
-        error.exit_code = 16  # type: ignore[misc]  # click reads it from the instance too
+        error.exit_code = USAGE  # type: ignore[misc]  # click reads it from the instance too
         raise
 
 
@@ -41,6 +59,12 @@ def _as_compose(step: Callable[[], T]) -> T:
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="A profile to enable; `*` is all.")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Variables, instead of `.env`.")
 @click.option("--project-directory", default="", metavar="DIR", help="Where relative paths start.")
+@click.option("--all-resources", is_flag=True, help="Also the networks and volumes that no service uses.")
+@click.option("--ansi", metavar="WHEN", help="Colours and redrawing: never, always or auto.")
+@click.option("--progress", metavar="TYPE", help="Of what is being done: auto, tty, plain, json or quiet.")
+@click.option("--parallel", type=int, metavar="N", help="Pull, push or build at most N images at a time; -1 is all.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--compatibility", is_flag=True, hidden=True)
 @click.pass_context
 def compose(
     context: click.Context,
@@ -50,21 +74,66 @@ def compose(
     profiles: tuple[str, ...],
     env_files: tuple[str, ...],
     project_directory: str,
+    all_resources: bool,
+    ansi: str | None,
+    progress: str | None,
+    parallel: int | None,
+    dry_run: bool,
+    compatibility: bool,
 ) -> None:
     """A whole application from one Compose file."""
     from coracle.compose.loader import Request
 
-    here, outer = os.getcwd(), context.find_root().params
+    here = os.getcwd()
+    outside = dict(os.environ)
+    if not env_files and outside.get("COMPOSE_ENV_FILES"):
+        env_files = tuple(outside["COMPOSE_ENV_FILES"].split(","))
     request = Request(
-        environment=dict(os.environ),
+        environment=outside,
         working_directory=here,
         files=files,
         project_directory=os.path.join(here, project_directory) if project_directory else "",
         project_name=project_name,
         profiles=profiles,
         env_files=[os.path.join(here, name) for name in env_files],
+        all_resources=all_resources,
     )
-    context.obj = Chosen(request, outer.get("root"), outer.get("name"))
+    known = variables_of(request)
+    context.obj = Chosen(
+        request,
+        ansi=_one_of("ansi", ansi or known.get("COMPOSE_ANSI") or "auto", ("never", "always", "auto")),
+        progress=_one_of(
+            "progress",
+            progress or known.get("COMPOSE_PROGRESS") or "auto",
+            ("auto", "tty", "plain", "json", "quiet"),
+        ),
+        parallel=parallel if parallel is not None else _number(known.get("COMPOSE_PARALLEL_LIMIT")),
+        dry_run=dry_run,
+    )
+    _check(context.obj, compatibility=compatibility)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        fail(f'unsupported --{name} value "{value}"')
+    return value
+
+
+def _number(text: str | None) -> int:
+    try:
+        return int(text or -1)
+    except ValueError:
+        fail(f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{text}")')
+
+
+def _check(chosen: Chosen, *, compatibility: bool) -> None:
+    """End the program where options contradict each other, or ask for what there is not."""
+    if chosen.progress == "tty" and chosen.ansi == "never":
+        fail("can't use --progress tty while ANSI support is disabled")
+    if chosen.progress == "plain" and chosen.ansi == "always":
+        fail("can't use --progress plain while ANSI support is forced")
+    if compatibility or chosen.says("COMPOSE_COMPATIBILITY"):
+        fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
 
 
 for command in (config,):
