@@ -1,0 +1,223 @@
+"""What the containers of a project say, as they say it: through restarts, and of those that come later.
+
+A thread reads each container's log and one reads Docker's events; all put what they find on one queue, which `run`
+takes from.  A container's end is told once all that it said has been.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from coracle.cli.compose import containers
+from coracle.cli.compose.printing import Printer
+from coracle.cli.docker.client import Docker, Query, Refused, json_lines
+from coracle.cli.docker.frames import STDERR, is_multiplexed, lines, outputs, pieces_of
+from coracle.cli.failure import Failure
+from coracle.core.clock import from_rfc3339
+
+WAITING_LINES = 1000  # read and not yet printed; then the reading waits
+EVERYTHING: Query = {"tail": "all"}
+
+
+@dataclass
+class Watched:
+    """A container that is followed.  `exit_code`: it has ended and that is to be told."""
+
+    id: str
+    name: str
+    service: str
+    started_at: str
+    reading: bool = False
+    exit_code: int | None = None
+    again_since: str = ""
+    """It was started again, at this moment, before its former log had been read."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A container that ended, and is not being restarted."""
+
+    name: str
+    service: str
+    exit_code: int
+
+
+@dataclass
+class Following:
+    """`run` returns when nothing of the project runs any more (and `expects_more` says no), or after `stop`.
+
+    `services`: whom it is about, all where empty.  `shown`: whose lines are printed, likewise.
+    `query`: what to read of a container at the beginning: `tail`, `since`, `until` of Docker's logs.
+    `begun`: names of containers that were started just now; their end is told even where they have ended already.
+    `on_end` is called in the order of ends, from `run`.  `split`: lines of stderr go to standard error.
+    """
+
+    docker: Docker
+    project: str
+    printer: Printer
+    services: Collection[str] = ()
+    shown: Collection[str] = ()
+    query: Callable[[containers.Summary], Query] = lambda _container: EVERYTHING
+    timestamps: bool = False
+    index: int = 0
+    begun: Collection[str] = ()
+    split: bool = False
+    on_end: Callable[[Ended], None] = lambda _ended: None
+    expects_more: Callable[[], bool] = lambda: False
+    silent: bool = False
+    """Nothing is printed any more; ends are still noticed."""
+    _found: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
+    _room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_LINES))
+    _watched: dict[str, Watched] = field(default_factory=dict)
+    _stopped: bool = False
+
+    def run(self) -> None:
+        """Follow.  Raises Failure where the cloud goes away."""
+        label = [f"{containers.LABEL}project={self.project}", f"{containers.LABEL}oneoff=False"]
+        filters = {"type": ["container"], "label": label, "event": ["start", "die", "destroy"]}
+        with self.docker.read("GET", "/events", {"filters": filters}) as events:
+            self._spawn(self._read_events, events)
+            self._begin()
+            while not self._stopped and (self._watched or self.expects_more()):
+                self._found.get()()
+
+    def stop(self) -> None:
+        """From a signal's handler or another thread."""
+        self._found.put(self._end)
+
+    def _end(self) -> None:
+        self._stopped = True
+
+    def _begin(self) -> None:
+        present = containers.listed(self.docker, self.project, self.services, index=self.index)
+        for container in present:
+            self.printer.register(containers.short_name(container))
+        for container in present:
+            just_now = containers.name_of(container) in self.begun
+            if container["State"] != "created":
+                self._watch(container["Id"], self.query(container), just_now=just_now)
+
+    def _watch(self, id: str, query: Query, *, just_now: bool) -> None:
+        state, labels, name = self._inspected(id)
+        if not state:
+            return
+        service = labels.get(f"{containers.LABEL}service", "")
+        watched = Watched(id, containers.shortened(name, labels), service, state["StartedAt"])
+        self.printer.register(watched.name)
+        self._watched[id] = watched
+        self._read(watched, query)
+        if just_now and not _lives(state):
+            watched.exit_code = int(state["ExitCode"])
+
+    def _inspected(self, id: str) -> tuple[Mapping[str, Any], Mapping[str, str], str]:
+        """(State, labels, name); nothing where it is gone."""
+        try:
+            found = self.docker.call("GET", f"/containers/{id}/json")
+        except Refused as error:
+            if error.status == 404:
+                return {}, {}, ""
+            raise
+        return found["State"], found["Config"]["Labels"] or {}, str(found["Name"]).removeprefix("/")
+
+    # -- threads -------------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def _read(self, watched: Watched, query: Query) -> None:
+        watched.reading = True
+        self._spawn(self._read_log, watched, query)
+
+    def _read_log(self, watched: Watched, query: Query) -> None:
+        asked = {**query, "follow": True, "stdout": True, "stderr": True, "timestamps": self.timestamps}
+        try:
+            with self.docker.read("GET", f"/containers/{watched.id}/logs", asked) as answer:
+                multiplexed = is_multiplexed(answer.headers.get("Content-Type"))
+                for stream, line in lines(outputs(pieces_of(answer), multiplexed=multiplexed)):
+                    self._room.acquire()
+                    self._found.put(partial(self._say, watched, stream, line))
+        except (Failure, OSError, ValueError):
+            pass  # removed meanwhile, or the cloud goes away: the events tell
+        self._found.put(partial(self._read_out, watched))
+
+    def _read_events(self, events: Any) -> None:
+        try:
+            for event in json_lines(events):
+                self._found.put(partial(self._happened, event))
+        except (Failure, OSError, ValueError):
+            pass
+        self._found.put(self._lost)
+
+    # -- what was found, in `run`'s thread -----------------------------------------------------------------------------
+
+    def _say(self, watched: Watched, stream: int, line: bytes) -> None:
+        self._room.release()
+        if not self.silent and (not self.shown or watched.service in self.shown):
+            self.printer.line(watched.name, line, error=self.split and stream == STDERR)
+
+    def _read_out(self, watched: Watched) -> None:
+        watched.reading = False
+        if watched.again_since:
+            since, watched.again_since = watched.again_since, ""
+            self._read(watched, {"since": since})
+        elif watched.exit_code is not None:
+            self._tell_end(watched)
+        elif not _lives(self._inspected(watched.id)[0]):
+            self._watched.pop(watched.id, None)  # it had ended before we came, or is gone
+
+    def _happened(self, event: Mapping[str, Any]) -> None:
+        labels, id = event["Actor"]["Attributes"], event["Actor"]["ID"]
+        if self.services and labels.get(f"{containers.LABEL}service") not in self.services:
+            return
+        if self.index and labels.get(f"{containers.LABEL}container-number") != str(self.index):
+            return
+        match event["Action"]:
+            case "start":
+                self._started(id)
+            case "die":
+                self._died(id, int(labels.get("exitCode", 0)))
+
+    def _started(self, id: str) -> None:
+        state, _, _ = self._inspected(id)
+        if not state:
+            return
+        since = f"{from_rfc3339(state['StartedAt']):.6f}"
+        watched = self._watched.get(id)
+        if watched is None:
+            self._watch(id, {"since": since}, just_now=True)
+            return
+        if watched.started_at == state["StartedAt"]:
+            return  # it is this start that we read already
+        watched.started_at = state["StartedAt"]
+        if watched.reading:
+            watched.again_since = since
+        else:
+            self._read(watched, {"since": since})
+
+    def _died(self, id: str, exit_code: int) -> None:
+        watched = self._watched.get(id)
+        if watched is None or _lives(self._inspected(id)[0]):
+            return  # being restarted: more is to come
+        watched.exit_code = exit_code
+        if not watched.reading:
+            self._tell_end(watched)
+
+    def _tell_end(self, watched: Watched) -> None:
+        self._watched.pop(watched.id, None)
+        code = watched.exit_code or 0
+        if not self.silent:
+            self.printer.status(watched.name, f"exited with code {code}")
+        self.on_end(Ended(watched.name, watched.service, code))
+
+    def _lost(self) -> None:
+        if not self._stopped:
+            raise Failure("the cloud went away")
+
+
+def _lives(state: Mapping[str, Any]) -> bool:
+    return bool(state.get("Running") or state.get("Restarting"))
