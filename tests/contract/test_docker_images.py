@@ -225,7 +225,7 @@ def test_an_image_named_here_runs_in_a_pod_at_once(docker, busybox, space):
     image = ("--image=docker.io/library/forpods:latest", "--image-pull-policy=IfNotPresent")
     space.kubectl("run", "it", *image, "--restart=Never", "--", "echo", "hi")
     space.wait_for(lambda: space.text("logs", "it") == "hi\n")
-    assert "already present on machine" in space.text("get", "events")
+    assert "already present on machine and can be accessed by the pod" in space.text("get", "events")
 
 
 def test_what_happens_to_images_is_told(docker, busybox, tmp_path):

@@ -8,10 +8,12 @@ Source: Kubernetes documentation, "Pod Lifecycle", "Pod conditions"; kubelet's s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from coracle.core.object import Json, Object
+from coracle.kube.kubelet.policy import sidecar
+from coracle.kube.kubelet.records import init_containers_of
 
 _ORDER = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
@@ -40,27 +42,24 @@ def _condition(type: str, said: Json, had: Mapping[str, Any] | None, generation:
 
 def verdicts(pod: Object, phase: str, statuses: Mapping[str, Sequence[Json]], *, sandbox: bool) -> dict[str, Json]:
     """What the kubelet says of the pod now.  `statuses`: "init" and "main", the container statuses."""
-    containers = _containers_ready(phase, statuses["main"])
+    beside = {one["name"] for one in init_containers_of(pod) if sidecar(one)}
+    sidecars = [one for one in statuses["init"] if one["name"] in beside]
+    containers = _containers_ready(phase, [*sidecars, *statuses["main"]])
     return {
         "PodReadyToStartContainers": {"status": "True" if sandbox else "False"},
-        "Initialized": _initialized(pod, phase, statuses["init"]),
+        "Initialized": _initialized(phase, statuses["init"], beside),
         "Ready": _ready(pod, containers),
         "ContainersReady": containers,
         "PodScheduled": {"status": "True"},
     }
 
 
-def _initialized(pod: Object, phase: str, statuses: Sequence[Json]) -> Json:
-    missing = [one["name"] for one in statuses if not _init_done(one)]
+def _initialized(phase: str, statuses: Sequence[Json], sidecars: Container[str]) -> Json:
+    missing = [one["name"] for one in statuses if not one["started" if one["name"] in sidecars else "ready"]]
     if phase == "Succeeded" or not missing:
         return {"status": "True", **({"reason": "PodCompleted"} if phase == "Succeeded" else {})}
     said = f"containers with incomplete status: [{' '.join(missing)}]"
     return {"status": "False", "reason": "ContainersNotInitialized", "message": said}
-
-
-def _init_done(status: Json) -> bool:
-    ended = status["state"].get("terminated")
-    return bool(status.get("ready")) or (ended is not None and ended["exitCode"] == 0)
 
 
 def _containers_ready(phase: str, statuses: Sequence[Json]) -> Json:
@@ -83,7 +82,11 @@ def _ready(pod: Object, containers: Json) -> Json:
     closed = [type for type in closed if had.get(type) != "True"]
     if not closed:
         return {"status": "True"}
-    said = "; ".join(
-        f'the status of pod readiness gate "{type}" is not "True", but {had.get(type, "")}' for type in closed
-    )
+    said = "; ".join(_closed(type, had.get(type)) for type in closed)
     return {"status": "False", "reason": "ReadinessGatesNotReady", "message": said}
+
+
+def _closed(gate: str, had: str | None) -> str:
+    if had is None:
+        return f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+    return f'the status of pod readiness gate "{gate}" is not "True", but {had}'

@@ -1,6 +1,7 @@
 """What the kubelet knows of a pod that no record says: why a container waits, and what its probes found.
 
-Kept in memory and lost with the daemon: all of it is found out again.
+Kept in memory and lost with the daemon: all of it is found out again.  What probes had found is taken from the pod's
+status, so that no pod is unready for a while because its kubelet was started anew.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Notes:
     sandbox   why the pod as a whole cannot begin; `failures` in a row
     checked   the sandbox was seen to be whole by this daemon
     said      events that are said once
+    hooking   ids of containers whose postStart hook goes on
+    messages  what ended containers have left to say, by id (see `messages`)
     """
 
     uid: str = ""
@@ -53,6 +56,19 @@ class Notes:
     failures: int = 0
     checked: bool = False
     said: set[str] = field(default_factory=set)
+    hooking: set[str] = field(default_factory=set)
+    messages: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pod: Object) -> Notes:
+        """Of a pod that this daemon sees for the first time."""
+        statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
+        running = [one for one in statuses if "running" in one["state"] and one.get("started")]
+        known = {
+            one["containerID"].rpartition("/")[2]: Health(started=True, ready=True if one.get("ready") else None)
+            for one in running
+        }
+        return cls(pod.meta.uid, health=known)
 
     def health_of(self, id: str) -> Health:
         return self.health.get(id, Health())
@@ -61,3 +77,4 @@ class Notes:
         """Forget what was noted of containers other than these."""
         self.health = {id: health for id, health in self.health.items() if id in ids}
         self.said &= ids
+        self.messages = {id: message for id, message in self.messages.items() if id in ids}

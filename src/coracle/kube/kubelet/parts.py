@@ -61,14 +61,14 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     chores = Chores(clock)
     volumes = PodVolumes(engine.volumes)
     actions = Actions(engine.execs)
-    hooks = Hooks(actions, chores, recorder, clock)
+    hooks = Hooks(actions, chores, recorder)
     pulls = Pulls(engine.images, chores, recorder, clock)
     node = Node(config, cluster.store)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock),
         containers=ContainerStarter(engine.containers, pulls, node, hooks, recorder=recorder, clock=clock),
         pulls=pulls,
-        stopper=Stopper(engine.containers, hooks, chores, recorder),
+        stopper=Stopper(engine.containers, hooks, chores, recorder, clock),
         clearer=Clearer(engine.containers, engine.sandboxes, volumes, cluster.pods, chores),
         prober=Prober(actions, chores, recorder, clock),
     )

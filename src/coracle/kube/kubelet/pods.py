@@ -18,7 +18,7 @@ from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Store
 from coracle.core.tasks import running
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kubelet import plan as plans
+from coracle.kube.kubelet import policy
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.notes import Notes
@@ -32,6 +32,7 @@ from coracle.kube.kubelet.records import (
     Records,
     containers_of,
     event_field,
+    init_containers_of,
     sandbox_name,
     to_pod,
 )
@@ -146,17 +147,17 @@ class PodSync:
             del self._notes[key]
             notes = None
         if notes is None:
-            notes = Notes(pod.meta.uid if pod is not None else "")
+            notes = Notes.of(pod) if pod is not None else Notes()
             if pod is not None:
                 self._notes[key] = notes
         return notes
 
     def _mention_backoff(self, pod: Object, present: Present, notes: Notes, now_s: float) -> None:
-        for container in containers_of(pod):
+        for container in [*init_containers_of(pod), *containers_of(pod)]:
             last = present.latest(container["name"])
             if last is None or not last.ended or pod.meta.deleting or last.id in notes.said:
                 continue
-            if plans.restarts(pod, container, last) and now_s < plans.restart_at_s(last) and not plans.over(pod):
+            if policy.restarts(pod, container, last) and now_s < policy.restart_at_s(last) and not policy.over(pod):
                 notes.said.add(last.id)
                 who = f"{container['name']} in pod {pod.meta.name}_{pod.meta.namespace}({pod.meta.uid})"
                 self._recorder.emit(

@@ -24,7 +24,7 @@ from coracle.image.references import parse_reference
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.notes import Notes, Waiting
-from coracle.kube.kubelet.plan import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from coracle.kube.kubelet.policy import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from coracle.kube.kubelet.records import event_field
 
 SHOWN_S = 2.0  # how long ErrImagePull is shown before it becomes ImagePullBackOff
@@ -60,7 +60,8 @@ class Pulls:
             return pulled
         found = self._images.find(reference) if policy != "Always" else None
         if found is not None:
-            self._say(pod, name, "Normal", "Pulled", f'Container image "{reference}" already present on machine')
+            said = f'Container image "{reference}" already present on machine and can be accessed by the pod'
+            self._say(pod, name, "Normal", "Pulled", said)
             return found
         if policy == "Never":
             said = f'Container image "{reference}" is not present with pull policy of Never'

@@ -189,7 +189,30 @@ def init_containers_of(pod: Object) -> list[Mapping[str, Any]]:
     return list(pod.spec.get("initContainers") or ())
 
 
+def ephemeral_of(pod: Object) -> list[Mapping[str, Any]]:
+    return list(pod.spec.get("ephemeralContainers") or ())
+
+
+def everyone(pod: Object) -> list[Mapping[str, Any]]:
+    """Containers of every sort: init, ordinary, ephemeral."""
+    return [*init_containers_of(pod), *containers_of(pod), *ephemeral_of(pod)]
+
+
+def container_of(pod: Object, name: str) -> Mapping[str, Any]:
+    """The container of that name; empty where the pod has none."""
+    return next((one for one in everyone(pod) if one["name"] == name), {})
+
+
+def is_init(pod: Object, name: str) -> bool:
+    return any(one["name"] == name for one in init_containers_of(pod))
+
+
+def is_ephemeral(pod: Object, name: str) -> bool:
+    return any(one["name"] == name for one in ephemeral_of(pod))
+
+
 def event_field(pod: Object, container: str) -> str:
     """What an event about one container is about, as the kubelet writes it: `spec.containers{web}`."""
-    is_init = any(one["name"] == container for one in init_containers_of(pod))
-    return f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
+    groups = ("initContainers", "ephemeralContainers")
+    found = (group for group in groups if any(one["name"] == container for one in pod.spec.get(group) or ()))
+    return f"spec.{next(found, 'containers')}{{{container}}}"

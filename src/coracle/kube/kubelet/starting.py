@@ -25,7 +25,7 @@ from coracle.kube.kubelet.hooks import Hooks
 from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.plan import Start
 from coracle.kube.kubelet.pulls import Pulls
-from coracle.kube.kubelet.records import containers_of, event_field, init_containers_of
+from coracle.kube.kubelet.records import event_field, everyone
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
 from coracle.kube.kubelet.volumes import MountFailed, PodVolumes, mounts
 
@@ -113,7 +113,7 @@ class ContainerStarter:
         except CloudError as error:
             self._cannot(pod, name, notes, "CreateContainerError", str(error))
         else:
-            self._recorder.emit(pod, "Normal", "Created", f"Created container: {name}", field=event_field(pod, name))
+            self._recorder.emit(pod, "Normal", "Created", "Container created", field=event_field(pod, name))
             return record.meta.name
         return ""
 
@@ -128,7 +128,7 @@ class ContainerStarter:
                 notes.waiting[name] = Waiting("RunContainerError", str(error), self._clock.now_s() + RETRY_S)
         else:
             notes.waiting.pop(name, None)
-            self._recorder.emit(pod, "Normal", "Started", f"Started container {name}", field=event_field(pod, name))
+            self._recorder.emit(pod, "Normal", "Started", "Container started", field=event_field(pod, name))
             self._hooks.after_start(where, notes)
 
     def _cannot(self, pod: Object, name: str, notes: Notes, reason: str, message: str) -> None:
@@ -140,7 +140,7 @@ async def start_all(
     starter: ContainerStarter, pod: Object, starts: tuple[Start, ...], notes: Notes, address: str
 ) -> None:
     """All of `starts` at once."""
-    containers = {container["name"]: container for container in [*init_containers_of(pod), *containers_of(pod)]}
+    containers = {container["name"]: container for container in everyone(pod)}
     async with asyncio.TaskGroup() as group:
         for start in starts:
             work = starter.start(pod, containers[start.container], start, notes, address)

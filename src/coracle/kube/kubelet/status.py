@@ -14,9 +14,18 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Json, Object
-from coracle.kube.kubelet import conditions, plan
+from coracle.kube.kubelet import conditions, policy
 from coracle.kube.kubelet.notes import Notes
-from coracle.kube.kubelet.records import Attempt, Present, containers_of, init_containers_of
+from coracle.kube.kubelet.policy import Outcome
+from coracle.kube.kubelet.records import (
+    Attempt,
+    Present,
+    containers_of,
+    ephemeral_of,
+    init_containers_of,
+    is_ephemeral,
+    is_init,
+)
 from coracle.kube.kubelet.resources import quality
 
 RUNTIME = "coracle"
@@ -34,27 +43,44 @@ class View:
     now_s: float
     host_address: str
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the pod has ended, or is about to end."""
+        return policy.outcome(self.pod, self.present, self.now_s)
+
+    @property
+    def end(self) -> Outcome | None:
+        """How the pod has ended, once nothing of it runs; a pod's phase is not final before."""
+        if any(attempt.state == "running" for attempt in self.present.all):
+            return self.outcome if policy.over(self.pod) else None
+        if self.pod.meta.deleting and self.outcome is None:
+            return policy.when_deleted(self.pod, self.present)
+        return self.outcome
+
 
 def status(view: View) -> Json:
     """The whole status, what others have put there kept."""
     pod, present = view.pod, view.present
-    ready_to_start = plan.initialized(pod, present, view.notes)
+    ready_to_start = policy.initialized(pod, present, view.notes)
     init = [_container(view, container, ready_to_start) for container in init_containers_of(pod)]
     main = [_container(view, container, ready_to_start) for container in containers_of(pod)]
-    phase, reason, message = _phase(view, init, main)
+    late = [_container(view, container, True) for container in ephemeral_of(pod)]
+    end = view.end
+    phase = end.phase if end is not None else _phase(main)
     said = conditions.verdicts(pod, phase, {"init": init, "main": main}, sandbox=present.sandbox_ready)
     kept = {name: value for name, value in pod.status.items() if name not in ("reason", "message")}
     return {
         **kept,
         "observedGeneration": pod.meta.generation,
         "phase": phase,
-        **({"reason": reason} if reason else {}),
-        **({"message": message} if message else {}),
+        **({"reason": end.reason} if end is not None and end.reason else {}),
+        **({"message": end.message} if end is not None and end.message else {}),
         "conditions": conditions.conditions(pod, said, rfc3339(view.now_s)),
         **_addresses(view),
         "startTime": pod.status.get("startTime") or rfc3339(view.now_s),
         **({"initContainerStatuses": init} if init else {}),
         "containerStatuses": main,
+        **({"ephemeralContainerStatuses": late} if late else {}),
         "qosClass": pod.status.get("qosClass") or quality(pod),
     }
 
@@ -70,40 +96,17 @@ def _addresses(view: View) -> Json:
 # -- phase ----------------------------------------------------------------------------------------------------------
 
 
-def _phase(view: View, init: Sequence[Json], main: Sequence[Json]) -> tuple[str, str, str]:
-    """Phase, reason and message."""
-    pod = view.pod
-    if plan.over(pod):
-        return str(pod.status["phase"]), str(pod.status.get("reason") or ""), str(pod.status.get("message") or "")
-    if plan.past_deadline(pod, view.now_s):
-        return "Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
-    return _phase_of(pod, init, main), "", ""
-
-
-def _phase_of(pod: Object, init: Sequence[Json], main: Sequence[Json]) -> str:
-    states = [_settled(one) for one in main]
-    if pod.meta.deleting and main and all(state.startswith("ended") for state in states):
-        return "Succeeded" if all(state == "ended well" for state in states) else "Failed"
-    if pod.spec.get("restartPolicy") == "Never" and any(_settled(one) == "ended badly" for one in init):
-        return "Failed"
-    if any(state == "waiting" for state in states):
-        return "Pending"
-    if "running" in states or pod.spec.get("restartPolicy", "Always") == "Always":
-        return "Running"
-    if all(state == "ended well" for state in states):
-        return "Succeeded"
-    return "Failed" if pod.spec.get("restartPolicy") == "Never" else "Running"
+def _phase(main: Sequence[Json]) -> str:
+    """Of a pod that is not over."""
+    return "Pending" if any(_settled(one) == "waiting" for one in main) else "Running"
 
 
 def _settled(status: Json) -> str:
-    """waiting, running, ended well or ended badly; one that waits to be started again counts as ended."""
+    """waiting, running or ended; one that waits to be started again counts as ended."""
     state = status["state"]
     if "running" in state:
         return "running"
-    ended = state.get("terminated") or status["lastState"].get("terminated")
-    if ended is None:
-        return "waiting"
-    return "ended well" if ended["exitCode"] == 0 else "ended badly"
+    return "ended" if state.get("terminated") or status["lastState"].get("terminated") else "waiting"
 
 
 # -- containers -----------------------------------------------------------------------------------------------------
@@ -124,7 +127,7 @@ def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Jso
         "image": shown.image if shown is not None and shown.image else container.get("image", ""),
         "imageID": shown.image_id if shown is not None else "",
         **({"containerID": container_id(last)} if last is not None else {}),
-        "started": running is not None and plan.started(container, running, view.notes),
+        "started": running is not None and policy.started(container, running, view.notes),
     }
 
 
@@ -133,10 +136,11 @@ def container_id(attempt: Attempt) -> str:
 
 
 def _is_ready(view: View, container: Mapping[str, Any], last: Attempt | None, running: Attempt | None) -> bool:
-    is_init = any(init["name"] == container["name"] for init in init_containers_of(view.pod))
-    if is_init and not plan.sidecar(container):
+    if is_ephemeral(view.pod, container["name"]):
+        return False
+    if is_init(view.pod, container["name"]) and not policy.sidecar(container):
         return last is not None and last.succeeded
-    if running is None or not plan.started(container, running, view.notes):
+    if running is None or not policy.started(container, running, view.notes):
         return False
     return "readinessProbe" not in container or view.notes.health_of(running.id).ready is True
 
@@ -145,18 +149,21 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool) -> tuple[
     """The state and the last state."""
     name, notes = container["name"], view.notes
     last, before = view.present.latest(name), view.present.before(name)
-    past = {"terminated": terminated(before)} if before is not None else {}
+    past = {"terminated": terminated(before, notes)} if before is not None else {}
     waiting = notes.waiting.get(name)
-    if last is None or last.state == "created":
+    if last is None or last.state == "created" or last.id in notes.hooking:
         return {"waiting": _why_waiting(view, name, may_start)}, past
     if last.state == "running":
         return {"running": {"startedAt": _seconds(last.started_at)}}, past
-    ended = {"terminated": terminated(last)}
-    if view.pod.meta.deleting or plan.over(view.pod) or not plan.restarts(view.pod, container, last):
+    ended = {"terminated": terminated(last, notes)}
+    final = view.pod.meta.deleting or view.outcome is not None or is_ephemeral(view.pod, name)
+    if final or not policy.restarts(view.pod, container, last):
         return ended, past
     if waiting is not None:
         return {"waiting": _reason(waiting.reason, waiting.message)}, ended
-    if view.now_s < plan.restart_at_s(last) or last.state == "failed":
+    if notes.health_of(last.id).failed == "postStart hook" and last.backoff_s <= policy.FIRST_BACKOFF_S:
+        return {"waiting": _reason("PostStartHookError", "PostStartHook failed")}, ended
+    if view.now_s < policy.restart_at_s(last) or last.state == "failed":
         return {"waiting": _crashing(view.pod, name, last)}, ended
     return ended, past
 
@@ -165,14 +172,13 @@ def _why_waiting(view: View, name: str, may_start: bool) -> Json:
     waiting = view.notes.waiting.get(name)
     if waiting is not None:
         return _reason(waiting.reason, waiting.message)
-    is_init = any(init["name"] == name for init in init_containers_of(view.pod))
-    if init_containers_of(view.pod) and (is_init or not may_start):
+    if init_containers_of(view.pod) and (is_init(view.pod, name) or not may_start):
         return {"reason": "PodInitializing"}
     return {"reason": "ContainerCreating"}
 
 
 def _crashing(pod: Object, name: str, last: Attempt) -> Json:
-    if last.state == "failed" and last.backoff_s <= plan.FIRST_BACKOFF_S:
+    if last.state == "failed" and last.backoff_s <= policy.FIRST_BACKOFF_S:
         return _reason("RunContainerError", last.message)
     wait_s = int(last.backoff_s)
     shown = f"{wait_s // 60}m{wait_s % 60}s" if wait_s >= 60 else f"{wait_s}s"
@@ -184,13 +190,14 @@ def _reason(reason: str, message: str) -> Json:
     return {"reason": reason, **({"message": message[:_LONGEST_MESSAGE]} if message else {})}
 
 
-def terminated(attempt: Attempt) -> Json:
+def terminated(attempt: Attempt, notes: Notes) -> Json:
     """How an attempt ended."""
-    code = _FAILED_CODE if attempt.state == "failed" and not attempt.exit_code else attempt.exit_code
+    code = _FAILED_CODE if attempt.state == "failed" else attempt.exit_code
+    message = notes.messages.get(attempt.id) or attempt.message
     return {
         "exitCode": code,
         "reason": _ending(attempt, code),
-        **({"message": attempt.message[:_LONGEST_MESSAGE]} if attempt.message else {}),
+        **({"message": message[:_LONGEST_MESSAGE]} if message else {}),
         "startedAt": _seconds(attempt.started_at) if attempt.started_at else None,
         "finishedAt": _seconds(attempt.finished_at) if attempt.finished_at else None,
         "containerID": container_id(attempt),

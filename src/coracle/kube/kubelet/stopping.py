@@ -9,10 +9,12 @@ Source: Kubernetes documentation, "Pod Lifecycle", "Termination of Pods".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Container, Iterable
 
+from coracle.core.clock import Clock
 from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, Conflict
+from coracle.core.errors import CloudError, Conflict, NotFound
 from coracle.core.object import Key, Object
 from coracle.engine.containers import Containers
 from coracle.engine.sandboxes import Sandboxes
@@ -23,27 +25,47 @@ from coracle.kube.kubelet.plan import Stop
 from coracle.kube.kubelet.records import Attempt, Present, event_field, sandbox_name
 from coracle.kube.kubelet.volumes import PodVolumes
 
+_LEAST_GRACE_S = 2.0  # of a process whose preStop hook, or turn, has used up the grace
 ORPHAN_GRACE_S = 2.0  # of containers whose pod was removed by force
 
 
 class Stopper:
     """Ends single containers, as chores."""
 
-    def __init__(self, containers: Containers, hooks: Hooks, chores: Chores, recorder: EventRecorder) -> None:
+    def __init__(
+        self, containers: Containers, hooks: Hooks, chores: Chores, recorder: EventRecorder, clock: Clock
+    ) -> None:
         self._containers, self._hooks = containers, hooks
-        self._chores, self._recorder = chores, recorder
+        self._chores, self._recorder, self._clock = chores, recorder, clock
 
     def stop(self, pod: Object, stop: Stop, address: str) -> None:
-        """Begin to end a container.  Said again with less grace, the shorter one counts."""
-        names = self._chores.names(pod.meta.uid)
-        if not any(name.startswith(f"stop/{stop.id}/") for name in names):
-            self._recorder.emit(pod, "Normal", "Killing", stop.message, field=event_field(pod, stop.container))
+        """Begin to end a container.  Said again with less grace, only that counts."""
         limit = pod.meta.grace_s if pod.meta.deleting else ""
-        self._chores.begin(pod.meta.uid, pod.key, f"stop/{stop.id}/{limit}", lambda: self._stop(pod, stop, address))
+        mine = f"stop/{stop.id}/{limit}"
+        others = [name for name in self._chores.names(pod.meta.uid) if name.startswith(f"stop/{stop.id}/")]
+        if not others:
+            self._recorder.emit(pod, "Normal", "Killing", stop.message, field=event_field(pod, stop.container))
+        for name in others:
+            if name != mine:
+                self._chores.cancel(pod.meta.uid, name)
+        self._chores.begin(pod.meta.uid, pod.key, mine, lambda: self._stop(pod, stop, address))
 
     async def _stop(self, pod: Object, stop: Stop, address: str) -> None:
-        left_s = await self._hooks.before_stop(pod, stop, address)
-        await self._containers.stop(stop.id, left_s)
+        """preStop, then the wait for its turn, then the signal; the process has a little time after a grace that both
+        have used up."""
+        begun_s = self._clock.monotonic_s()
+        await self._hooks.before_stop(pod, stop, address)
+        await self._turn(stop, stop.grace_s - (self._clock.monotonic_s() - begun_s))
+        used_s = self._clock.monotonic_s() - begun_s
+        await self._containers.stop(stop.id, max(stop.grace_s - used_s, min(_LEAST_GRACE_S, stop.grace_s)))
+
+    async def _turn(self, stop: Stop, most_s: float) -> None:
+        """Wait until those have ended that `stop` comes after."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(most_s, 0)):
+                for id in stop.after:
+                    with contextlib.suppress(NotFound):
+                        await self._containers.wait_exit(id)
 
 
 class Clearer:

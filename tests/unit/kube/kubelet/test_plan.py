@@ -1,10 +1,12 @@
 import pytest
 
 from coracle.kube.kubelet.notes import Health, Notes, Waiting
-from coracle.kube.kubelet.plan import Plan, Start, Stop, next_backoff_s, plan
+from coracle.kube.kubelet.plan import Plan, Start, Stop, plan
 from coracle.kube.kubelet.records import Present
 from suites.attempts import CHECKED, INIT, NOW_S, SIDECAR, a_pod, there, tried
 
+TWO_SIDECARS = [{**SIDECAR[0], "name": name} for name in ("a", "b")]
+LATE = [{"name": "late", "image": "nginx:1"}]
 STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
 
 
@@ -130,8 +132,69 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             a_pod(deleting_in_s=30, initContainers=SIDECAR),
             there(tried(), tried("beside")),
             CHECKED,
-            Plan(stop=(STOP_WEB,)),
+            Plan(stop=(STOP_WEB, Stop("beside-0", "beside", 30.0, "Stopping container beside", ("web-0",)))),
             id="sidecars last",
+        ),
+        pytest.param(
+            a_pod(restartPolicy="Never", initContainers=TWO_SIDECARS),
+            there(tried(state="exited"), tried("a"), tried("b")),
+            CHECKED,
+            Plan(
+                stop=(
+                    Stop("b-0", "b", 30.0, "Stopping container b"),
+                    Stop("a-0", "a", 30.0, "Stopping container a", ("b-0",)),
+                )
+            ),
+            id="sidecars keep no pod from its end, and go in reverse",
+        ),
+        pytest.param(
+            a_pod(restartPolicy="OnFailure", initContainers=SIDECAR),
+            there(tried("beside", state="exited"), tried(state="exited")),
+            CHECKED,
+            Plan(),
+            id="a sidecar that has ended is left when the others are done",
+        ),
+        pytest.param(
+            a_pod(restartPolicy="Never", initContainers=[*SIDECAR, *INIT]),
+            there(tried("beside"), tried("first", state="exited", exit_code=1)),
+            CHECKED,
+            Plan(stop=(Stop("beside-0", "beside", 30.0, "Stopping container beside"),)),
+            id="a failed init container ends a pod that is never restarted",
+        ),
+        pytest.param(
+            a_pod(ephemeralContainers=LATE),
+            there(tried()),
+            CHECKED,
+            Plan(start=(Start("late"),)),
+            id="starts an ephemeral container",
+        ),
+        pytest.param(
+            a_pod(ephemeralContainers=LATE),
+            there(tried(), tried("late", state="exited", exit_code=1)),
+            CHECKED,
+            Plan(),
+            id="an ephemeral container is never restarted",
+        ),
+        pytest.param(
+            a_pod(restartPolicy="Never"),
+            there(tried()),
+            Notes("u", health={"web-0": Health(failed="startup probe")}, checked=True),
+            Plan(stop=(Stop("web-0", "web", 30.0, "Container web failed startup probe"),)),
+            id="ends for good what is not alive and never restarted",
+        ),
+        pytest.param(
+            a_pod(),
+            there(tried()),
+            Notes("u", health={"web-0": Health(failed="postStart hook")}, checked=True),
+            Plan(stop=(Stop("web-0", "web", 30.0, "FailedPostStartHook"),)),
+            id="ends what its hook condemns",
+        ),
+        pytest.param(
+            a_pod(initContainers=SIDECAR),
+            there(tried("beside")),
+            Notes("u", checked=True, hooking={"beside-0"}),
+            Plan(),
+            id="waits for the hook of a sidecar",
         ),
         pytest.param(
             a_pod(deleting_in_s=30), there(tried(state="exited")), CHECKED, Plan(finish=True), id="then takes all down"
@@ -148,10 +211,3 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
 )
 def test_plan(pod, present, notes, expected):
     assert plan(pod, present, notes, NOW_S) == expected
-
-
-@pytest.mark.parametrize(
-    ("backoff_s", "ran_s", "expected_s"), [(0, 1, 10), (10, 1, 20), (160, 1, 300), (300, 1, 300), (300, 600, 10)]
-)
-def test_back_off(backoff_s, ran_s, expected_s):
-    assert next_backoff_s(tried(state="exited", backoff_s=backoff_s, ran_s=ran_s)) == expected_s
