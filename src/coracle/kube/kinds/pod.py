@@ -69,7 +69,10 @@ def _qos(pod: Object) -> str:
 
 
 def validate(pod: Object) -> Problems:
-    return rules.problems(pod.spec)
+    found = rules.problems(pod.spec)
+    if not pod.meta.revision and pod.spec.get("ephemeralContainers"):
+        found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    return found
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:
@@ -77,6 +80,8 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
         return []
     if part == "binding":
         return _binding(new, old)
+    if part == "ephemeralcontainers":
+        return changes.ephemeral_problems(new.spec, old.spec)
     found: list[Problem] = changes.problems(new.spec, old.spec)
     return found
 
@@ -132,6 +137,8 @@ KIND = Kind(
         "status.nominatedNodeName": _status("nominatedNodeName"),
     },
     columns=COLUMNS,
-    subresources=frozenset(("status", "log", "exec", "attach", "portforward", "binding", "eviction")),
+    subresources=frozenset(
+        ("status", "log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers")
+    ),
     loop="coracle.kube.kubelet.pods:PodSync",
 )

@@ -36,6 +36,25 @@ def problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
     return [forbidden("spec", f"pod updates may not change fields other than {listed}\n{different}\n")]
 
 
+def ephemeral_problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    """What may change through the subresource: ephemeral containers may be added, nothing else."""
+    at = "spec.ephemeralContainers"
+    after = {one.get("name"): one for one in new.get("ephemeralContainers") or ()}
+    found = []
+    for one in old.get("ephemeralContainers") or ():
+        name = one["name"]
+        if name not in after:
+            found.append(forbidden(at, f"existing ephemeral containers {json.dumps(name)} may not be removed\n"))
+        elif after[name] != one:
+            found.append(forbidden(at, f"existing ephemeral containers {json.dumps(name)} may not be changed\n"))
+    return found + _nothing_but("ephemeralContainers", new, old)
+
+
+def _nothing_but(name: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    others = [field for field in sorted({*new, *old}) if field != name and new.get(field) != old.get(field)]
+    return [forbidden(f"spec.{field}", f"only spec.{name} may change here") for field in others]
+
+
 def _fixed_number(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
     names = [name for name in ("containers", "initContainers") if _count(new, name) != _count(old, name)]
     return [forbidden(f"spec.{name}", "pod updates may not add or remove containers") for name in names]

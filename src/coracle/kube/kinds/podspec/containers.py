@@ -6,10 +6,10 @@ Source: Kubernetes v1 API, Container, Probe, Lifecycle, EnvVar, ResourceRequirem
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from coracle.core.errors import Problem, forbidden, invalid, not_supported, required
+from coracle.core.errors import Problem, forbidden, invalid, not_found, not_supported, required
 from coracle.core.object import Json
 from coracle.core.quantity import parse
 from coracle.kube.kinds.podspec import volumes as volume_rules
@@ -27,6 +27,7 @@ from coracle.kube.kinds.rules import (
 )
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _FIELDS = (
@@ -38,6 +39,12 @@ _RESOURCES = (
     "requests.cpu", "requests.ephemeral-storage", "requests.memory",
 )  # fmt: skip
 _STANDARD = ("cpu", "memory", "ephemeral-storage")
+_EPHEMERAL = frozenset((
+    "name", "image", "command", "args", "workingDir", "envFrom", "env", "volumeMounts", "volumeDevices",
+    "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce",
+    "tty", "targetContainerName",
+))  # fmt: skip
+_MOST_RULES, _MOST_CODES = 20, 255
 _PROBE_NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
@@ -56,7 +63,53 @@ def problems(at: str, container: Json, volumes: Iterable[str]) -> list[Problem]:
     found += volume_rules.mounts(f"{at}.volumeMounts", container.get("volumeMounts") or (), volumes)
     found += one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES)
     found += resources(f"{at}.resources", container.get("resources") or {})
+    found += _restarts(at, container)
     return found + _security(f"{at}.securityContext", container.get("securityContext") or {})
+
+
+def _restarts(at: str, container: Json) -> list[Problem]:
+    """The container's own restart policy, and the rules that come before it."""
+    policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules") or ()
+    found = one_of(f"{at}.restartPolicy", policy, RESTART_POLICIES) if policy is not None else []
+    if rules and policy is None:
+        found.append(required(f"{at}.restartPolicy", "must specify restartPolicy when restart rules are used"))
+    if len(rules) > _MOST_RULES:
+        found.append(invalid(f"{at}.restartPolicyRules", len(rules), f"must have at most {_MOST_RULES} items"))
+    for index, rule in enumerate(rules):
+        found += _restart_rule(f"{at}.restartPolicyRules[{index}]", rule)
+    return found
+
+
+def _restart_rule(at: str, rule: Json) -> list[Problem]:
+    found = one_of(f"{at}.action", rule.get("action"), ("Restart",))
+    codes = rule.get("exitCodes")
+    if codes is None:
+        return [*found, required(f"{at}.exitCodes", "must be specified")]
+    found += one_of(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
+    if not codes.get("values"):
+        found.append(invalid(f"{at}.exitCodes.values", codes.get("values"), "must specify at least 1 value"))
+    if len(codes.get("values") or ()) > _MOST_CODES:
+        said = f"must have at most {_MOST_CODES} items"
+        found.append(invalid(f"{at}.exitCodes.values", len(codes["values"]), said))
+    return found
+
+
+def ephemeral(at: str, container: Json, volumes: Iterable[str], targets: Container[str]) -> list[Problem]:
+    """The rules of an ephemeral container: `targets` are the names of those whose processes it may see."""
+    found = [
+        forbidden(f"{at}.{name}", "cannot be set for an Ephemeral Container")
+        for name in container
+        if name not in _EPHEMERAL and container[name]
+    ]
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        for name in ("subPath", "subPathExpr"):
+            if mount.get(name):
+                said = "cannot be set for an Ephemeral Container"
+                found.append(forbidden(f"{at}.volumeMounts[{index}].{name}", said))
+    target = container.get("targetContainerName")
+    if target and target not in targets:
+        found.append(not_found(f"{at}.targetContainerName", target))
+    return problems(at, {**container, "resources": {}}, volumes) + found
 
 
 def health(at: str, container: Json) -> list[Problem]:

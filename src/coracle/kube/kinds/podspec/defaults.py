@@ -25,7 +25,7 @@ def spec(given: Mapping[str, Any] | None) -> Json:
     """A PodSpec as it is stored in a template."""
     doc = absent(given, terminationGracePeriodSeconds=30, securityContext={})
     doc = blank(doc, restartPolicy="Always", dnsPolicy="ClusterFirst", schedulerName="default-scheduler")
-    for name in ("containers", "initContainers"):
+    for name in ("containers", "initContainers", "ephemeralContainers"):
         doc = each(doc, name, container)
     if doc.get("hostNetwork"):
         for name in ("containers", "initContainers"):

@@ -30,7 +30,7 @@ DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 def problems(spec: Mapping[str, Any], at: str = "spec") -> list[Problem]:
     """Every rule that `spec`, filled in by `defaults`, breaks.  `at` is its path in the object."""
     found = volumes.problems(f"{at}.volumes", spec.get("volumes") or ())
-    found += _containers(spec, at)
+    found += _containers(spec, at) + _ephemeral(spec, at)
     found += one_of(f"{at}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     found += one_of(f"{at}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
     found += _durations(spec, at) + _names(spec, at) + _security(spec, at) + _network(spec, at)
@@ -58,15 +58,30 @@ def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
             found += container_rules.health(path, container)
         else:
             found += _nothing_that_waits(path, container)
-    names = [(path, container.get("name")) for path, container in _with_paths(at, ordinary, initial)]
+    late = spec.get("ephemeralContainers") or ()
+    everyone = [*_with_paths(at, ordinary, initial), *_indexed(f"{at}.ephemeralContainers", late)]
+    names = [(path, container.get("name")) for path, container in everyone]
     found += unique(lambda index: f"{names[index][0]}.name", (name for _, name in names))
     return found + _host_ports(at, spec)
 
 
 def _with_paths(at: str, ordinary: Sequence[Json], initial: Sequence[Json]) -> Iterator[tuple[str, Json]]:
-    for name, group in (("containers", ordinary), ("initContainers", initial)):
-        for index, container in enumerate(group):
-            yield f"{at}.{name}[{index}]", container
+    yield from _indexed(f"{at}.containers", ordinary)
+    yield from _indexed(f"{at}.initContainers", initial)
+
+
+def _indexed(at: str, group: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+    for index, container in enumerate(group):
+        yield f"{at}[{index}]", container
+
+
+def _ephemeral(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    known = [volume.get("name") for volume in spec.get("volumes") or ()]
+    targets = {one.get("name") for one in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))}
+    found = []
+    for path, container in _indexed(f"{at}.ephemeralContainers", spec.get("ephemeralContainers") or ()):
+        found += container_rules.ephemeral(path, container, known, targets)
+    return found
 
 
 def _nothing_that_waits(at: str, container: Json) -> list[Problem]:
