@@ -35,6 +35,7 @@ from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.networks import Networks
+from coracle.engine.persistent import PersistentDirectories
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
 from coracle.engine.shipping import Shipping
@@ -49,6 +50,8 @@ from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
 from coracle.kube.controllers import garbage, namespaces, podgc, serviceaccounts, workloads
+from coracle.kube.controllers.storage import parts as storage
+from coracle.kube.controllers.storage.provisioning import ensure_class
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
@@ -157,7 +160,8 @@ class Cloud:
     def parts(self) -> list[Part]:
         """Everything, in the order of starting."""
         recorders = {
-            name: self._recorder(name) for name in (*workloads.SPEAKERS, "default-scheduler", "kubelet", "kube-proxy")
+            name: self._recorder(name)
+            for name in (*workloads.SPEAKERS, storage.SPEAKER, "default-scheduler", "kubelet", "kube-proxy")
         }
         self._prepare_files()
         return [
@@ -258,6 +262,7 @@ class Cloud:
         await bootstrap.ensure_namespaces(self._collections["Namespace"])
         place = bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
         await bootstrap.ensure_kubernetes(self._collections, place)
+        await ensure_class(self._collections["StorageClass.storage.k8s.io"])
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
@@ -271,12 +276,18 @@ class Cloud:
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
             self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
-            self._loop(binding.Binding(caches, pods, recorders["default-scheduler"], clock)),
+            *self._storage_loops(recorders[storage.SPEAKER]),
+            self._loop(binding.Binding(caches, pods, writers[storage.CLAIM], recorders["default-scheduler"], clock)),
             self._loop(ServiceProxy(caches["Service"], behind, self._forwards, proxy)),
             self._loop(HostPorts(caches["Pod"], self._forwards, proxy)),
             self._loop(ServiceNames(caches["Service"], behind, self._names, DOMAIN)),
             self._loop(PodNames(caches["Pod"], self._names, DOMAIN)),
         ]
+
+    def _storage_loops(self, recorder: EventRecorder) -> list[Part]:
+        directories = PersistentDirectories(self._settings.root / "persistent")
+        loops = storage.loops(self._caches, self._collections, directories, recorder, self._clock)
+        return [self._loop(loop) for loop in loops]
 
     def _namespaced(self) -> list[Collection]:
         return [collection for collection in self._collections.values() if collection.kind.namespaced]
@@ -356,7 +367,7 @@ class Cloud:
 def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     """One cache for each type, with the indexes that anybody wants of it."""
     wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
-    for module in (workloads, endpoint_loops, podgc, binding, kubelet_records, backends):
+    for module in (workloads, endpoint_loops, podgc, storage, binding, kubelet_records, backends):
         for type, indexes in getattr(module, "INDEXES", {}).items():
             wanted[type] |= indexes
     return {type: Informer(type, store, indexes) for type, indexes in wanted.items()}

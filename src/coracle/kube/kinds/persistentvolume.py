@@ -165,4 +165,5 @@ KIND = Kind(
     ),
     subresources=frozenset(("status",)),
     counts_generations=False,
+    loop="coracle.kube.controllers.storage.volumes:VolumeKeeper",
 )

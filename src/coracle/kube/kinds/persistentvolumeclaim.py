@@ -181,4 +181,5 @@ KIND = Kind(
     ),
     subresources=frozenset(("status",)),
     counts_generations=False,
+    loop="coracle.kube.controllers.storage.claims:ClaimBinder",
 )

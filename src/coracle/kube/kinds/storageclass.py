@@ -85,4 +85,5 @@ KIND = Kind(
         printing.AGE,
     ),
     counts_generations=False,
+    loop="coracle.kube.controllers.storage.claims:ClaimBinder",
 )

@@ -84,3 +84,14 @@ def default_class(classes: Iterable[Object]) -> Object | None:
 def phase(obj: Object) -> str:
     """As kubectl prints the state of a volume or a claim."""
     return "Terminating" if obj.meta.deleting else str(obj.status.get("phase") or "")
+
+
+def claims_of(pod: Object) -> dict[str, str]:
+    """The claims that a pod mounts, by the names of its volumes; a claim of the pod's own is called after both."""
+    found = {}
+    for volume in pod.spec.get("volumes") or ():
+        if volume.get("persistentVolumeClaim"):
+            found[volume["name"]] = str(volume["persistentVolumeClaim"]["claimName"])
+        elif volume.get("ephemeral"):
+            found[volume["name"]] = f"{pod.meta.name}-{volume['name']}"
+    return found

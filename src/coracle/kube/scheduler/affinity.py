@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from coracle.core.object import Json
 from coracle.core.selectors import Selector, from_label_selector, matches
+from coracle.kube.kinds import nodeterms
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -25,36 +26,8 @@ def selects(pod: PodFacts, node: NodeState) -> bool:
 
 
 def fits(term: Json, node: NodeState) -> bool:
-    """A node selector term: all of its expressions; an empty one fits nothing."""
-    labels, by_field = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    if not labels and not by_field:
-        return False
-    fields = {"metadata.name": node.name}
-    return all(_holds(need, node.labels) for need in labels) and all(_holds(need, fields) for need in by_field)
-
-
-def _holds(need: Json, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(need["key"]), need.get("values") or ()
-    match need["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt" as operator:
-            return _compares(operator, value, values)
-    return False
-
-
-def _compares(operator: str, value: str | None, values: Sequence[str]) -> bool:
-    try:
-        number, limit = int(value or ""), int(values[0])
-    except (ValueError, IndexError):
-        return False
-    return number > limit if operator == "Gt" else number < limit
+    """A node selector term."""
+    return nodeterms.fits(term, nodeterms.Place(node.name, node.labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ from coracle.core.store import Event
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.scheduler.choice import choose
+from coracle.kube.scheduler import storage
+from coracle.kube.scheduler.choice import Choice, choose, refuse
 from coracle.kube.scheduler.state import State, facts
+from coracle.kube.scheduler.storage import Storage
 
 POD, NODE = pods.KIND.type, nodes.KIND.type
 OURS = "default-scheduler"
@@ -37,21 +39,29 @@ def wants_node(pod: Object) -> bool:
     return asked and not pod.spec.get("nodeName") and pods.active(pod)
 
 
-INDEXES: Mapping[str, Mapping[str, Index]] = {POD: {"unscheduled": _waiting}}
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    **storage.INDEXES,
+    POD: {"unscheduled": _waiting, **storage.INDEXES[POD]},
+}
 
 
 class Binding:
     name = "scheduler"
 
     def __init__(
-        self, caches: Mapping[str, Informer], writer: Collection, recorder: EventRecorder, clock: Clock
+        self,
+        caches: Mapping[str, Informer],
+        writer: Collection,
+        claims: Collection,
+        recorder: EventRecorder,
+        clock: Clock,
     ) -> None:
-        self._pods, self._writer = caches[POD], writer
+        self._pods, self._writer, self._storage = caches[POD], writer, Storage(caches, claims)
         self._recorder, self._clock = recorder, clock
         self._state = State()
         caches[NODE].listen(self._state.see_node)
         caches[POD].listen(self._state.see_pod)
-        self.watches = {POD: self._to_place, NODE: self._all_waiting}
+        self.watches = {POD: self._to_place, NODE: self._all_waiting, **self._storage.watches}
 
     async def reconcile(self, key: Key) -> None:
         pod = self._pods.find(key)
@@ -60,9 +70,13 @@ class Binding:
         if pod.spec.get("schedulingGates"):
             await self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        wanted = facts(pod)
-        choice = choose(wanted, tuple(self._state.nodes.values()))
-        if choice.node:
+        wanted, needs, nodes = facts(pod), self._storage.needs(pod), tuple(self._state.nodes.values())
+        choice = choose(wanted, nodes, needs.repels)
+        if needs.refusal and nodes:
+            choice = Choice(refusal=refuse(needs.refusal, len(nodes)))
+        if choice.node and needs.open:
+            await self._storage.choose(needs, choice.node)  # the volumes, once they are bound, bring the pod back
+        elif choice.node:
             self._state.assume(wanted, choice.node)  # others are choosing while this is being written
             await self._bind(pod, choice.node)
         else:

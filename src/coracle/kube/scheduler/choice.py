@@ -6,10 +6,11 @@ Source: the words of Kubernetes' FailedScheduling events.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from coracle.kube.scheduler.affinity import neighbours
+from coracle.kube.kinds.nodeterms import Place
+from coracle.kube.scheduler.affinity import Neighbours, neighbours
 from coracle.kube.scheduler.filters import freeable, reasons
 from coracle.kube.scheduler.scores import totals
 from coracle.kube.scheduler.state import NodeState, PodFacts
@@ -23,12 +24,15 @@ class Choice:
     refusal: str = ""
 
 
-def choose(pod: PodFacts, nodes: Sequence[NodeState]) -> Choice:
-    """The best node; the first by name of several that are equally good."""
+def choose(pod: PodFacts, nodes: Sequence[NodeState], repels: Callable[[Place], str] = lambda _node: "") -> Choice:
+    """The best node; the first by name of several that are equally good.
+
+    `repels` says what else is against a node: "" where nothing is.
+    """
     if not nodes:
         return Choice(refusal="no nodes available to schedule pods")
     around = neighbours(pod, nodes)
-    refused = {node.name: reasons(pod, node, around) for node in nodes}
+    refused = {node.name: _refusals(pod, node, around, repels) for node in nodes}
     possible = sorted((node for node in nodes if not refused[node.name]), key=lambda node: node.name)
     if not possible:
         return Choice(refusal=explain(refused))
@@ -36,6 +40,16 @@ def choose(pod: PodFacts, nodes: Sequence[NodeState]) -> Choice:
         return Choice(node=possible[0].name)
     points = totals(pod, possible)
     return Choice(node=possible[points.index(max(points))].name)
+
+
+def _refusals(pod: PodFacts, node: NodeState, around: Neighbours, repels: Callable[[Place], str]) -> Sequence[str]:
+    return reasons(pod, node, around) or [said for said in (repels(Place(node.name, node.labels)),) if said]
+
+
+def refuse(why: str, nodes: int) -> str:
+    """What is said where no node will do, whatever it has."""
+    none = f"0/{nodes} nodes are available"
+    return f"{none}: {why}. preemption: {none}: {nodes} Preemption is not helpful for scheduling."
 
 
 def explain(refused: Mapping[str, Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ def big(cpu="3"):
 class Cluster(Stage):
     def __init__(self, workers=1):
         super().__init__(binding.INDEXES)
-        self.run(Binding(self.caches, self["Pod"], self.recorder, self.clock), workers)
+        self.run(Binding(self.caches, self["Pod"], self["PersistentVolumeClaim"], self.recorder, self.clock), workers)
 
     def nodes_of(self):
         return {pod.meta.name: pod.spec.get("nodeName", "") for pod in self["Pod"].list()}

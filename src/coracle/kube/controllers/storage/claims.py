@@ -1,0 +1,268 @@
+"""Bind claims to volumes: to what was kept for them, to what is free, or to what a provisioner makes for them.
+
+Decide: plan(), pure.  Act: ClaimBinder.reconcile().  A volume and a claim are bound when each names the other; the
+volume is written first, so that no two claims can have one.
+
+Source: Kubernetes documentation, "Persistent Volumes"; the words of the persistent volume binder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from coracle.core.collection import Collection
+from coracle.core.errors import Conflict, NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import itself
+from coracle.core.object import Key, Object
+from coracle.core.store import Event
+from coracle.kube.kinds import node as nodes
+from coracle.kube.kinds import persistentvolume as volumes
+from coracle.kube.kinds import persistentvolumeclaim as claims
+from coracle.kube.kinds import storageclass as classes
+from coracle.kube.kinds.nodeterms import Place
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.storagematching import best, for_whom, is_for, mismatch
+from coracle.kube.kinds.storagerules import (
+    BIND_COMPLETED,
+    BOUND_BY_CONTROLLER,
+    NO_PROVISIONER,
+    PROVISIONER,
+    SELECTED_NODE,
+    class_of,
+    default_class,
+)
+
+CLAIM, VOLUME, CLASS, NODE = (module.KIND.type for module in (claims, volumes, classes, nodes))
+PENDING = "pending"
+_LOST = "Data on the volume is lost!"
+_NOTHING_THERE = "no persistent volumes available for this claim and no storage class is set"
+_WAITS = "waiting for first consumer to be created before binding"
+
+
+def _unbound(claim: Object) -> Iterable[str]:
+    return () if claim.status.get("phase") in ("Bound", "Lost") else (PENDING,)
+
+
+def _of_volume(claim: Object) -> Iterable[str]:
+    return (claim.spec["volumeName"],) if claim.spec.get("volumeName") else ()
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    CLAIM: {"unbound": _unbound, "volume": _of_volume},
+    VOLUME: {"for": for_whom},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a claim is decided by.
+
+    volume      that it names, if it does and the volume is there
+    candidates  that are kept for it, or free and of its class
+    cls         its class, if there is such
+    node        that the scheduler has chosen for its pod
+    fallback    the default class, for a claim that says nothing of classes
+    """
+
+    volume: Object | None = None
+    candidates: tuple[Object, ...] = ()
+    cls: Object | None = None
+    node: Place | None = None
+    fallback: Object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`bind`: to this volume.  `phase`: write it.  `provisioner`: ask it for a volume.  `cls`: take this class."""
+
+    bind: Object | None = None
+    phase: str = "Pending"
+    provisioner: str = ""
+    cls: str = ""
+    say: Said | None = None
+
+
+def plan(claim: Object, around: Around) -> Plan:
+    """The next step for a claim; raises nothing."""
+    if BIND_COMPLETED in claim.meta.annotations:
+        return _once_bound(claim, around.volume)
+    if claim.spec.get("volumeName"):
+        return _named(claim, around.volume)
+    if claim.spec.get("storageClassName") is None and not class_of(claim) and around.fallback is not None:
+        return Plan(cls=around.fallback.meta.name)
+    waits = around.cls is not None and around.cls.body.get("volumeBindingMode") == "WaitForFirstConsumer"
+    chosen = SELECTED_NODE in claim.meta.annotations
+    kept = [volume for volume in around.candidates if volumes.claim_of(volume)]
+    found = best(claim, kept if waits and not chosen else around.candidates, around.node)
+    if found is not None:
+        return Plan(bind=found)
+    if waits and not chosen:
+        return Plan(say=Said("Normal", "WaitForFirstConsumer", _WAITS))
+    if not class_of(claim):
+        return Plan(say=Said("Normal", "FailedBinding", _NOTHING_THERE))
+    return _from_class(class_of(claim), around.cls)
+
+
+def _from_class(name: str, cls: Object | None) -> Plan:
+    if cls is None:
+        said = f'storageclass.storage.k8s.io "{name}" not found'
+        return Plan(say=Said("Warning", "ProvisioningFailed", said))
+    provisioner = str(cls.body.get("provisioner") or "")
+    if provisioner == NO_PROVISIONER:
+        return Plan(say=Said("Normal", "FailedBinding", f"no volume plugin matched name: {NO_PROVISIONER}"))
+    said = (
+        f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
+        "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+        "correctly registered."
+    )
+    return Plan(provisioner=provisioner, say=Said("Normal", "ExternalProvisioning", said))
+
+
+def _named(claim: Object, volume: Object | None) -> Plan:
+    """The claim asks for one volume by name."""
+    if volume is None:
+        return Plan()
+    if not volumes.claim_of(volume):
+        wrong = mismatch(volume, claim)
+        said = f'Cannot bind to requested volume "{volume.meta.name}": {wrong}'
+        return Plan(say=Said("Warning", "VolumeMismatch", said)) if wrong else Plan(bind=volume)
+    if is_for(volume, claim):
+        return Plan(bind=volume)
+    return Plan(
+        say=Said("Warning", "FailedBinding", f'volume "{volume.meta.name}" already bound to a different claim.')
+    )
+
+
+def _once_bound(claim: Object, volume: Object | None) -> Plan:
+    if not claim.spec.get("volumeName"):
+        said = f"Bound claim has lost reference to PersistentVolume. {_LOST}"
+        return Plan(phase="Lost", say=Said("Warning", "ClaimLost", said))
+    if volume is None:
+        said = f"Bound claim has lost its PersistentVolume. {_LOST}"
+        return Plan(phase="Lost", say=Said("Warning", "ClaimLost", said))
+    if not volumes.claim_of(volume) or is_for(volume, claim):
+        return Plan(bind=volume)
+    said = "Two claims are bound to the same volume, this one is bound incorrectly"
+    return Plan(phase="Lost", say=Said("Warning", "ClaimMisbound", said))
+
+
+class ClaimBinder:
+    """The loop over claims.  One worker: two claims must not choose at once."""
+
+    name = "persistentvolume-binder"
+
+    def __init__(
+        self, caches: Mapping[str, Informer], claims: Collection, volumes: Collection, recorder: EventRecorder
+    ) -> None:
+        self._claims, self._volumes = caches[CLAIM], caches[VOLUME]
+        self._classes, self._nodes = caches[CLASS], caches[NODE]
+        self._claim_writer, self._volume_writer, self._recorder = claims, volumes, recorder
+        self.watches = {CLAIM: itself, VOLUME: self._concerned, CLASS: self._all_waiting}
+
+    async def reconcile(self, key: Key) -> None:
+        claim = self._claims.find(key)
+        if claim is None or (claim.meta.deleting and claim.status.get("phase") != "Bound"):
+            return
+        todo = plan(claim, self._around(claim))
+        if todo.bind is not None:
+            await self._bind(claim, todo.bind)
+            return
+        if todo.say is not None:
+            self._recorder.emit(claim, todo.say.type, todo.say.reason, todo.say.message)
+        if todo.cls or todo.provisioner:
+            await self._change(claim, lambda now: _asking(now, todo))
+        await self._change(claim, lambda now: now.with_status(phase=todo.phase), "status")
+
+    def _around(self, claim: Object) -> Around:
+        name, node = claim.spec.get("volumeName"), claim.meta.annotations.get(SELECTED_NODE)
+        wanted = class_of(claim)
+        texts = (str(claim.key), f"/{wanted}")
+        return Around(
+            volume=self._volumes.find(Key("", name)) if name else None,
+            candidates=() if name else tuple(one for text in texts for one in self._volumes.by("for", text)),
+            cls=self._classes.find(Key("", wanted)) if wanted else None,
+            node=self._place(node) if node else None,
+            fallback=default_class(self._classes.list()) if not wanted else None,
+        )
+
+    def _place(self, name: str) -> Place | None:
+        node = self._nodes.find(Key("", name))
+        return Place(name, node.meta.labels) if node is not None else None
+
+    # -- who is concerned ----------------------------------------------------------------------------------------
+
+    def _concerned(self, event: Event) -> Iterable[Key]:
+        """Those that have the volume, for whom it is kept, or who may take it."""
+        volume = event.entry.object()
+        ref = volumes.claim_of(volume)
+        has = self._claims.keys_by("volume", volume.meta.name)
+        kept = (Key(str(ref.get("namespace")), str(ref.get("name"))),) if ref else self._all_waiting(event)
+        return {*has, *kept}
+
+    def _all_waiting(self, _event: Event) -> Iterable[Key]:
+        return self._claims.keys_by("unbound", PENDING)
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    async def _bind(self, claim: Object, volume: Object) -> None:
+        try:
+            volume = await self._volume_writer.change(volume.key, lambda now: _given(now, claim))
+            await self._volume_writer.change(volume.key, lambda now: now.with_status(phase="Bound"), "status")
+        except NotFound:
+            return  # gone meanwhile; its event brings the claim back
+        await self._change(claim, lambda now: _taken(now, volume))
+        status = {
+            "phase": "Bound",
+            "accessModes": volume.spec.get("accessModes"),
+            "capacity": claim.status.get("capacity") or volume.spec.get("capacity"),
+        }
+        await self._change(claim, lambda now: now.with_status(**status), "status")
+
+    async def _change(self, claim: Object, how: Callable[[Object], Object], part: str = "main") -> None:
+        try:
+            await self._claim_writer.change(
+                claim.key, lambda now: how(now) if now.meta.uid == claim.meta.uid else now, part
+            )
+        except NotFound:
+            return
+
+
+def _given(volume: Object, claim: Object) -> Object:
+    """The volume, bound to the claim.  Raises Conflict where another has it."""
+    ref = volumes.claim_of(volume)
+    if ref and not is_for(volume, claim):
+        raise Conflict(f"volume {volume.meta.name} is for another claim", kind=VOLUME, name=volume.meta.name)
+    if ref.get("uid") == claim.meta.uid:
+        return volume
+    told = {} if ref else {BOUND_BY_CONTROLLER: "yes"}
+    now = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "name": claim.meta.name,
+        "namespace": claim.meta.namespace,
+        "uid": claim.meta.uid,
+    }
+    return volume.with_spec(claimRef={**ref, **now}).with_meta(annotations={**volume.meta.annotations, **told})
+
+
+def _taken(claim: Object, volume: Object) -> Object:
+    ours = {} if claim.spec.get("volumeName") else {BOUND_BY_CONTROLLER: "yes"}
+    annotations = {**claim.meta.annotations, **ours, BIND_COMPLETED: "yes"}
+    return claim.with_spec(volumeName=volume.meta.name).with_meta(annotations=annotations)
+
+
+def _asking(claim: Object, todo: Plan) -> Object:
+    if todo.cls:
+        return claim.with_spec(storageClassName=todo.cls)
+    return claim.with_meta(annotations={**claim.meta.annotations, PROVISIONER: todo.provisioner})

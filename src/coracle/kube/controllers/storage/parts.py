@@ -1,0 +1,36 @@
+"""The loops of storage, and what they need of the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Reconciler
+from coracle.kube.controllers.storage import claims, protection
+from coracle.kube.controllers.storage.provisioning import Directories, Provisioner, Reclaimer
+from coracle.kube.controllers.storage.volumes import VolumeKeeper
+from coracle.kube.kinds.recorder import EventRecorder
+
+CLAIM = claims.CLAIM
+SPEAKER = "persistentvolume-controller"  # as Events name it
+INDEXES: Mapping[str, Mapping[str, Index]] = {**claims.INDEXES, **protection.INDEXES}
+
+
+def loops(
+    caches: Mapping[str, Informer],
+    writers: Mapping[str, Collection],
+    directories: Directories,
+    recorder: EventRecorder,
+    clock: Clock,
+) -> list[Reconciler]:
+    wanted, made = writers[claims.CLAIM], writers[claims.VOLUME]
+    return [
+        claims.ClaimBinder(caches, wanted, made, recorder),
+        VolumeKeeper(caches, made, recorder, clock),
+        Provisioner(caches, wanted, made, directories, recorder),
+        Reclaimer(caches, made, directories, recorder),
+        protection.ClaimProtection(caches, wanted),
+        protection.VolumeProtection(caches, made),
+    ]

@@ -1,0 +1,125 @@
+"""What a pod's claims say about where it can run, and what they wait for.
+
+    unbound, to be bound at once     the pod waits for the binder
+    unbound, waiting for a consumer  a node is chosen first and said in the claim; the pod waits for the volume there
+    bound                            the pod runs where its volume can be had
+
+Source: Kubernetes documentation, "Storage Classes: Volume Binding Mode"; the words of the plugin VolumeBinding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from coracle.core.collection import Collection
+from coracle.core.errors import NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.object import Key, Object
+from coracle.core.store import Event
+from coracle.kube.kinds import persistentvolume as volumes
+from coracle.kube.kinds import persistentvolumeclaim as claims
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds import storageclass as classes
+from coracle.kube.kinds.nodeterms import Place
+from coracle.kube.kinds.storagematching import best, for_whom, node_fits
+from coracle.kube.kinds.storagerules import NO_PROVISIONER, SELECTED_NODE, claims_of, class_of
+
+CLAIM, VOLUME, CLASS = (module.KIND.type for module in (claims, volumes, classes))
+ELSEWHERE = "node(s) didn't match PersistentVolume's node affinity"
+NOTHING_FREE = "node(s) didn't find available persistent volumes to bind"
+UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+
+
+def _claims(pod: Object) -> Iterable[str]:
+    return (f"{pod.meta.namespace}/{name}" for name in claims_of(pod).values()) if not pod.spec.get("nodeName") else ()
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    pods.KIND.type: {"wanted-claims": _claims},
+    VOLUME: {"for": for_whom},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Of one pod.
+
+    refusal  why no node will do
+    bound    the volumes that it has
+    open     the claims that wait for a node, each with the volumes that are free for it; None: one can be made
+    """
+
+    refusal: str = ""
+    bound: tuple[Object, ...] = ()
+    open: tuple[tuple[Object, tuple[Object, ...] | None], ...] = ()
+
+    def repels(self, node: Place) -> str:
+        """Why that node will not do; "": it will."""
+        if any(not node_fits(volume, node) for volume in self.bound):
+            return ELSEWHERE
+        for claim, free in self.open:
+            chosen = claim.meta.annotations.get(SELECTED_NODE)
+            if (chosen and chosen != node.name) or (free is not None and best(claim, free, node) is None):
+                return NOTHING_FREE
+        return ""
+
+
+class Storage:
+    """Looks up the claims of pods, and says in them which node was chosen."""
+
+    def __init__(self, caches: Mapping[str, Informer], writer: Collection) -> None:
+        self._pods, self._claims = caches[pods.KIND.type], caches[CLAIM]
+        self._volumes, self._classes = caches[VOLUME], caches[CLASS]
+        self._writer = writer
+        self.watches = {CLAIM: self._waiting, VOLUME: self._all_waiting}
+
+    def needs(self, pod: Object) -> Needs:
+        bound, waiting = [], []
+        for name in claims_of(pod).values():
+            claim = self._claims.find(Key(pod.meta.namespace, name))
+            if claim is None:
+                return Needs(refusal=f'persistentvolumeclaim "{name}" not found')
+            if claim.meta.deleting:
+                return Needs(refusal=f'persistentvolumeclaim "{name}" is being deleted')
+            if claims.is_bound(claim):
+                bound += [found for found in (self._volumes.find(Key("", claim.spec["volumeName"])),) if found]
+                continue
+            cls = self._classes.find(Key("", class_of(claim)))
+            if cls is None or cls.body.get("volumeBindingMode") != "WaitForFirstConsumer" or _asks(claim):
+                return Needs(refusal=UNBOUND)
+            waiting.append((claim, self._free(claim, cls)))
+        return Needs(bound=tuple(bound), open=tuple(waiting))
+
+    async def choose(self, needs: Needs, node: str) -> None:
+        """Say in the open claims that their pod is to run on `node`."""
+        for claim, _ in needs.open:
+            told = {**claim.meta.annotations, SELECTED_NODE: node}
+            try:
+                await self._writer.change(claim.key, _annotate(claim, told))
+            except NotFound:
+                continue
+
+    def _free(self, claim: Object, cls: Object) -> tuple[Object, ...] | None:
+        if cls.body.get("provisioner") != NO_PROVISIONER:
+            return None
+        return tuple(self._volumes.by("for", f"/{class_of(claim)}")) + tuple(self._volumes.by("for", str(claim.key)))
+
+    def _waiting(self, event: Event) -> Iterable[Key]:
+        return self._pods.keys_by("wanted-claims", str(event.entry.key))
+
+    def _all_waiting(self, event: Event) -> Iterable[Key]:
+        """A volume has come, or is free: whoever waits with claims may have use for it."""
+        return [key for key in self._pods.keys_by("unscheduled", "waiting") if claims_of(self._pods.get(key))]
+
+
+def _asks(claim: Object) -> bool:
+    """For a volume by name: then it is bound at once."""
+    return bool(claim.spec.get("volumeName"))
+
+
+def _annotate(claim: Object, told: Mapping[str, str]) -> Callable[[Object], Object]:
+    def how(now: Object) -> Object:
+        return now.with_meta(annotations=told) if now.meta.uid == claim.meta.uid else now
+
+    return how
