@@ -87,20 +87,14 @@ def _endpoint(given: Mapping[str, Any], links: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def links(project: str, service: Mapping[str, Any], number: int, others: Others, own: str = "") -> list[str]:
-    """`container:name` for each name by which a linked container is to be known.
-
-    `own`: the service whose containers are linked too, which a one-off's are.
-    """
+def links(project: str, service: Mapping[str, Any], number: int, others: Others) -> list[str]:
+    """`container:name` for each name by which a linked container is to be known."""
     found = []
     for text in service.get("links") or ():
         linked, _, alias = text.partition(":")
         for other in others.get(linked, ()):
             names = (alias or linked, f"{linked}-{number}", f"{project}-{linked}-{number}")
             found += [f"{other.name}:{name}" for name in names]
-    for other in others.get(own, ()):
-        names = (own, other.name.removeprefix(f"{project}-"), other.name)
-        found += [f"{other.name}:{name}" for name in names]
     for text in service.get("external_links") or ():
         name, _, alias = text.partition(":")
         found.append(f"{name}:{alias or name}")

@@ -35,12 +35,10 @@ _HOST = {
     "dns_search": "DnsSearch",
     "dns_opt": "DnsOptions",
     "group_add": "GroupAdd",
-    "isolation": "Isolation",
     "oom_score_adj": "OomScoreAdj",
     "privileged": "Privileged",
     "read_only": "ReadonlyRootfs",
     "runtime": "Runtime",
-    "storage_opt": "StorageOpt",
     "sysctls": "Sysctls",
     "userns_mode": "UsernsMode",
 }
@@ -57,7 +55,11 @@ _SECOND_NS = 10**9
 
 @dataclass(frozen=True, slots=True)
 class OneOff:
-    """A container of `run`, and what only such a one may be told."""
+    """A container of `run`, and what only such a one may be told.
+
+    Its service is the file's with what `run` changes in it (command, environment, ports); nothing restarts it, and it
+    waits for nobody.
+    """
 
     name: str
     slug: str
@@ -105,7 +107,7 @@ def container_body(
     image_volumes    keys of the image's Config.Volumes
     """
     service, known = model["services"][service_name], others or {}
-    linked = attaching.links(model["name"], service, number, known, service_name if one_off else "")
+    linked = attaching.links(model["name"], service, number, known)
     aliases = one_off is None or one_off.use_aliases
     names = [one_off.name if one_off else container_name(model, service_name, number)]
     names += [service_name] if aliases else []
@@ -127,6 +129,7 @@ def container_body(
         **mounts(model, service, inherited, image_volumes),
         "NetworkMode": attaching.network_mode(model, service, known),
         "Links": linked,
+        "RestartPolicy": {} if one_off else restart_policy(service),
         "AutoRemove": bool(one_off and one_off.auto_remove),
     }
     body["HostConfig"] = without_empty(host) | _init(service) | _paths(service)
@@ -179,7 +182,6 @@ def _host(service: Mapping[str, Any], others: Others) -> dict[str, Any]:
         "ExtraHosts": [text.replace("=", ":", 1) for text in service.get("extra_hosts") or ()],
         "LogConfig": without_empty({"Type": logging.get("driver"), "Config": logging.get("options")}),
         "PortBindings": attaching.bindings(service),
-        "RestartPolicy": restart_policy(service),
         "SecurityOpt": [text for text in service.get("security_opt") or () if text != _UNCONFINED],
         "ShmSize": int(service.get("shm_size") or 0),
         "Tmpfs": {path: options for path, _, options in tmpfs},

@@ -45,14 +45,15 @@ def labels(
 ) -> dict[str, str]:
     """The labels of a container.  `slug`: it is a one-off of that name; `replaces`: the id of the one before it."""
     service = model["services"][service_name]
-    waits = (service.get("depends_on") or {}).items()
+    waits: Mapping[str, Any] = {} if slug else service.get("depends_on") or {}
     found = {
         **(service.get("labels") or {}),
         PROJECT: model["name"],
         SERVICE: service_name,
+        NUMBER: str(number),
         ONE_OFF: "True" if slug else "False",
         CONFIG_HASH: service_hash(service),
-        DEPENDS_ON: ",".join(f"{name}:{how['condition']}:{_word(how.get('restart'))}" for name, how in sorted(waits)),
+        DEPENDS_ON: ",".join(_waiting(name, waits[name]) for name in sorted(waits)),
         IMAGE: image_id,
         FILES: ",".join(files),
         DIRECTORY: directory,
@@ -61,12 +62,10 @@ def labels(
     }
     if slug:
         found[SLUG] = slug
-    else:
-        found[NUMBER] = str(number)
     if replaces:
         found[REPLACE] = replaces
     return found
 
 
-def _word(value: object) -> str:
-    return "true" if value else "false"
+def _waiting(name: str, how: Mapping[str, Any]) -> str:
+    return f"{name}:{how['condition']}:{'true' if how.get('restart') else 'false'}"

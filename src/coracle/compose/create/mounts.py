@@ -50,20 +50,16 @@ def file_mounts(model: Mapping[str, Any], service: Mapping[str, Any]) -> dict[st
 
 
 def _is_plain(mount: Mapping[str, Any]) -> bool:
-    """Whether a text says it all, as `docker run -v` takes it."""
-    bind = mount.get("bind")
-    if ":" in mount["source"] + mount["target"]:
-        return False
-    return bind is None or (
-        bool(bind.get("create_host_path", True)) and not bind.get("propagation") and not bind.get("recursive")
-    )
+    """Whether a text says it all, as `docker run -v` takes it: a missing directory is made then."""
+    bind = mount.get("bind") or {}
+    colons = ":" in mount["source"] + mount["target"]
+    return bool(bind.get("create_host_path")) and not bind.get("recursive") and not colons
 
 
 def _text(mount: Mapping[str, Any]) -> str:
-    words = ["ro" if mount.get("read_only") else "rw"]
-    if (mount.get("bind") or {}).get("selinux"):
-        words.append(mount["bind"]["selinux"])
-    return f"{mount['source']}:{mount['target']}:{','.join(words)}"
+    bind = mount["bind"]
+    words = ["ro" if mount.get("read_only") else "rw", bind.get("selinux"), bind.get("propagation")]
+    return f"{mount['source']}:{mount['target']}:{','.join(filter(None, words))}"
 
 
 def _mount(model: Mapping[str, Any], mount: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +80,7 @@ def _options(mount: Mapping[str, Any]) -> dict[str, Any]:
     given = mount.get(mount["type"]) or {}
     match mount["type"]:
         case "bind":
-            made = {"Propagation": given.get("propagation"), "CreateMountpoint": given.get("create_host_path", True)}
+            made = {"Propagation": given.get("propagation"), "CreateMountpoint": given.get("create_host_path")}
             return {"BindOptions": without_empty({**made, **_RECURSIVE.get(given.get("recursive", ""), {})})}
         case "volume":
             asked = {"NoCopy": given.get("nocopy"), "Subpath": given.get("subpath"), "Labels": given.get("labels")}

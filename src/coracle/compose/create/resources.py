@@ -32,17 +32,16 @@ _NANO = 10**9
 def resources(service: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {theirs: int(service.get(ours) or 0) for ours, theirs in _NUMBERS.items()}
     found |= {
+        "Devices": [_device(device) for device in service.get("devices") or ()],
         "CgroupParent": service.get("cgroup_parent"),
         "CpusetCpus": service.get("cpuset"),
         "DeviceCgroupRules": service.get("device_cgroup_rules"),
         "OomKillDisable": service.get("oom_kill_disable"),
-        "NanoCpus": int(float(service.get("cpus") or 0) * _NANO),
+        "NanoCpus": round(float(service.get("cpus") or 0) * _NANO),
         "CpuPercent": int(float(service.get("cpu_percent") or 0) * 100),
         "Ulimits": [_ulimit(name, given) for name, given in sorted((service.get("ulimits") or {}).items())],
     }
-    return without_empty(
-        {**found, **_blkio(service.get("blkio_config") or {}), **_deployed(service), **_devices(service)}
-    )
+    return without_empty({**found, **_blkio(service.get("blkio_config") or {}), **_deployed(service)})
 
 
 def _ulimit(name: str, given: Any) -> dict[str, Any]:
@@ -66,45 +65,16 @@ def _deployed(service: Mapping[str, Any]) -> dict[str, Any]:
     return without_empty(
         {
             "Memory": int(limits.get("memory") or 0),
-            "NanoCpus": int(float(limits.get("cpus") or 0) * _NANO),
+            "NanoCpus": round(float(limits.get("cpus") or 0) * _NANO),
             "PidsLimit": max(int(limits.get("pids") or 0), 0),
             "MemoryReservation": int(reserved.get("memory") or 0),
         }
     )
 
 
-def _devices(service: Mapping[str, Any]) -> dict[str, Any]:
-    plain, named = [], []
-    for device in service.get("devices") or ():
-        if isinstance(device, dict) and is_cdi(device["source"]) and device.get("target") == device["source"]:
-            named.append(device["source"])
-            continue
-        plain.append(
-            {
-                "PathOnHost": device["source"],
-                "PathInContainer": device.get("target") or "",
-                "CgroupPermissions": device.get("permissions") or "",
-            }
-        )
-    requests = [{"Driver": "cdi", "DeviceIDs": named}] if named else []
-    requests += [_request(gpu, [*(gpu.get("capabilities") or ()), "gpu"]) for gpu in service.get("gpus") or ()]
-    reserved = ((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}
-    requests += [_request(device, device.get("capabilities") or []) for device in reserved.get("devices") or ()]
-    return {"Devices": plain, "DeviceRequests": requests}
-
-
-def _request(asked: Mapping[str, Any], capabilities: list[str]) -> dict[str, Any]:
-    return without_empty(
-        {
-            "Driver": asked.get("driver"),
-            "Count": asked.get("count"),
-            "DeviceIDs": asked.get("device_ids"),
-            "Capabilities": [capabilities],
-            "Options": asked.get("options"),
-        }
-    )
-
-
-def is_cdi(name: str) -> bool:
-    """`vendor.com/class=name`: a device by the name that its vendor gave it."""
-    return not name.startswith("/") and "/" in name and "=" in name
+def _device(device: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "PathOnHost": device["source"],
+        "PathInContainer": device.get("target") or device["source"],
+        "CgroupPermissions": device.get("permissions") or "rwm",
+    }
