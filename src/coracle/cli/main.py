@@ -22,11 +22,11 @@ from coracle.node.config import Settings
 @click.option("--root", metavar="DIR", help="Where the cloud keeps everything.  [default: /var/lib/coracle]")
 @click.option("--name", metavar="NAME", help="Which cloud, where several live side by side.")
 def main(root: str | None, name: str | None) -> None:
-    """A whole cloud you can carry: Kubernetes, and soon Docker and OpenStack, on this machine.
+    """A whole cloud you can carry: Docker, Compose and Kubernetes on this machine.
 
     \b
     sudo coracle up            start the cloud
-    eval "$(coracle env)"      let kubectl find it
+    eval "$(coracle env)"      let docker and kubectl find it
     kubectl get nodes
     sudo coracle down          stop it; `up` brings everything back
     """
