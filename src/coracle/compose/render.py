@@ -47,7 +47,12 @@ def escaped(value: Any) -> Any:
 
 
 def as_yaml(model: dict[str, Any]) -> str:
-    return yaml.dump(ordered(model), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
+    return document(ordered(model))
+
+
+def document(value: dict[str, Any]) -> str:
+    """One YAML document, its keys in the order in which they are."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
 def as_json(model: dict[str, Any]) -> str:

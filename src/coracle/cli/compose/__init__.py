@@ -16,6 +16,8 @@ import click
 
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
+from coracle.cli.compose.convert import convert
+from coracle.cli.compose.logs import logs
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
@@ -136,5 +138,5 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
         fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
 
 
-for command in (config,):
+for command in (config, convert, logs):
     compose.add_command(command)
