@@ -278,7 +278,7 @@ class Collection:
         return Object(new.kind, new.meta, new.body, old.api)
 
     def _counted(self, old: Object, new: Object, part: str) -> Object:
-        if part == "status" or not self.kind.counts_generations:
+        if part in ("status", "binding") or not self.kind.counts_generations:
             return new
         asked = {name: value for name, value in new.body.items() if name != "status"}
         before = {name: value for name, value in old.body.items() if name != "status"}

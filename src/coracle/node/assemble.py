@@ -316,7 +316,9 @@ class Cloud:
 
     def _kubelet(self, recorder: EventRecorder) -> Part:
         engine = self._engine
-        services = EngineServices(engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs)
+        services = EngineServices(
+            engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs, engine.logs
+        )
         cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock)
         return kubelet(services, cluster, self._node_config())
 

@@ -1,34 +1,40 @@
-"""What probes and hooks do: run a program, ask by HTTP, open a connection, sleep.
+"""What probes and hooks do: run a program, ask over the network, sleep.
 
-HTTP is written by hand: one GET, of whose answer only the status counts.
-Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Probes", "Container Lifecycle Hooks".
+A probe passes, fails (ActionFailed) or could not be carried out (ActionErrored: it says nothing of the container).  A
+hook only has to be carried out: what an HTTP server answers does not matter.
+
+Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Probes", "Container Lifecycle Hooks";
+kubelet's prober.go and lifecycle/handlers.go.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coracle.core.clock import Clock
 from coracle.core.errors import CloudError
 from coracle.core.object import Object
 from coracle.engine.execs import Execs
+from coracle.kube.kubelet import asking
+from coracle.kube.kubelet.asking import AskingFailed
 
-_MOST_HEAD_BYTES = 64 * 1024
 _MOST_OUTPUT_BYTES = 10 * 1024
-USER_AGENT = "kube-probe/1.36"
 
 
 class ActionFailed(Exception):
     """It did not do what it should; the text says how."""
 
 
+class ActionErrored(Exception):
+    """It could not be tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The container that an action is for, and the pod's address."""
+    """The container that an action is for, and the address at which its pod is reached."""
 
     pod: Object
     container: Mapping[str, Any]
@@ -39,31 +45,88 @@ class Where:
 class Actions:
     """Carries out the handlers of probes and hooks."""
 
-    def __init__(self, execs: Execs) -> None:
-        self._execs = execs
+    def __init__(self, execs: Execs, clock: Clock) -> None:
+        self._execs, self._clock = execs, clock
 
-    async def do(self, handler: Mapping[str, Any], where: Where) -> None:
-        """Do what `handler` says.  Raises ActionFailed.  The caller limits the time."""
+    async def probe(self, probe: Mapping[str, Any], where: Where) -> str:
+        """See whether what `probe` says is so, within its time.  Returns a warning, "" mostly.
+
+        Raises: ActionFailed, ActionErrored.
+        """
+        limit_s = probe.get("timeoutSeconds", 1)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._probe(probe, where)
+        except TimeoutError as error:
+            raise ActionFailed(_too_late(probe, where, limit_s)) from error
+        except AskingFailed as error:
+            raise ActionFailed(str(error)) from error
+        except (CloudError, ValueError) as error:
+            raise ActionErrored(str(error)) from error
+
+    async def hook(self, handler: Mapping[str, Any], where: Where) -> None:
+        """Do what `handler` says; the caller limits the time.  Raises ActionFailed."""
         try:
             if "exec" in handler:
-                await self._exec(tuple(handler["exec"].get("command") or ()), where)
+                await self._exec(handler["exec"], where)
             elif "httpGet" in handler:
-                await _http_get(handler["httpGet"], where)
-            elif "tcpSocket" in handler:
-                asked = handler["tcpSocket"]
-                await _connect(asked.get("host") or where.address, port_number(asked["port"], where.container))
+                await asking.http_get(handler["httpGet"], *_place(handler["httpGet"], where))
             elif "sleep" in handler:
-                await asyncio.sleep(handler["sleep"]["seconds"])
+                await self._clock.sleep(handler["sleep"]["seconds"])
             else:
-                raise ActionFailed(f"{', '.join(handler)} is not supported yet")
-        except (OSError, CloudError, ValueError) as error:
-            raise ActionFailed(str(error) or type(error).__name__) from error
+                raise ActionFailed(f"invalid handler: {', '.join(handler)}")
+        except (AskingFailed, CloudError, ValueError) as error:
+            raise ActionFailed(str(error)) from error
 
-    async def _exec(self, argv: tuple[str, ...], where: Where) -> None:
-        outcome = await self._execs.run(where.id, argv)
+    async def _probe(self, probe: Mapping[str, Any], where: Where) -> str:
+        if "exec" in probe:
+            await self._exec(probe["exec"], where)
+        elif "tcpSocket" in probe:
+            await asking.connect(*_place(probe["tcpSocket"], where))
+        elif "grpc" in probe:
+            said = await asking.grpc_health(*_place(probe["grpc"], where), probe["grpc"].get("service") or "")
+            if said != "SERVING":
+                raise ActionFailed(f'service unhealthy (responded with "{said}")' if said else _NO_HEALTH)
+        else:
+            return _judge(await asking.http_get(probe["httpGet"], *_place(probe["httpGet"], where)))
+        return ""
+
+    async def _exec(self, asked: Mapping[str, Any], where: Where) -> None:
+        outcome = await self._execs.run(where.id, tuple(asked.get("command") or ()))
         if outcome.code:
-            said = outcome.output[:_MOST_OUTPUT_BYTES].decode(errors="replace")
-            raise ActionFailed(said or f"command {list(argv)} exited with {outcome.code}")
+            raise ActionFailed(outcome.output[:_MOST_OUTPUT_BYTES].decode(errors="replace"))
+
+
+_NO_HEALTH = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)"
+
+
+def _judge(heard: asking.Heard) -> str:
+    """What an HTTP answer says of the container.  Raises ActionFailed."""
+    if not 200 <= heard.status < 400:
+        raise ActionFailed(f"HTTP probe failed with statuscode: {heard.status}")
+    if heard.location and heard.status >= 300:
+        return f"Probe terminated redirects, Response body: {heard.body[:_MOST_OUTPUT_BYTES]}"
+    return ""
+
+
+def _place(asked: Mapping[str, Any], where: Where) -> tuple[str, int]:
+    """Host and port that an action asks.  Raises ValueError."""
+    return asked.get("host") or where.address, port_number(asked["port"], where.container)
+
+
+def _too_late(probe: Mapping[str, Any], where: Where, limit_s: int) -> str:
+    if "exec" in probe:
+        command = " ".join(probe["exec"].get("command") or ())
+        return f'command timed out: "{command}" timed out after {limit_s}s'
+    if "httpGet" in probe:
+        asked = probe["httpGet"]
+        host, port = _place(asked, where)
+        url = f"{str(asked.get('scheme') or 'HTTP').lower()}://{host}:{port}{asked.get('path') or '/'}"
+        return f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    host, port = _place(probe.get("tcpSocket") or probe["grpc"], where)
+    if "tcpSocket" in probe:
+        return f"dial tcp {host}:{port}: i/o timeout"
+    return f'timeout: failed to connect service "{host}:{port}" within {limit_s}s: context deadline exceeded'
 
 
 def port_number(port: int | str, container: Mapping[str, Any]) -> int:
@@ -76,58 +139,3 @@ def port_number(port: int | str, container: Mapping[str, Any]) -> int:
     if port.isdigit():
         return int(port)
     raise ValueError(f"couldn't find port: {port!r}")
-
-
-async def _connect(host: str, port: int) -> None:
-    _, writer = await asyncio.open_connection(host, port)
-    await _close(writer)
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-async def _http_get(asked: Mapping[str, Any], where: Where) -> None:
-    host, port = asked.get("host") or where.address, port_number(asked["port"], where.container)
-    secure = str(asked.get("scheme") or "HTTP").upper() == "HTTPS"
-    reader, writer = await asyncio.open_connection(host, port, ssl=_trusting() if secure else None)
-    try:
-        writer.write(_request(asked, f"{host}:{port}"))
-        await writer.drain()
-        line = await reader.readline()
-    finally:
-        await _close(writer)
-    parts = line[:_MOST_HEAD_BYTES].split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit():
-        raise ActionFailed(f'Get "{_url(asked, host, port)}": malformed HTTP response')
-    if not 200 <= int(parts[1]) < 400:
-        raise ActionFailed(f"HTTP probe failed with statuscode: {int(parts[1])}")
-
-
-def _url(asked: Mapping[str, Any], host: str, port: int) -> str:
-    return f"{str(asked.get('scheme') or 'HTTP').lower()}://{host}:{port}{_path(asked)}"
-
-
-def _path(asked: Mapping[str, Any]) -> str:
-    path = str(asked.get("path") or "/")
-    return path if path.startswith("/") else f"/{path}"
-
-
-def _request(asked: Mapping[str, Any], host: str) -> bytes:
-    headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-    for header in asked.get("httpHeaders") or ():
-        headers[header["name"]] = header.get("value") or ""
-    lines = [f"GET {_path(asked)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("line break in a header")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-
-
-def _trusting() -> ssl.SSLContext:
-    """Probes do not verify certificates, as in Kubernetes."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

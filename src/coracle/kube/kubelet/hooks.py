@@ -38,7 +38,7 @@ class Hooks:
             return
         try:
             async with asyncio.timeout(stop.grace_s):
-                await self._actions.do(handler, Where(pod, container, stop.id, address))
+                await self._actions.hook(handler, Where(pod, container, stop.id, address))
         except ActionFailed as error:
             log.info("preStop of %s in pod %s: %s", stop.container, pod.key, error)
             field = event_field(pod, stop.container)
@@ -56,7 +56,7 @@ class Hooks:
 
     async def _after_start(self, handler: Mapping[str, Any], where: Where, notes: Notes) -> None:
         try:
-            await self._actions.do(handler, where)
+            await self._actions.hook(handler, where)
         except ActionFailed as error:
             log.info("postStart of %s in pod %s: %s", where.container["name"], where.pod.key, error)
             field = event_field(where.pod, where.container["name"])

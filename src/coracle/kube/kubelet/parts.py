@@ -12,6 +12,7 @@ from coracle.core.store import Store
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
 from coracle.engine.images import Images
+from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.recorder import EventRecorder
@@ -19,6 +20,7 @@ from coracle.kube.kubelet.actions import Actions
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
@@ -37,6 +39,7 @@ class EngineServices:
     images: Images
     volumes: Scratch
     execs: Execs
+    logs: Logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +63,19 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     recorder, clock = cluster.recorder, cluster.clock
     chores = Chores(clock)
     volumes = PodVolumes(engine.volumes)
-    actions = Actions(engine.execs)
+    messages = Messages(engine.volumes, engine.logs)
+    actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)
     pulls = Pulls(engine.images, chores, recorder, clock)
     node = Node(config, cluster.store)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock),
-        containers=ContainerStarter(engine.containers, pulls, node, hooks, recorder=recorder, clock=clock),
+        containers=ContainerStarter(engine.containers, pulls, node, hooks, messages, recorder=recorder, clock=clock),
         pulls=pulls,
         stopper=Stopper(engine.containers, hooks, chores, recorder, clock),
-        clearer=Clearer(engine.containers, engine.sandboxes, volumes, cluster.pods, chores),
+        clearer=Clearer(engine.containers, engine.sandboxes, volumes, messages, pods=cluster.pods, chores=chores),
         prober=Prober(actions, chores, recorder, clock),
+        messages=messages,
     )
     records = Records(cluster.caches[SANDBOX], cluster.caches[CONTAINER])
     sync = PodSync(cluster.caches[POD], records, cluster.pods, hands, config=config, recorder=recorder, clock=clock)

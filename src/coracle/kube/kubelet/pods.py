@@ -21,6 +21,7 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet import policy
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.plan import Plan, plan
 from coracle.kube.kubelet.probes import Prober
@@ -54,6 +55,7 @@ class Hands:
     stopper: Stopper
     clearer: Clearer
     prober: Prober
+    messages: Messages
 
 
 class PodSync:
@@ -97,12 +99,13 @@ class PodSync:
         """Say how the pod is, then bring it on by one step."""
         now_s = self._clock.now_s()
         notes.keep({attempt.id for attempt in present.all})
+        await self._hands.messages.listen(pod, present, notes)
         view = View(pod, present, notes, now_s, self._config.address)
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers:
             await self._tell(view)
         self._mention_backoff(pod, present, notes, now_s)
-        self._hands.prober.follow(pod, present, notes)
+        self._hands.prober.follow(pod, present, notes, self._address(pod, present))
         before = _waits(notes)
         await self._act(pod, present, notes, todo)
         if _waits(notes) != before or (todo.sandbox and notes.sandbox is None):
@@ -110,19 +113,23 @@ class PodSync:
         return Again(todo.look_again_s) if todo.look_again_s is not None else None
 
     async def _act(self, pod: Object, present: Present, notes: Notes, todo: Plan) -> None:
-        hands = self._hands
+        hands, address = self._hands, self._address(pod, present)
         for stop in todo.stop:
-            hands.stopper.stop(pod, stop, present.address)
+            hands.stopper.stop(pod, stop, address)
         if todo.sandbox:
             await hands.sandboxes.ensure(pod, notes)
         if todo.start:
-            await start_all(hands.containers, pod, todo.start, notes, present.address)
+            await start_all(hands.containers, pod, todo.start, notes, address)
         if todo.forget:
             await hands.clearer.forget(todo.forget)
         if todo.release:
             await hands.clearer.release(pod)
         if todo.finish:
             await hands.clearer.finish(pod, present)
+
+    def _address(self, pod: Object, present: Present) -> str:
+        """Where the pod is reached."""
+        return self._config.address if pod.spec.get("hostNetwork") else present.address
 
     async def _tell(self, view: View) -> None:
         """Write the status where it has changed."""

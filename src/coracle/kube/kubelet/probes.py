@@ -3,12 +3,14 @@
 Each probe of each running container is a chore that sleeps between its looks.  What it finds goes into the pod's notes,
 and the pod's loop is woken only when that changes.  The startup probe comes first; the others begin when it has passed.
 
+A container that is not ready yet is looked at more often than its period says, at first after a tenth of a second and
+then in doubling steps up to the period, so that it serves as soon as it can; nothing is said of what these find.
+
 Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Probes".
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,12 +18,13 @@ from typing import Any, Literal
 from coracle.core.clock import Clock
 from coracle.core.object import Object
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kubelet.actions import ActionFailed, Actions, Where
+from coracle.kube.kubelet.actions import ActionErrored, ActionFailed, Actions, Where
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.notes import Health, Notes
 from coracle.kube.kubelet.records import Attempt, Present, containers_of, event_field, init_containers_of
 
 Sort = Literal["startup", "liveness", "readiness"]
+EARLY_S = 0.1
 SORTS: tuple[Sort, ...] = ("startup", "liveness", "readiness")
 
 
@@ -56,15 +59,15 @@ class Prober:
         self._actions, self._chores = actions, chores
         self._recorder, self._clock = recorder, clock
 
-    def follow(self, pod: Object, present: Present, notes: Notes) -> None:
-        """Begin the probes of what runs, end those of what does not."""
+    def follow(self, pod: Object, present: Present, notes: Notes, address: str = "") -> None:
+        """Begin the probes of what runs, end those of what does not.  `address`: where the pod is reached."""
         wanted: dict[str, tuple[Sort, Where, Attempt]] = {}
         for container in [*containers_of(pod), *init_containers_of(pod)]:
             last = present.latest(container["name"])
-            if last is None or last.state != "running":
+            if last is None or last.state != "running" or last.id in notes.hooking:
                 continue
             for sort in _due(container, notes.health_of(last.id), ending=bool(pod.meta.deleting)):
-                wanted[f"probe/{sort}/{last.id}"] = (sort, Where(pod, container, last.id, present.address), last)
+                wanted[f"probe/{sort}/{last.id}"] = (sort, Where(pod, container, last.id, address), last)
         for name in self._chores.names(pod.meta.uid):
             if name.startswith("probe/") and name not in wanted:
                 self._chores.cancel(pod.meta.uid, name)
@@ -77,34 +80,43 @@ class Prober:
 
     async def _probe(self, sort: Sort, where: Where, started_s: float, notes: Notes) -> None:
         probe = where.container[f"{sort}Probe"]
+        period_s, early_s = float(probe.get("periodSeconds", 10)), EARLY_S
         streak = Streak(passed=True)
         await self._clock.sleep(max(0.0, started_s + probe.get("initialDelaySeconds", 0) - self._clock.now_s()))
         while True:
-            streak = streak.after(await self._look(sort, probe, where))
-            before = notes.health_of(where.id)
-            after = found(sort, before, streak, probe)
-            if after != before:
-                notes.health[where.id] = after
-                self._chores.wake(where.pod.key)
-                if sort == "startup" or after.failed:
-                    return
-            await self._clock.sleep(float(probe.get("periodSeconds", 10)))
+            early = sort == "readiness" and early_s < period_s and not notes.health_of(where.id).ready
+            passed = await self._look(sort, probe, where, quiet=early)
+            if passed is not None:
+                streak = streak.after(passed)
+                before = notes.health_of(where.id)
+                after = found(sort, before, streak, probe)
+                if after != before:
+                    notes.health[where.id] = after
+                    self._chores.wake(where.pod.key)
+                    if sort == "startup" or after.failed:
+                        return
+            await self._clock.sleep(early_s if early and not passed else period_s)
+            early_s *= 2
 
-    async def _look(self, sort: Sort, probe: Mapping[str, Any], where: Where) -> bool:
+    async def _look(self, sort: Sort, probe: Mapping[str, Any], where: Where, *, quiet: bool) -> bool | None:
+        """Whether it passes; None where that could not be found out."""
+        name = sort.capitalize()
         try:
-            async with asyncio.timeout(probe.get("timeoutSeconds", 1)):
-                await self._actions.do(probe, where)
-        except (ActionFailed, TimeoutError) as error:
-            said = str(error) or "context deadline exceeded"
-            self._recorder.emit(
-                where.pod,
-                "Warning",
-                "Unhealthy",
-                f"{sort.capitalize()} probe failed: {said}",
-                field=event_field(where.pod, where.container["name"]),
-            )
+            warning = await self._actions.probe(probe, where)
+        except ActionErrored as error:
+            self._say(where, "Unhealthy", f"{name} probe errored and resulted in unknown state: {error}", quiet)
+            return None
+        except ActionFailed as error:
+            self._say(where, "Unhealthy", f"{name} probe failed: {error}", quiet)
             return False
+        if warning:
+            self._say(where, "ProbeWarning", f"{name} probe warning: {warning}", quiet)
         return True
+
+    def _say(self, where: Where, reason: str, message: str, quiet: bool) -> None:
+        if not quiet:
+            field = event_field(where.pod, where.container["name"])
+            self._recorder.emit(where.pod, "Warning", reason, message, field=field)
 
 
 def _due(container: Mapping[str, Any], health: Health, *, ending: bool) -> list[Sort]:

@@ -22,6 +22,7 @@ from coracle.kube.kubelet.actions import Where
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.environment import ConfigError, Surroundings, environment
 from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.plan import Start
 from coracle.kube.kubelet.pulls import Pulls
@@ -78,9 +79,18 @@ class ContainerStarter:
     """Makes and starts containers."""
 
     def __init__(
-        self, containers: Containers, pulls: Pulls, node: Node, hooks: Hooks, *, recorder: EventRecorder, clock: Clock
+        self,
+        containers: Containers,
+        pulls: Pulls,
+        node: Node,
+        hooks: Hooks,
+        messages: Messages,
+        *,
+        recorder: EventRecorder,
+        clock: Clock,
     ) -> None:
-        self._containers, self._pulls, self._node, self._hooks = containers, pulls, node, hooks
+        self._containers, self._pulls, self._node = containers, pulls, node
+        self._hooks, self._messages = hooks, messages
         self._recorder, self._clock = recorder, clock
 
     async def start(self, pod: Object, container: Mapping[str, Any], start: Start, notes: Notes, address: str) -> None:
@@ -106,7 +116,9 @@ class ContainerStarter:
         name = container["name"]
         try:
             known = environment(pod, container, self._node.around(address))
-            made_of = replace(made_of, environment=known, mounts=mounts(container, notes.volumes or {}, known))
+            last_words = await self._messages.mount(pod, container, made_of.number)
+            there = (*mounts(container, notes.volumes or {}, known), *last_words)
+            made_of = replace(made_of, environment=known, mounts=there)
             record = await self._containers.create(container_spec(pod, container, made_of, self._node.config))
         except ConfigError as error:
             self._cannot(pod, name, notes, error.reason, str(error))

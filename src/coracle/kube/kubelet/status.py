@@ -22,6 +22,7 @@ from coracle.kube.kubelet.records import (
     Present,
     containers_of,
     ephemeral_of,
+    everyone,
     init_containers_of,
     is_ephemeral,
     is_init,
@@ -30,7 +31,7 @@ from coracle.kube.kubelet.resources import quality
 
 RUNTIME = "coracle"
 _FAILED_CODE = 128  # of a container that could not be started, as containerd reports it
-_LONGEST_MESSAGE = 4096
+_LONGEST_MESSAGE, _ALL_MESSAGES = 4096, 12 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class View:
     notes: Notes
     now_s: float
     host_address: str
+
+    @property
+    def longest_message(self) -> int:
+        """Of a container's end, so that those of the whole pod stay within bounds."""
+        return min(_LONGEST_MESSAGE, _ALL_MESSAGES // max(1, len(everyone(self.pod))))
 
     @property
     def outcome(self) -> Outcome | None:
@@ -149,13 +155,13 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool) -> tuple[
     """The state and the last state."""
     name, notes = container["name"], view.notes
     last, before = view.present.latest(name), view.present.before(name)
-    past = {"terminated": terminated(before, notes)} if before is not None else {}
+    past = {"terminated": terminated(before, notes, view.longest_message)} if before is not None else {}
     waiting = notes.waiting.get(name)
     if last is None or last.state == "created" or last.id in notes.hooking:
         return {"waiting": _why_waiting(view, name, may_start)}, past
     if last.state == "running":
         return {"running": {"startedAt": _seconds(last.started_at)}}, past
-    ended = {"terminated": terminated(last, notes)}
+    ended = {"terminated": terminated(last, notes, view.longest_message)}
     final = view.pod.meta.deleting or view.outcome is not None or is_ephemeral(view.pod, name)
     if final or not policy.restarts(view.pod, container, last):
         return ended, past
@@ -190,14 +196,14 @@ def _reason(reason: str, message: str) -> Json:
     return {"reason": reason, **({"message": message[:_LONGEST_MESSAGE]} if message else {})}
 
 
-def terminated(attempt: Attempt, notes: Notes) -> Json:
-    """How an attempt ended."""
+def terminated(attempt: Attempt, notes: Notes, most: int = _LONGEST_MESSAGE) -> Json:
+    """How an attempt ended; with at most so much of its message."""
     code = _FAILED_CODE if attempt.state == "failed" else attempt.exit_code
-    message = notes.messages.get(attempt.id) or attempt.message
+    message = (notes.messages.get(attempt.id) or attempt.message)[:most]
     return {
         "exitCode": code,
         "reason": _ending(attempt, code),
-        **({"message": message[:_LONGEST_MESSAGE]} if message else {}),
+        **({"message": message} if message else {}),
         "startedAt": _seconds(attempt.started_at) if attempt.started_at else None,
         "finishedAt": _seconds(attempt.finished_at) if attempt.finished_at else None,
         "containerID": container_id(attempt),

@@ -21,6 +21,7 @@ from coracle.engine.sandboxes import Sandboxes
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.plan import Stop
 from coracle.kube.kubelet.records import Attempt, Present, event_field, sandbox_name
 from coracle.kube.kubelet.volumes import PodVolumes
@@ -48,6 +49,7 @@ class Stopper:
         for name in others:
             if name != mine:
                 self._chores.cancel(pod.meta.uid, name)
+        self._chores.cancel(pod.meta.uid, f"postStart/{stop.id}")
         self._chores.begin(pod.meta.uid, pod.key, mine, lambda: self._stop(pod, stop, address))
 
     async def _stop(self, pod: Object, stop: Stop, address: str) -> None:
@@ -72,9 +74,17 @@ class Clearer:
     """Removes what is left of pods once nothing of them runs; what was made and not started does not run."""
 
     def __init__(
-        self, containers: Containers, sandboxes: Sandboxes, volumes: PodVolumes, pods: Collection, chores: Chores
+        self,
+        containers: Containers,
+        sandboxes: Sandboxes,
+        volumes: PodVolumes,
+        messages: Messages,
+        *,
+        pods: Collection,
+        chores: Chores,
     ) -> None:
-        self._containers, self._sandboxes, self._volumes = containers, sandboxes, volumes
+        self._containers, self._sandboxes = containers, sandboxes
+        self._volumes, self._messages = volumes, messages
         self._pods, self._chores = pods, chores
 
     async def forget(self, ids: Iterable[str]) -> None:
@@ -88,6 +98,9 @@ class Clearer:
         for owner in await self._volumes.owners():
             if owner not in live and self._sandboxes.find(owner) is None:
                 await self._volumes.drop(owner)
+        for uid in await self._messages.owners():
+            if sandbox_name(uid) not in live:
+                await self._messages.drop(uid)
 
     async def release(self, pod: Object) -> None:
         """The pod is over: its address and volumes go, its ended containers stay for their logs."""
@@ -122,4 +135,5 @@ class Clearer:
     async def _remove(self, pod_uid: str, present: Present) -> None:
         await self.forget(attempt.id for attempt in present.all)
         await self._volumes.drop(sandbox_name(pod_uid))
+        await self._messages.drop(pod_uid)
         await self._sandboxes.remove(sandbox_name(pod_uid))

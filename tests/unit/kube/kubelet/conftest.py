@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -51,11 +50,6 @@ class Inline(Executor):
         return future
 
 
-@dataclass(frozen=True, slots=True)
-class Services(EngineServices):
-    logs: Logs
-
-
 class Machine:
     """What outlives a daemon: the store, the containers, the network and the files."""
 
@@ -85,7 +79,7 @@ class Machine:
         sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *self.net.namespaces}
         containers = Containers(store, clock, self.runtime, found, sandboxes, root_path=root)
         execs, logs = Execs(self.runtime, containers, sandboxes), Logs(containers)
-        engine = Services(sandboxes, containers, found, Scratch(root_path=root), execs, logs)
+        engine = EngineServices(sandboxes, containers, found, Scratch(root_path=root), execs, logs)
         caches = {type: Informer(type, store, INDEXES.get(type)) for type in ("Pod", CONTAINER, SANDBOX)}
         self.kubelet_records = Records(caches[SANDBOX], caches[CONTAINER])
         recorder = EventRecorder(self.events, clock, "kubelet", NODE.name)

@@ -6,6 +6,7 @@ import pytest
 from coracle.core.collection import Deletion
 from coracle.core.errors import Unavailable
 from coracle.core.object import Key, Meta, Object
+from coracle.kube.kubelet.actions import ActionFailed
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Present
 from coracle.kube.kubelet.stopping import Clearer
 from coracle.testing.autojump import run
@@ -482,19 +483,21 @@ def test_volumes_of_pods_that_no_record_leads_to_are_dropped(machine):
         async with machine.daemon():
             await machine.create(volumes=[{"name": "scratch"}])
             await asyncio.sleep(1)
-        for owner in ("pod-lost", "docker-kept"):
+        for owner in ("pod-lost", "messages-lost", "docker-kept"):
             (machine.root / "scratch" / owner).mkdir()
         async with machine.daemon():
             await asyncio.sleep(1)
             return leftovers(machine)["volumes"]
 
-    assert sorted(run(main())) == ["docker-kept", f"pod-{machine.pod().meta.uid}"]
+    left = sorted(run(main()))
+    uid = machine.pod().meta.uid
+    assert left == ["docker-kept", f"messages-{uid}", f"pod-{uid}"]
 
 
 def test_only_the_pod_that_ended_is_removed_not_its_namesake(machine):
     async def main():
         await machine.create(nodeName="other")
-        clearer = Clearer(None, Nothing(), Nothing(), machine.pods, None)
+        clearer = Clearer(None, Nothing(), Nothing(), Nothing(), pods=machine.pods, chores=None)
         await clearer.finish(machine.pod().with_meta(uid="another"), Present())
         assert machine.pod() is not None
         await clearer.finish(machine.pod(), Present())
@@ -638,7 +641,7 @@ def test_a_pod_becomes_unready_and_ready_again(machine, tmp_path):
             await machine.create("web", container("web", readinessProbe=probe("true", periodSeconds=5)))
             await asyncio.sleep(1)
             seen = [statuses(machine)["web"]["ready"]]
-            machine.runtime.failures["exec"] = [Unavailable("no") for _ in range(3)]
+            machine.runtime.failures["exec"] = [ActionFailed("no") for _ in range(3)]
             await asyncio.sleep(17)
             seen.append(statuses(machine)["web"]["ready"])
             await asyncio.sleep(5)
