@@ -80,11 +80,10 @@ class Following:
         """Follow.  Raises Failure where the cloud goes away."""
         label = [f"{containers.LABEL}project={self.project}", f"{containers.LABEL}oneoff=False"]
         filters = {"type": ["container"], "label": label, "event": ["start", "die", "destroy"]}
-        with self.docker.read("GET", "/events", {"filters": filters}) as events:
-            self._spawn(self._read_events, events)
-            self._begin()
-            while not self._stopped and (self._watched or self.expects_more()):
-                self._found.get()()
+        self._spawn(self._read_events, self.docker.read("GET", "/events", {"filters": filters}))
+        self._begin()
+        while not self._stopped and (self._watched or self.expects_more()):
+            self._found.get()()
 
     def stop(self) -> None:
         """From a signal's handler or another thread."""
@@ -147,8 +146,9 @@ class Following:
 
     def _read_events(self, events: Any) -> None:
         try:
-            for event in json_lines(events):
-                self._found.put(partial(self._happened, event))
+            with events:
+                for event in json_lines(events):
+                    self._found.put(partial(self._happened, event))
         except (Failure, OSError, ValueError):
             pass
         self._found.put(self._lost)
@@ -193,7 +193,7 @@ class Following:
             return
         if watched.started_at == state["StartedAt"]:
             return  # it is this start that we read already
-        watched.started_at = state["StartedAt"]
+        watched.started_at, watched.exit_code = state["StartedAt"], None
         if watched.reading:
             watched.again_since = since
         else:
