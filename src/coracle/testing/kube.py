@@ -13,11 +13,11 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from coracle.core.clock import LoopClock
-from coracle.core.collection import Collection
+from coracle.core.clock import LoopClock, rfc3339
+from coracle.core.collection import Collection, Deletion
 from coracle.core.informer import Index, Informer
 from coracle.core.kind import Kind
-from coracle.core.loop import Loop, Reconciler
+from coracle.core.loop import Again, Loop, Reconciler, ToKeys, itself
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.core.tasks import Part, run_parts
@@ -111,8 +111,48 @@ def a_node(name: str = "n1", labels: Mapping[str, str] | None = None, **spec: An
     )
 
 
-async def place(stage: Stage, key: Key, node: str = "n1", ip: str = "10.32.0.1", *, ready: bool = True) -> Object:
-    """Do the scheduler's and the kubelet's work for a pod."""
+class Kubelet:
+    """A loop that does the scheduler's and the kubelet's work on one node, for every pod.
+
+    A pod is ready `ready_after_s` after it was placed, unless its image is called "broken"; it is gone `stop_s` after
+    it was asked to go.
+    """
+
+    name = "fake-kubelet"
+
+    def __init__(self, stage: Stage, node: str = "n1", *, ready_after_s: float = 0, stop_s: float = 0) -> None:
+        self._stage, self._node = stage, node
+        self._ready_after_s, self._stop_s = ready_after_s, stop_s
+        self._moments: dict[tuple[str, str], float] = {}
+        self.watches: Mapping[str, ToKeys] = {"Pod": itself}
+
+    async def reconcile(self, key: Key) -> Again | None:
+        pod = self._stage.caches["Pod"].find(key)
+        if pod is None:
+            return None
+        what = "stop" if pod.meta.deleting else "start"
+        since_s = self._moments.setdefault((pod.meta.uid, what), self._stage.clock.now_s())
+        wait_s = since_s + (self._stop_s if pod.meta.deleting else self._ready_after_s) - self._stage.clock.now_s()
+        if not pod.meta.deleting and not pod.spec.get("nodeName"):
+            await place(self._stage, key, self._node, ready=False)
+        if wait_s > 0:
+            return Again(wait_s)
+        if pod.meta.deleting:
+            await self._stage["Pod"].delete(key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
+        elif pod.status.get("phase") not in ("Failed", "Succeeded") and not _is_ready(pod):
+            fine = all(container["image"] != "broken" for container in pod.spec["containers"])
+            await place(self._stage, key, self._node, ready=fine, since=rfc3339(self._stage.clock.now_s()))
+        return None
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.status.get("conditions") or ())
+
+
+async def place(
+    stage: Stage, key: Key, node: str = "n1", ip: str = "10.32.0.1", *, ready: bool = True, since: str = ""
+) -> Object:
+    """Do the scheduler's and the kubelet's work for a pod; `since` is when it became ready."""
     if not stage["Pod"].get(key).spec.get("nodeName"):
         await stage["Pod"].change(key, lambda pod: pod.with_spec(nodeName=node), part="binding")
     status = {
@@ -120,7 +160,11 @@ async def place(stage: Stage, key: Key, node: str = "n1", ip: str = "10.32.0.1",
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "conditions": [
-            {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": "2023-11-14T22:13:20Z"}
+            {
+                "type": "Ready",
+                "status": "True" if ready else "False",
+                "lastTransitionTime": since or "2023-11-14T22:13:20Z",
+            }
         ],
     }
     return await stage["Pod"].change(key, lambda pod: pod.with_status(**status), part="status")

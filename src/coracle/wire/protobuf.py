@@ -1,7 +1,8 @@
 """Protocol Buffers into plain values, for messages whose fields are told by a table.  Pure; reading only.
 
 A table maps the number of a field to its name and type: "string", "bytes" (as base64 text), "int", "bool", another
-table (a message), a list of one type (repeated), or a Map of a type (map<string, type>).
+table (a message), a list of one type (repeated), or a Map of a type (map<string, type>).  "text", "number" and "flag"
+are a string, an int and a bool of which "", 0 and false are as good as absent.
 
 Source: Protocol Buffers, "Encoding".
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 _VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
 _DEEPEST = 100
+_QUIET = {"text": "string", "number": "int", "flag": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,16 @@ def read(raw: bytes, table: Mapping[int, tuple[str, Any]], depth: int = 0) -> di
         elif isinstance(type, Map):
             entry = read(_counted(value), {1: ("key", "string"), 2: ("value", type.value)}, depth + 1)
             found.setdefault(name, {})[entry.get("key", "")] = entry.get("value", "")
+        elif isinstance(type, str) and type in _QUIET:
+            _set_if_said(found, name, _value(_QUIET[type], value, depth))
         else:
             found[name] = _value(type, value, depth)
     return found
+
+
+def _set_if_said(found: dict[str, Any], name: str, value: Any) -> None:
+    if value:
+        found[name] = value
 
 
 def _value(type: Any, value: int | bytes, depth: int) -> Any:

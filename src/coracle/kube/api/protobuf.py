@@ -1,7 +1,7 @@
 """Bodies in `application/vnd.kubernetes.protobuf`, which kubectl's typed commands send without asking first.
 
-`kubectl create namespace|configmap|secret|serviceaccount|service`, `kubectl auth` and evictions are sent so; everything
-else of kubectl is JSON.  Answers are always JSON, which these clients accept.
+`kubectl create namespace|configmap|secret|serviceaccount|service|deployment|job|cronjob`, `kubectl auth` and evictions
+are sent so; everything else of kubectl is JSON.  Answers are always JSON, which these clients accept.
 
 Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; generated.proto of core/v1 and meta/v1.
 """
@@ -9,38 +9,18 @@ Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; generated.proto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from coracle.core.errors import Malformed, Unsupported
-from coracle.wire.protobuf import As, Map, fields, read
+from coracle.kube.api import podproto
+from coracle.kube.api.podproto import INT_OR_STRING, META, NAME
+from coracle.wire.protobuf import Map, fields, read
 
 _MAGIC = b"k8s\x00"
 
 
-def _time(found: dict[str, Any]) -> str | None:
-    seconds = found.get("seconds")
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
-
-
-_TIME = As({1: ("seconds", "int")}, _time)
-_INT_OR_STRING = As(
-    {1: ("type", "int"), 2: ("int", "int"), 3: ("text", "string")},
-    lambda found: found.get("text", "") if found.get("type") else found.get("int", 0),
-)
-_NAME = {1: ("name", "string")}
-_OWNER = {
-    1: ("kind", "string"), 3: ("name", "string"), 4: ("uid", "string"), 5: ("apiVersion", "string"),
-    6: ("controller", "bool"), 7: ("blockOwnerDeletion", "bool"),
-}  # fmt: skip
-_META = {
-    1: ("name", "string"), 2: ("generateName", "string"), 3: ("namespace", "string"), 5: ("uid", "string"),
-    6: ("resourceVersion", "string"), 7: ("generation", "int"), 8: ("creationTimestamp", _TIME),
-    9: ("deletionTimestamp", _TIME), 10: ("deletionGracePeriodSeconds", "int"), 11: ("labels", Map("string")),
-    12: ("annotations", Map("string")), 13: ("ownerReferences", [_OWNER]), 14: ("finalizers", ["string"]),
-}  # fmt: skip
 _PORT = {
-    1: ("name", "string"), 2: ("protocol", "string"), 3: ("port", "int"), 4: ("targetPort", _INT_OR_STRING),
+    1: ("name", "string"), 2: ("protocol", "string"), 3: ("port", "int"), 4: ("targetPort", INT_OR_STRING),
     5: ("nodePort", "int"), 6: ("appProtocol", "string"),
 }  # fmt: skip
 _SERVICE = {
@@ -62,30 +42,34 @@ _ACCESS = {
     2: ("nonResourceAttributes", {1: ("path", "string"), 2: ("verb", "string")}),
     3: ("user", "string"), 4: ("groups", ["string"]), 6: ("uid", "string"),
 }  # fmt: skip
-_ACCESS_REVIEW = {1: ("metadata", _META), 2: ("spec", _ACCESS)}
+_ACCESS_REVIEW = {1: ("metadata", META), 2: ("spec", _ACCESS)}
 _AUTHORIZATION = "authorization.k8s.io/v1"
 _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
-    ("v1", "Namespace"): {1: ("metadata", _META), 2: ("spec", {1: ("finalizers", ["string"])})},
+    ("v1", "Namespace"): {1: ("metadata", META), 2: ("spec", {1: ("finalizers", ["string"])})},
     ("v1", "ConfigMap"): {
-        1: ("metadata", _META), 2: ("data", Map("string")), 3: ("binaryData", Map("bytes")), 4: ("immutable", "bool"),
+        1: ("metadata", META), 2: ("data", Map("string")), 3: ("binaryData", Map("bytes")), 4: ("immutable", "bool"),
     },
     ("v1", "Secret"): {
-        1: ("metadata", _META), 2: ("data", Map("bytes")), 3: ("type", "string"), 4: ("stringData", Map("string")),
+        1: ("metadata", META), 2: ("data", Map("bytes")), 3: ("type", "string"), 4: ("stringData", Map("string")),
         5: ("immutable", "bool"),
     },
     ("v1", "ServiceAccount"): {
-        1: ("metadata", _META), 2: ("secrets", [{3: ("name", "string")}]), 3: ("imagePullSecrets", [_NAME]),
+        1: ("metadata", META), 2: ("secrets", [{3: ("name", "string")}]), 3: ("imagePullSecrets", [NAME]),
         4: ("automountServiceAccountToken", "bool"),
     },
-    ("v1", "Service"): {1: ("metadata", _META), 2: ("spec", _SERVICE)},
+    ("v1", "Service"): {1: ("metadata", META), 2: ("spec", _SERVICE)},
     ("v1", "DeleteOptions"): _OPTIONS,
     ("meta.k8s.io/v1", "DeleteOptions"): _OPTIONS,
-    ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: ("metadata", _META)},
+    ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: ("metadata", META)},
     (_AUTHORIZATION, "SelfSubjectAccessReview"): _ACCESS_REVIEW,
     (_AUTHORIZATION, "SubjectAccessReview"): _ACCESS_REVIEW,
     (_AUTHORIZATION, "LocalSubjectAccessReview"): _ACCESS_REVIEW,
-    (_AUTHORIZATION, "SelfSubjectRulesReview"): {1: ("metadata", _META), 2: ("spec", {1: ("namespace", "string")})},
-    ("policy/v1", "Eviction"): {1: ("metadata", _META), 2: ("deleteOptions", _OPTIONS)},
+    (_AUTHORIZATION, "SelfSubjectRulesReview"): {1: ("metadata", META), 2: ("spec", {1: ("namespace", "string")})},
+    ("v1", "Pod"): {1: ("metadata", META), 2: ("spec", podproto.POD_SPEC)},
+    ("apps/v1", "Deployment"): podproto.DEPLOYMENT,
+    ("batch/v1", "Job"): podproto.JOB,
+    ("batch/v1", "CronJob"): podproto.CRON_JOB,
+    ("policy/v1", "Eviction"): {1: ("metadata", META), 2: ("deleteOptions", _OPTIONS)},
 }  # fmt: skip
 _TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
 

@@ -9,10 +9,11 @@ from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
 from coracle.kube.controllers import replication
+from coracle.kube.controllers.deployments import loop as deployments
 from coracle.kube.kinds.recorder import EventRecorder
 
 # As Events name who speaks.
-SPEAKERS = ("replication-controller", "replicaset-controller")
+SPEAKERS = ("replication-controller", "replicaset-controller", "deployment-controller")
 
 
 def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Index]]:
@@ -23,7 +24,7 @@ def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Ind
     return found
 
 
-INDEXES = _merged(replication.INDEXES)
+INDEXES = _merged(replication.INDEXES, deployments.INDEXES)
 
 
 def loops(
@@ -37,4 +38,5 @@ def loops(
     return [
         replication.Replication(caches, controllers, writers, recorders["replication-controller"], clock),
         replication.Replication(caches, sets, writers, recorders["replicaset-controller"], clock),
+        deployments.Deployments(caches, writers, recorders["deployment-controller"], clock),
     ]

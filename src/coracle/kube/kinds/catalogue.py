@@ -5,6 +5,7 @@ from __future__ import annotations
 from coracle.core.kind import Kind
 from coracle.kube.kinds import (
     configmap,
+    deployment,
     endpoints,
     endpointslice,
     event,
@@ -41,6 +42,7 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         secret.KIND,
         serviceaccount.KIND,
         service.kind(service_addresses, node_ports),
+        deployment.KIND,
         replicaset.KIND,
         lease.KIND,
         endpointslice.KIND,

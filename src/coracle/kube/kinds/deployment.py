@@ -100,5 +100,5 @@ KIND = Kind(
         workloads.SELECTOR,
     ),
     subresources=frozenset(("status", "scale")),
-    loop="coracle.kube.controllers.deployments:Deployments",
+    loop="coracle.kube.controllers.deployments.loop:Deployments",
 )
