@@ -2,6 +2,7 @@
 
     scratch    lives as long as its owner (emptyDir): <root>/scratch/<owner>/<volume>, on disk or in memory
     host path  the host's own, after the checks that its type asks for
+    part       a file or directory of another of these, held so that nobody can move it away before it is mounted
 
 Called by the kubelet.  Scratch volumes have no records: their directories say all, `owners` lists them, and dropping
 what is not there is no error.
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
-from coracle.linux import mounts
+from coracle.linux import mounts, rooted
 from coracle.linux.removal import remove_tree
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
@@ -53,6 +54,16 @@ class Scratch:
         await offload(_make_scratch, path, medium, size_bytes)
         return str(path)
 
+    async def part(self, owner: str, name: str, volume_path: str, below: str) -> str:
+        """Show what is at `below` in a volume at <root>/scratch/<owner>/<name>, and so to a container.
+
+        Missing directories are made, with the volume's mode.  Links count as inside the volume, whoever swaps them
+        meanwhile.  Raises: Invalid (it leads nowhere), Exhausted, Broken.
+        """
+        path = self._scratch / _checked(owner) / _checked(name)
+        await offload(_hold_part, path, volume_path, below)
+        return str(path)
+
     async def drop_scratch(self, owner: str) -> None:
         """Remove everything of `owner`.  Idempotent."""
         await offload(_drop, self._scratch / _checked(owner))
@@ -60,6 +71,10 @@ class Scratch:
     async def owners(self) -> Sequence[str]:
         """Who has scratch volumes: to find those whose owner is gone."""
         return await offload(_names, self._scratch)
+
+    async def volumes(self, owner: str) -> Sequence[str]:
+        """The names of what `owner` has here."""
+        return await offload(_names, self._scratch / _checked(owner))
 
     async def host_path(self, path: str, type: str = "") -> str:
         """The host's `path`, which must be of that type; the types ...OrCreate make what is missing.
@@ -84,7 +99,7 @@ def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             path.mkdir()
-        if medium == "Memory" and not _is_mounted(path):
+        if medium == "Memory" and not mounts.is_mount_point(path):
             size = f",size={size_bytes}" if size_bytes else ""
             mounts.mount(
                 "tmpfs", path, source="tmpfs", flags=mounts.MS_NODEV | mounts.MS_NOSUID, data=f"mode=0777{size}"
@@ -99,13 +114,44 @@ def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
 def _drop(path: Path) -> None:
     """Unmount, then remove; nothing a container has put there leads out of it (it works by descriptors)."""
     for name in _names(path):
-        while _is_mounted(path / name) and mounts.unmount(path / name):
+        while mounts.unmount(path / name):
             pass
     remove_tree(path)
 
 
-def _is_mounted(path: Path) -> bool:
-    return os.lstat(path).st_dev != os.lstat(path.parent).st_dev
+def _hold_part(path: Path, volume_path: str, below: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        while mounts.unmount(path):
+            pass
+        with contextlib.ExitStack() as stack:
+            root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, root)
+            part = _open_part(root, below)
+            stack.callback(os.close, part)
+            _make_place(path, directory=stat.S_ISDIR(os.fstat(part).st_mode))
+            mounts.bind(Path(f"/proc/self/fd/{part}"), path, recursive=True)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
+            raise Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (Exhausted if full else Broken)(f"cannot show {below[:200]!r}: {error.strerror}") from error
+
+
+def _open_part(root: int, below: str) -> int:
+    try:
+        return rooted.open_in_root(root, below, os.O_PATH)
+    except FileNotFoundError:
+        return rooted.make_directory_in_root(root, f"/{below}", stat.S_IMODE(os.fstat(root).st_mode))
+
+
+def _make_place(path: Path, *, directory: bool) -> None:
+    if path.exists() and path.is_dir() != directory:
+        remove_tree(path) if path.is_dir() else path.unlink()
+    if directory:
+        path.mkdir(exist_ok=True)
+    else:
+        path.touch()
 
 
 def _names(path: Path) -> Sequence[str]:

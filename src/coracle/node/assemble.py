@@ -19,6 +19,7 @@ from importlib import metadata
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from coracle.compose.projects import parts as projects
 from coracle.core.clock import SystemClock
 from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
@@ -60,6 +61,7 @@ from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.streams import PodStreams
+from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
 from coracle.kube.proxy import endpoints as backends
 from coracle.kube.proxy.hostports import HostPorts
@@ -70,7 +72,7 @@ from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
 from coracle.linux.quick_groups import make_moves_quick
 from coracle.net.forwards import Forwards
-from coracle.net.holds import PortHolds
+from coracle.net.holds import PortHolds, try_port
 from coracle.net.names import Names
 from coracle.net.nft.driver import NftDriver
 from coracle.node import pki
@@ -156,6 +158,7 @@ class Cloud:
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
         self._docker = self._make_docker()
+        self._compose = self._make_compose()
 
     def parts(self) -> list[Part]:
         """Everything, in the order of starting."""
@@ -175,6 +178,7 @@ class Cloud:
             Once(self._engine.commits.adopt),
             Once(self._engine.builds.adopt),
             *self._docker.parts,
+            self._compose.projects,
             Once(self._bootstrap),
             *recorders.values(),
             EventExpiry(self._collections["Event"], self._clock),
@@ -252,6 +256,13 @@ class Cloud:
             host=docker_host(self._settings),
         )
         return docker(services)
+
+    def _make_compose(self) -> projects.Compose:
+        door = self._docker.door
+        front = projects.DockerDoor(door.handler, door.terms, door.say)
+        return projects.compose(
+            front, self._store, self._caches, self._clock, forwards=self._forwards, try_port=try_port
+        )
 
     # -- Kubernetes ----------------------------------------------------------------------------------------------
 
@@ -354,7 +365,7 @@ class Cloud:
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
         admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)
-        dock = self._docker.door
+        dock = self._compose.door
         socket_path = Unix(str(settings.docker_socket_path), 0o660, docker_group())
         return [
             Server(api.handler, listeners, terms=api.router.terms, say=api.say, clock=self._clock),
@@ -368,8 +379,18 @@ class Cloud:
 
 def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     """One cache for each type, with the indexes that anybody wants of it."""
-    wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", "Container.engine")}
-    for module in (workloads, endpoint_loops, podgc, storage, binding, kubelet_records, backends):
+    wanted: dict[str, dict[str, Index]] = {type: {} for type in (*types, "Sandbox.engine", *projects.TYPES)}
+    for module in (
+        workloads,
+        endpoint_loops,
+        podgc,
+        storage,
+        binding,
+        kubelet_records,
+        following,
+        backends,
+        projects,
+    ):
         for type, indexes in getattr(module, "INDEXES", {}).items():
             wanted[type] |= indexes
     return {type: Informer(type, store, indexes) for type, indexes in wanted.items()}

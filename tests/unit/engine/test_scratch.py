@@ -2,6 +2,7 @@ import asyncio
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +113,45 @@ def test_host_paths_are_what_their_type_says(tmp_path, type, what, error):
 def test_host_paths_are_absolute_and_straight(tmp_path, path):
     with pytest.raises(Invalid):
         run(Scratch(root_path=str(tmp_path)).host_path(path))
+
+
+def shown(tmp_path, below):
+    """What a part shows, looked at while it is held: the names in it, or its text."""
+
+    async def main():
+        volumes = Scratch(root_path=str(tmp_path / "root"))
+        path = await volumes.part("pod-1", "web.0", str(tmp_path / "volume"), below)
+        try:
+            return sorted(os.listdir(path)) if Path(path).is_dir() else Path(path).read_text()  # noqa: ASYNC240
+        finally:
+            await volumes.drop_scratch("pod-1")
+
+    (tmp_path / "volume").mkdir(exist_ok=True)
+    return run(main())
+
+
+def test_a_part_of_a_volume_is_shown_and_missing_directories_are_made(tmp_path):
+    (tmp_path / "volume/a").mkdir(parents=True)
+    (tmp_path / "volume/a/text").write_text("hello")
+    os.symlink("a", tmp_path / "volume/same")
+    assert shown(tmp_path, "a") == ["text"]
+    assert shown(tmp_path, "same/text") == "hello"
+    assert shown(tmp_path, "b/c") == []
+    assert (tmp_path / "volume/b/c").is_dir()
+    assert (tmp_path / "volume/a/text").read_text() == "hello"
+
+
+def test_a_link_in_a_volume_does_not_lead_a_part_out(tmp_path):
+    (tmp_path / "volume").mkdir()
+    os.symlink("/etc", tmp_path / "volume/link")
+    with pytest.raises(Invalid, match="leads to nothing"):
+        shown(tmp_path, "link")
+    (tmp_path / "volume/etc").mkdir()
+    assert shown(tmp_path, "link") == []
+
+
+def test_a_file_in_the_way_of_a_part_is_said(tmp_path):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume/file").write_text("")
+    with pytest.raises(Invalid, match="leads to nothing"):
+        shown(tmp_path, "file/below")

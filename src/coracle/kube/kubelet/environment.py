@@ -73,6 +73,14 @@ def expand(text: str, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(put, text)
 
 
+def expand_strictly(text: str, known: Mapping[str, str]) -> str:
+    """As `expand`, where every NAME has to be known.  Raises ConfigError."""
+    for found in _REFERENCE.finditer(text):
+        if found[0] != "$$" and found[1] not in known:
+            raise ConfigError(f"missing value for {found[1]!r}")
+    return expand(text, known)
+
+
 def expand_all(texts: Iterable[str], known: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(expand(text, known) for text in texts)
 

@@ -6,9 +6,10 @@ status, so that no pod is unready for a while because its kubelet was started an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coracle.core.object import Object
+from coracle.kube.kubelet.volumes.service import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Notes:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     health: dict[str, Health] = field(default_factory=dict)
     images: dict[tuple[str, int], Object] = field(default_factory=dict)
-    volumes: dict[str, str] | None = None
+    volumes: dict[str, Volume] | None = None
     sandbox: Waiting | None = None
     failures: int = 0
     checked: bool = False
@@ -72,6 +73,14 @@ class Notes:
 
     def health_of(self, id: str) -> Health:
         return self.health.get(id, Health())
+
+    def hurry(self) -> None:
+        """What was missing may be there: try again at once."""
+        if self.sandbox is not None:
+            self.sandbox = replace(self.sandbox, until_s=0.0)
+        for name, waiting in self.waiting.items():
+            if waiting.reason == "CreateContainerConfigError":
+                self.waiting[name] = replace(waiting, until_s=0.0)
 
     def keep(self, ids: set[str]) -> None:
         """Forget what was noted of containers other than these."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.informer import Informer
+from coracle.core.object import Key
 from coracle.core.store import Store
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
@@ -27,7 +28,8 @@ from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
 from coracle.kube.kubelet.starting import ContainerStarter, Node, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
-from coracle.kube.kubelet.volumes import PodVolumes
+from coracle.kube.kubelet.volumes.following import VolumeFollower
+from coracle.kube.kubelet.volumes.service import PodVolumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,17 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     """A Part: start it after the caches and the engine are up."""
     recorder, clock = cluster.recorder, cluster.clock
     chores = Chores(clock)
-    volumes = PodVolumes(engine.volumes)
+    node = Node(config, cluster.store)
+    volumes = PodVolumes(engine.volumes, node.around(""), clock)
     messages = Messages(engine.volumes, engine.logs)
     actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)
     pulls = Pulls(engine.images, chores, recorder, clock)
-    node = Node(config, cluster.store)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock),
-        containers=ContainerStarter(engine.containers, pulls, node, hooks, messages, recorder=recorder, clock=clock),
+        containers=ContainerStarter(
+            engine.containers, pulls, node, hooks, messages, volumes=volumes, recorder=recorder, clock=clock
+        ),
         pulls=pulls,
         stopper=Stopper(engine.containers, hooks, chores, recorder, clock),
         clearer=Clearer(engine.containers, engine.sandboxes, volumes, messages, pods=cluster.pods, chores=chores),
@@ -79,4 +83,10 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     )
     records = Records(cluster.caches[SANDBOX], cluster.caches[CONTAINER])
     sync = PodSync(cluster.caches[POD], records, cluster.pods, hands, config=config, recorder=recorder, clock=clock)
-    return Kubelet(sync, chores, cluster.caches, cluster.store)
+
+    def hurry(key: Key) -> None:
+        sync.hurry(key)
+        chores.wake(key)
+
+    files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
+    return Kubelet(sync, chores, files, cluster.caches, cluster.store)

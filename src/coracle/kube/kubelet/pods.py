@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
-from coracle.core.loop import Again, Loop, ToKeys, itself
+from coracle.core.loop import Again, Loop, Reconciler, ToKeys, itself
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Store
 from coracle.core.tasks import running
@@ -83,6 +83,11 @@ class PodSync:
     async def sweep(self) -> None:
         """At start, once the caches are full: remove what no record leads to."""
         await self._hands.clearer.sweep({sandbox_name(entry.uid) for entry in self._cache.entries()})
+
+    def hurry(self, key: Key) -> None:
+        """Something that the pod may have waited for has changed."""
+        if key in self._notes:
+            self._notes[key].hurry()
 
     async def reconcile(self, key: Key) -> Again | None:
         pod = self._cache.find(key)
@@ -186,15 +191,17 @@ def _nobody(key: Key, uid: str) -> Object:
 
 
 class Kubelet:
-    """A Part: the loop over the pods, with its chores."""
+    """A Part: the loop over the pods, with its chores, and the loop that keeps their files current."""
 
-    def __init__(self, sync: PodSync, chores: Chores, caches: Mapping[str, Informer], store: Store) -> None:
-        self._sync = sync
+    def __init__(
+        self, sync: PodSync, chores: Chores, files: Reconciler, caches: Mapping[str, Informer], store: Store
+    ) -> None:
+        self._sync, self._files = sync, Loop(files, caches, store, workers=2)
         self._loop = Loop(sync, caches, store, workers=WORKERS)
         self._chores = chores
         chores.listen(self._loop.queue.add)
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with running(self._chores):
+        async with running(self._chores), running(self._files):
             await self._sync.sweep()
             await self._loop.run(up)

@@ -28,7 +28,8 @@ from coracle.kube.kubelet.plan import Start
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import event_field, everyone
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
-from coracle.kube.kubelet.volumes import MountFailed, PodVolumes, mounts
+from coracle.kube.kubelet.volumes.mounting import mounts
+from coracle.kube.kubelet.volumes.service import MountFailed, PodVolumes
 
 RETRY_S = 10.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 122.0  # of volumes and sandboxes, as the kubelet's volume manager
@@ -86,10 +87,11 @@ class ContainerStarter:
         hooks: Hooks,
         messages: Messages,
         *,
+        volumes: PodVolumes,
         recorder: EventRecorder,
         clock: Clock,
     ) -> None:
-        self._containers, self._pulls, self._node = containers, pulls, node
+        self._containers, self._pulls, self._node, self._volumes = containers, pulls, node, volumes
         self._hooks, self._messages = hooks, messages
         self._recorder, self._clock = recorder, clock
 
@@ -117,7 +119,7 @@ class ContainerStarter:
         try:
             known = environment(pod, container, self._node.around(address))
             last_words = await self._messages.mount(pod, container, made_of.number)
-            there = (*mounts(container, notes.volumes or {}, known), *last_words)
+            there = (*await mounts(pod, container, notes.volumes or {}, known, self._volumes), *last_words)
             made_of = replace(made_of, environment=known, mounts=there)
             record = await self._containers.create(container_spec(pod, container, made_of, self._node.config))
         except ConfigError as error:

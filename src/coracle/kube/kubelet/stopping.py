@@ -24,7 +24,7 @@ from coracle.kube.kubelet.hooks import Hooks
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.plan import Stop
 from coracle.kube.kubelet.records import Attempt, Present, event_field, sandbox_name
-from coracle.kube.kubelet.volumes import PodVolumes
+from coracle.kube.kubelet.volumes.service import PodVolumes
 
 _LEAST_GRACE_S = 2.0  # of a process whose preStop hook, or turn, has used up the grace
 ORPHAN_GRACE_S = 2.0  # of containers whose pod was removed by force

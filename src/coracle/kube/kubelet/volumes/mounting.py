@@ -1,0 +1,66 @@
+"""What a container mounts where, from its pod's volumes.
+
+Source: Kubernetes v1 API, VolumeMount; documentation, "Volumes": subPath, mount propagation, recursive read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from coracle.core.errors import CloudError
+from coracle.core.object import Object
+from coracle.kube.kubelet.environment import ConfigError, expand_strictly
+from coracle.kube.kubelet.volumes.service import PodVolumes, Volume
+from coracle.runtime.api import Mount
+
+_PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+async def mounts(
+    pod: Object,
+    container: Mapping[str, Any],
+    volumes: Mapping[str, Volume],
+    known: Mapping[str, str],
+    service: PodVolumes,
+) -> tuple[Mount, ...]:
+    """The container's mounts; `known` are its variables, for subPathExpr.  Raises ConfigError."""
+    found = []
+    for number, asked in enumerate(container.get("volumeMounts") or ()):
+        volume = volumes.get(asked["name"])
+        if volume is None:
+            raise ConfigError(f'cannot find volume "{asked["name"]}" to mount into container "{container["name"]}"')
+        source, below = volume.path, _below(asked, known)
+        if below:
+            source = await _part(pod, f"{container['name']}.{number}", volume, below, service)
+        found.append(_mount(asked, source, read_only=volume.read_only or bool(asked.get("readOnly"))))
+    return tuple(found)
+
+
+def _below(asked: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    if asked.get("subPathExpr"):
+        below = expand_strictly(asked["subPathExpr"], known)
+        if below.startswith("/") or ".." in below.split("/"):
+            raise ConfigError(f'subPath "{below}" must be a relative path without ".."')
+        return below
+    return str(asked.get("subPath") or "")
+
+
+async def _part(pod: Object, name: str, volume: Volume, below: str, service: PodVolumes) -> str:
+    try:
+        return await service.part(pod, name, volume, below)
+    except CloudError as error:
+        container = name.rpartition(".")[0]
+        said = f'failed to prepare subPath for volumeMount "{below}" of container "{container}": {error}'
+        raise ConfigError(said) from error
+
+
+def _mount(asked: Mapping[str, Any], source: str, *, read_only: bool) -> Mount:
+    target = asked["mountPath"]
+    recursive = ("rro",) if read_only and asked.get("recursiveReadOnly") in ("Enabled", "IfPossible") else ()
+    return Mount(
+        target=target if target.startswith("/") else f"/{target}",
+        source=source,
+        options=("rbind", _PROPAGATION[asked.get("mountPropagation") or "None"], *recursive),
+        read_only=read_only,
+    )

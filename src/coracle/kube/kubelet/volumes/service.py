@@ -1,0 +1,160 @@
+"""Sets the volumes of pods up, keeps them current, and drops them.
+
+    emptyDir, secret                        <root>/scratch/<sandbox>/<volume>, secrets in memory
+    configMap, downwardAPI, projected       the same, on disk
+    hostPath, claims                        where they are
+    image                                   the image's layers, to be read only
+
+Source: Kubernetes documentation, "Volumes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from coracle.core.clock import Clock, rfc3339
+from coracle.core.errors import CloudError, Unsupported
+from coracle.core.object import Object
+from coracle.core.quantity import parse
+from coracle.core.tasks import offload
+from coracle.engine.scratch import Scratch
+from coracle.kube.kubelet.environment import Surroundings
+from coracle.kube.kubelet.records import sandbox_name
+from coracle.kube.kubelet.volumes import atomic, ownership
+from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
+from coracle.kube.kubelet.volumes.payloads import SORTS, payload
+
+
+class MountFailed(CloudError):
+    """A volume of the pod cannot be set up; tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume of a pod: its path on the host, and whether containers may only read it."""
+
+    path: str
+    read_only: bool = False
+
+
+class PodVolumes:
+    """`around`: what files may tell of the node, and where config maps, secrets and claims are found."""
+
+    def __init__(self, directories: Scratch, around: Surroundings, clock: Clock) -> None:
+        self._directories, self._around, self._clock = directories, around, clock
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def prepare(self, pod: Object) -> dict[str, Volume]:
+        """Where each volume of the pod is on the host.  Idempotent.  Raises MountFailed."""
+        found = {}
+        async with self._lock(pod):
+            for volume in pod.spec.get("volumes") or ():
+                with _told(pod, volume):
+                    found[volume["name"]] = await self._one(pod, volume)
+        return found
+
+    async def refresh(self, pod: Object) -> None:
+        """Bring the files of volumes that are set up already up to date.  Raises MountFailed."""
+        async with self._lock(pod):
+            there = await self._directories.volumes(sandbox_name(pod.meta.uid))
+            for volume in pod.spec.get("volumes") or ():
+                if _sort(volume) in SORTS and volume["name"] in there:
+                    with _told(pod, volume):
+                        await self._files(pod, volume)
+
+    async def drop(self, owner: str) -> None:
+        """Remove what was made for a pod; `owner` is its sandbox's name.  Idempotent."""
+        async with self._locks.setdefault(owner, asyncio.Lock()):
+            await self._directories.drop_scratch(owner)
+        self._locks.pop(owner, None)
+
+    async def owners(self) -> list[str]:
+        """The sandboxes' names for which there are volumes."""
+        return [owner for owner in await self._directories.owners() if owner.startswith(sandbox_name(""))]
+
+    async def part(self, pod: Object, name: str, volume: Volume, below: str) -> str:
+        """A path that shows what is at `below` in a volume.  Raises Invalid, Exhausted, Broken."""
+        return await self._directories.part(sandbox_name(pod.meta.uid), name, volume.path, below)
+
+    def _lock(self, pod: Object) -> asyncio.Lock:
+        return self._locks.setdefault(sandbox_name(pod.meta.uid), asyncio.Lock())
+
+    async def _one(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+        sort = _sort(volume)
+        if sort in SORTS:
+            return await self._files(pod, volume)
+        match sort:
+            case "emptyDir":
+                return await self._empty(pod, volume)
+            case "hostPath":
+                asked = volume["hostPath"]
+                return Volume(await self._host_path(Place(asked["path"], asked.get("type") or "")))
+            case "persistentVolumeClaim" | "ephemeral":
+                return await self._claimed(pod, volume)
+        raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
+
+    async def _files(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+        files = payload(pod, volume, self._around)
+        medium = "Memory" if volume.get("secret") else ""
+        path = await self._directories.scratch(sandbox_name(pod.meta.uid), volume["name"], medium=medium)
+        stamp = rfc3339(self._clock.now_s())[:19].replace("-", "_").replace("T", "_").replace(":", "_")
+        await offload(atomic.write, Path(path), files, stamp, _group(pod))
+        return Volume(path, read_only=True)
+
+    async def _empty(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+        asked = volume["emptyDir"] or {}
+        medium = asked.get("medium") or ""
+        limit = parse(asked["sizeLimit"]).whole if asked.get("sizeLimit") else None
+        path = await self._directories.scratch(
+            sandbox_name(pod.meta.uid), volume["name"], medium=medium, size_bytes=limit
+        )
+        await self._give(pod, path)
+        return Volume(path)
+
+    async def _claimed(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+        place = locate(pod, volume, self._around.reader)
+        path = await self._host_path(place)
+        read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
+        if place.ours and not read_only:
+            await self._give(pod, path)
+        return Volume(path, read_only)
+
+    async def _host_path(self, place: Place) -> str:
+        """A path without a type is made, as a directory, where nothing is."""
+        nothing = not place.type and not await offload(os.path.lexists, place.path)
+        return await self._directories.host_path(place.path, "DirectoryOrCreate" if nothing else place.type)
+
+    async def _give(self, pod: Object, path: str) -> None:
+        gid = _group(pod)
+        if gid is not None:
+            policy = (pod.spec.get("securityContext") or {}).get("fsGroupChangePolicy")
+            give = partial(ownership.give, path, gid, only_if_root_differs=policy == "OnRootMismatch")
+            await offload(give)
+
+
+def _group(pod: Object) -> int | None:
+    gid: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
+    return gid
+
+
+def _sort(volume: Mapping[str, Any]) -> str:
+    return next((name for name, value in volume.items() if name != "name" and value is not None), "none")
+
+
+@contextmanager
+def _told(pod: Object, volume: Mapping[str, Any]) -> Iterator[None]:
+    """Failures in the kubelet's words."""
+    try:
+        yield
+    except ClaimUnusable as error:
+        raise MountFailed(str(error), kind="Pod", name=pod.meta.name) from error
+    except (CloudError, OSError, ValueError) as error:
+        said = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}'
+        raise MountFailed(said, kind="Pod", name=pod.meta.name) from error
