@@ -88,6 +88,13 @@ class PortHolds:
             self.release(port)
 
 
+def try_port(port: HostPort) -> None:
+    """Whether it could be held.  Raises as `Holds.take`."""
+    holds = PortHolds()
+    holds.take(port)
+    holds.close()
+
+
 def raise_file_limit() -> int:
     """Let this process have as many files as it may: one for each port held.  Returns the limit."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,0 +1,248 @@
+"""Makes projects what they are declared to be.
+
+The loop looks, plans, and begins the steps that may be done now, each as a task of its own; the end of a step and every
+change of a container bring it back.  So a container that takes its time to stop is in nobody's way, and what waits for
+one to be healthy starts with the record that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from coracle.compose.projects import going, objects
+from coracle.compose.projects.asking import Asking, Refused, path
+from coracle.compose.projects.deeds import Deeds, image_of
+from coracle.compose.projects.memory import ended
+from coracle.compose.projects.objects import Spec, spec_of, taken_back
+from coracle.compose.projects.observe import Observer, to_project
+from coracle.compose.projects.plan import plan
+from coracle.compose.projects.seen import Present
+from coracle.compose.projects.settling import Settling, settling
+from coracle.compose.projects.steps import Create, Plan, Start, Step, about
+from coracle.compose.projects.telling import Follower
+from coracle.compose.projects.work import Work
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import CloudError, NotFound
+from coracle.core.informer import Informer
+from coracle.core.loop import Again, Loop, ToKeys, itself
+from coracle.core.object import Key, Object
+from coracle.core.store import Store
+from coracle.core.tasks import Tasks
+from coracle.engine.kinds.container import TYPE as CONTAINERS
+from coracle.engine.kinds.network import TYPE as NETWORKS
+from coracle.engine.kinds.volume import TYPE as VOLUMES
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4
+AT_ONCE = 8  # containers of all projects that are made or started at the same time
+
+
+class Projects:
+    """The reconciler, and the Part that runs its loop and the steps it begins."""
+
+    name = "compose-projects"
+    watches: Mapping[str, ToKeys] = {
+        objects.TYPE: itself,
+        CONTAINERS: to_project,
+        NETWORKS: to_project,
+        VOLUMES: to_project,
+    }
+
+    def __init__(self, docker: Asking, store: Store, caches: Mapping[str, Informer], clock: Clock) -> None:
+        self._docker, self._cache, self._clock = docker, caches[objects.TYPE], clock
+        self.records = Collection(objects.KIND, store, clock)
+        self.observer = Observer(docker, caches)
+        self._loop = Loop(self, caches, store, workers=WORKERS)
+        self._tasks, self._works = Tasks(), dict[str, Work]()
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self, up: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            started = asyncio.Event()
+            group.create_task(self._tasks.run(started.set), name="compose-steps")
+            await started.wait()
+            await self._loop.run(up)
+
+    # -- who waits -----------------------------------------------------------------------------------------------
+
+    def follow(self, project: str, follower: Follower) -> None:
+        self._works.setdefault(project, Work()).followers.append(follower)
+
+    def unfollow(self, project: str, follower: Follower) -> None:
+        work = self._works.get(project)
+        if work is not None and follower in work.followers:
+            work.followers.remove(follower)
+
+    def next_turn(self, project: str, former: Spec | None) -> int:
+        """Greater than that of every declaration that anybody still waits for."""
+        work = self._works.get(project)
+        return max(former.turn if former else 0, work.turn if work else 0) + 1
+
+    def state(self, project: str) -> Mapping[str, Any]:
+        """What is under way, for people."""
+        return (self._works.get(project) or Work()).state
+
+    async def let_go(self, project: str, why: str) -> None:
+        """Forget the declaration and leave everything as it is."""
+        record = self.records.find(objects.key(project))
+        if record is None:
+            return
+        self._works.setdefault(project, Work(turn=record.spec["turn"])).error = why
+        await self.records.delete(record.key, missing_ok=True)
+
+    def wake(self, project: str) -> None:
+        self._loop.queue.add(objects.key(project))
+
+    # -- reconciling ---------------------------------------------------------------------------------------------
+
+    async def reconcile(self, key: Key) -> Again | None:
+        record = self._cache.find(key)
+        if record is None:
+            self._gone(key.name)
+            return None
+        spec = spec_of(record)
+        work = self._works.setdefault(key.name, Work())
+        work.enter(spec.turn)
+        before = frozenset(work.busy)  # one that ends while we look may not be in what we see
+        present = await self.observer.look(key.name)
+        known = await self._remember(record, spec, present)
+        what = await self._plan(spec, present, known, work)
+        self._tell(what, work)
+        rests = [self._begin(step, spec, present, before) for step in what.steps]
+        answer = settling(spec, present, what, work)
+        await self._settle(spec, answer, work)
+        resting = [rest_s for rest_s in rests if rest_s > 0]
+        return Again(min(resting)) if resting else None
+
+    async def _plan(self, spec: Spec, present: Present, known: Mapping[str, str], work: Work) -> Plan:
+        if spec.going is None:
+            return plan(spec, present, known)
+        return going.plan(spec, present, await self._images(spec), work.given_up)
+
+    async def _images(self, spec: Spec) -> list[str]:
+        """The images that go with the project, as far as they are there."""
+        asked = spec.going.images if spec.going and not spec.undo else ""
+        names = {
+            image_of(spec.model, name)
+            for name, service in spec.known.items()
+            if asked == "all" or (asked == "local" and not service.get("image"))
+        }
+        return [name for name in sorted(names) if await self._docker.find(path("images", name, "json")) is not None]
+
+    async def _remember(self, record: Object, spec: Spec, present: Present) -> Mapping[str, str]:
+        before = record.status["ended"]
+        now = ended(spec, present, before)
+        if now == before:
+            return now
+
+        def noted(obj: Object) -> Object:
+            return obj.with_status(ended=now) if obj.spec["turn"] == spec.turn else obj
+
+        await self.records.change(record.key, noted)
+        return now
+
+    def _tell(self, what: Plan, work: Work) -> None:
+        for title, word in what.waits:
+            work.tell_once(title, word)
+        for why in what.skipped:
+            work.tell_once(why, "Skipped")
+
+    async def _settle(self, spec: Spec, answer: Settling, work: Work) -> None:
+        """Write down what is so, then tell who waits."""
+        key = objects.key(spec.name)
+        if answer.done and (spec.going is not None or spec.borrowed):
+            await self._forget(spec)
+            return
+        if answer.decided and (spec.trial or (spec.undo and answer.done)):
+            undo = None if answer.done else spec.undo
+
+            def settled(obj: Object) -> Object:
+                now = spec_of(obj)
+                return _with(obj, replace(now, trial=None, undo=undo)) if now.turn == spec.turn else obj
+
+            await self.records.change(key, settled)
+        if answer.decided:
+            work.end(1 if answer.error else 0, answer.error, upto=spec.turn)
+
+    async def _forget(self, spec: Spec) -> None:
+        """The object goes, unless there is a newer declaration."""
+        record = self.records.find(objects.key(spec.name))
+        if record is not None and record.spec["turn"] == spec.turn:
+            await self.records.delete(record.key, missing_ok=True)
+
+    def _gone(self, project: str) -> None:
+        work = self._works.pop(project, None)
+        if work is None:
+            return
+        if work.busy or any(follower.turn > work.turn for follower in work.followers):
+            self._works[project] = work
+            return
+        work.end(1 if work.error else 0, work.error, upto=work.turn)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, step: Step, spec: Spec, present: Present, before: frozenset[str]) -> float:
+        """Begin a step that may be begun.  Returns in how many seconds to look again; 0: no need to."""
+        work = self._works[spec.name]
+        if step.subject in work.busy or step.subject in before:
+            return 0.0
+        rest_s = work.rest_s(step.subject, self._clock.monotonic_s())
+        if rest_s <= 0:
+            work.busy.add(step.subject)
+            self._tasks.begin(self._do(step, spec, present), name=f"{spec.name} {step.subject}")
+        return rest_s
+
+    async def _do(self, step: Step, spec: Spec, present: Present) -> None:
+        work = self._works[spec.name]
+        deeds = Deeds(self._docker, spec, present, work.tell)
+        try:
+            if isinstance(step, (Create, Start)):
+                async with self._places:
+                    stays = not await deeds.do(step)
+            else:
+                stays = not await deeds.do(step)
+            work.pauses.pop(step.subject, None)
+            if stays:
+                work.given_up.add(step.subject)
+        except CloudError as error:
+            await self._failed(step, spec, error)
+        except Exception:
+            log.exception("%s: %s failed", spec.name, step)
+            await self._failed(step, spec, Refused("internal error", 500))
+        finally:
+            work.busy.discard(step.subject)
+            self.wake(spec.name)
+
+    async def _failed(self, step: Step, spec: Spec, error: CloudError) -> None:
+        work, one = self._works[spec.name], about(step)
+        if one is not None and await self._docker.find(path("containers", one.id, "json")) is None:
+            return  # somebody has removed it meanwhile: the next plan knows
+        log.warning("project %s, %s: %s", spec.name, step.subject, error)
+        said = f"Error response from daemon: {error}"
+        work.tell(one.title if one else step.subject, "Error", str(error))
+        work.pause(step.subject, self._clock.monotonic_s())
+        if work.turn == spec.turn:
+            work.error = work.error or said
+        if spec.trial is not None:
+            await self._take_back(spec)
+
+    async def _take_back(self, spec: Spec) -> None:
+        def undone(obj: Object) -> Object:
+            now = spec_of(obj)
+            return _with(obj, taken_back(now)) if now.turn == spec.turn else obj
+
+        try:
+            await self.records.change(objects.key(spec.name), undone)
+        except NotFound:
+            return
+        self._works[spec.name].pauses.clear()
+
+
+def _with(obj: Object, spec: Spec) -> Object:
+    return obj.with_body(spec=objects.to_json(spec))

@@ -1,0 +1,81 @@
+"""What there is of a project: its containers as Docker shows them, looked at again only when their records change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from coracle.compose.create import labels
+from coracle.compose.projects.asking import Asking, Refused, path
+from coracle.compose.projects.seen import Present, Seen, SeenNetwork, seen
+from coracle.core.informer import Index, Informer
+from coracle.core.object import Key, Object
+from coracle.core.store import Event
+from coracle.engine.kinds.container import TYPE as CONTAINERS
+from coracle.engine.kinds.network import TYPE as NETWORKS
+from coracle.engine.kinds.volume import TYPE as VOLUMES
+
+BY_PROJECT = "compose-project"
+_LOST = "ContainerStatusUnknown"
+
+
+def _project(record: Object) -> Iterable[str]:
+    name = record.meta.labels.get(labels.PROJECT)
+    return (name,) if name else ()
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {type: {BY_PROJECT: _project} for type in (CONTAINERS, NETWORKS, VOLUMES)}
+
+
+def to_project(event: Event) -> Iterable[Key]:
+    """The project that a changed container, network or volume is of."""
+    name = event.entry.labels.get(labels.PROJECT)
+    return (Key("", name),) if name else ()
+
+
+class Observer:
+    def __init__(self, docker: Asking, caches: Mapping[str, Informer]) -> None:
+        self._docker, self._caches = docker, caches
+        self._seen: dict[str, tuple[int, Seen]] = {}
+
+    def ids(self, project: str) -> list[str]:
+        """Of all its containers, one-offs too."""
+        return [key.name for key in self._caches[CONTAINERS].keys_by(BY_PROJECT, project)]
+
+    async def look(self, project: str) -> Present:
+        found = [await self._container(record) for record in self._caches[CONTAINERS].by(BY_PROJECT, project)]
+        return Present(
+            [one for one in found if one is not None],
+            [
+                _network(record)
+                for record in self._caches[NETWORKS].by(BY_PROJECT, project)
+                if record.status.get("state") != "making"
+            ],
+            {
+                record.meta.name: record.meta.labels.get(labels.VOLUME, record.meta.name)
+                for record in self._caches[VOLUMES].by(BY_PROJECT, project)
+            },
+        )
+
+    def forget(self, id: str) -> None:
+        self._seen.pop(id, None)
+
+    async def _container(self, record: Object) -> Seen | None:
+        id, revision = record.meta.name, record.meta.revision
+        known = self._seen.get(id)
+        if known is not None and known[0] == revision:
+            return known[1]
+        try:
+            inspected = await self._docker.call("GET", path("containers", id, "json"))
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        one = seen(inspected, lost=record.status.get("reason") == _LOST)
+        self._seen[id] = (revision, one)
+        return one
+
+
+def _network(record: Object) -> SeenNetwork:
+    marks = record.meta.labels
+    name = str(record.spec["name"])
+    return SeenNetwork(record.meta.name, name, marks.get(labels.NETWORK, name), marks.get(labels.HASH, ""))
