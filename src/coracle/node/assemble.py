@@ -61,6 +61,7 @@ from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.streams import PodStreams
+from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
 from coracle.kube.proxy import endpoints as backends
 from coracle.kube.proxy.hostports import HostPorts
@@ -386,6 +387,7 @@ def caches(store: Store, types: list[str]) -> dict[str, Informer]:
         storage,
         binding,
         kubelet_records,
+        following,
         backends,
         projects,
     ):
