@@ -14,10 +14,12 @@ from typing import NoReturn, TypeVar
 
 import click
 
+from coracle.cli.compose.building import build, pull, push
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
 from coracle.cli.compose.convert import convert
 from coracle.cli.compose.logs import logs
+from coracle.cli.compose.streams import attach, execute
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
@@ -138,5 +140,5 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
         fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
 
 
-for command in (config, convert, logs):
+for command in (config, build, pull, push, convert, logs, execute, attach):
     compose.add_command(command)

@@ -49,7 +49,7 @@ class Docker:
     """Calls of one cloud's Docker door.  Every call raises Refused, or Failure where the cloud does not answer.
 
     Each call has a connection of its own: threads may share a Docker.
-    In a query None is left out, a truth value is 0 or 1, lists and dicts are JSON.
+    In a query None is left out, a truth value is 0 or 1, lists and dicts are JSON, a tuple is said several times.
     """
 
     def __init__(self, socket_path: Path, cloud: str) -> None:
@@ -165,7 +165,12 @@ def json_lines(response: Iterable[bytes]) -> Iterator[Any]:
 
 def _target(path: str, query: Query | None) -> str:
     """The request's target; `path` may have characters that a path must not."""
-    words = {name: _word(value) for name, value in (query or {}).items() if value is not None}
+    words = [
+        (name, _word(one))
+        for name, value in (query or {}).items()
+        for one in (value if isinstance(value, tuple) else (value,))
+        if one is not None
+    ]
     return quote(path, safe="/:@!$&'()*+,;=~%") + (f"?{urlencode(words)}" if words else "")
 
 
