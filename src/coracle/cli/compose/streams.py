@@ -16,7 +16,7 @@ from coracle.cli.compose.goflags import Command
 if TYPE_CHECKING:
     from coracle.cli.docker.client import Docker
 
-WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+WORDS = {"allow_interspersed_args": False}
 """Of commands whose arguments are another program's words: our options end where those begin."""
 
 
