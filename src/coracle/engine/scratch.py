@@ -142,7 +142,21 @@ def _open_part(root: int, below: str) -> int:
     try:
         return rooted.open_in_root(root, below, os.O_PATH)
     except FileNotFoundError:
-        return rooted.make_directory_in_root(root, f"/{below}", stat.S_IMODE(os.fstat(root).st_mode))
+        return _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
+
+
+def _make_directories(root: int, below: str, mode: int) -> int:
+    """What is missing of `below`, with that mode whatever the umask is; a descriptor (O_PATH) of the last."""
+    fd, done = os.dup(root), ""
+    for name in (name for name in below.split("/") if name not in ("", ".")):
+        os.close(fd)
+        done += f"/{name}"
+        try:
+            fd = rooted.open_in_root(root, done, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            fd = rooted.make_directory_in_root(root, done, mode)
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+    return fd
 
 
 def _make_place(path: Path, *, directory: bool) -> None:

@@ -33,6 +33,8 @@ def write(volume: Path, payload: Payload, stamp: str, gid: int | None = None) ->
     fresh = Path(tempfile.mkdtemp(prefix=f"..{stamp}.", dir=volume))
     fresh.chmod(0o755)
     _fill(fresh, payload, gid)
+    if gid is not None:
+        _give(volume, gid)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(volume / _NEW_DATA)
     os.symlink(fresh.name, volume / _NEW_DATA)
@@ -82,8 +84,12 @@ def _fill(folder: Path, payload: Payload, gid: int | None) -> None:
         path.chmod(_mode(file, gid))
     if gid is not None:
         for path in (folder, *(one for one in folder.rglob("*") if one.is_dir())):
-            os.chown(path, -1, gid)
-            path.chmod(stat.S_IMODE(path.stat().st_mode) | mask(stat.S_IFDIR, read_only=True))
+            _give(path, gid)
+
+
+def _give(folder: Path, gid: int) -> None:
+    os.chown(folder, -1, gid)
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | mask(stat.S_IFDIR, read_only=True))
 
 
 def _show(volume: Path, names: set[str]) -> None:

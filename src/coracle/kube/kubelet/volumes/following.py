@@ -18,7 +18,7 @@ from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kinds.storagerules import claims_of
 from coracle.kube.kubelet.volumes.payloads import sources, speaks_of_pod
-from coracle.kube.kubelet.volumes.service import MountFailed, PodVolumes
+from coracle.kube.kubelet.volumes.service import PodVolumes
 
 POD, CLAIM = pods.KIND.type, claims.KIND.type
 
@@ -55,10 +55,8 @@ class VolumeFollower:
         pod = self._pods.find(key)
         if pod is None or pod.spec.get("nodeName") != self._node or pods.ended(pod):
             return
-        try:
-            await self._volumes.refresh(pod)
-        except MountFailed as error:
-            self._recorder.emit(pod, "Warning", "FailedMount", str(error))
+        for said in await self._volumes.refresh(pod):
+            self._recorder.emit(pod, "Warning", "FailedMount", said)
         self._hurry(key)
 
     def _users(self, event: Event) -> Iterable[Key]:

@@ -60,14 +60,20 @@ class PodVolumes:
                     found[volume["name"]] = await self._one(pod, volume)
         return found
 
-    async def refresh(self, pod: Object) -> None:
-        """Bring the files of volumes that are set up already up to date.  Raises MountFailed."""
+    async def refresh(self, pod: Object) -> list[str]:
+        """Bring the files of volumes that are set up already up to date.  Returns what is said of those that fail."""
+        failures = []
         async with self._lock(pod):
             there = await self._directories.volumes(sandbox_name(pod.meta.uid))
             for volume in pod.spec.get("volumes") or ():
-                if _sort(volume) in SORTS and volume["name"] in there:
+                if _sort(volume) not in SORTS or volume["name"] not in there:
+                    continue
+                try:
                     with _told(pod, volume):
                         await self._files(pod, volume)
+                except MountFailed as error:
+                    failures.append(str(error))
+        return failures
 
     async def drop(self, owner: str) -> None:
         """Remove what was made for a pod; `owner` is its sandbox's name.  Idempotent."""
