@@ -51,7 +51,7 @@ class Ended:
 class Following:
     """`run` returns when nothing of the project runs any more (and `expects_more` says no), or after `stop`.
 
-    `services`: whom it is about, all where empty.  `shown`: whose lines are printed, likewise.
+    `services`: whom it is about, all where empty.  `shown`: whose lines and ends are printed, all where None.
     `query`: what to read of a container at the beginning: `tail`, `since`, `until` of Docker's logs.
     `begun`: names of containers that were started just now; their end is told even where they have ended already.
     `on_end` is called in the order of ends, from `run`.  `split`: lines of stderr go to standard error.
@@ -61,7 +61,7 @@ class Following:
     project: str
     printer: Printer
     services: Collection[str] = ()
-    shown: Collection[str] = ()
+    shown: Collection[str] | None = None
     query: Callable[[containers.Summary], Query] = lambda _container: EVERYTHING
     timestamps: bool = False
     index: int = 0
@@ -88,6 +88,13 @@ class Following:
     def stop(self) -> None:
         """From a signal's handler or another thread."""
         self._found.put(self._end)
+
+    def look_again(self) -> None:
+        """What `expects_more` says has changed; from another thread."""
+        self._found.put(lambda: None)
+
+    def _shows(self, watched: Watched) -> bool:
+        return not self.silent and (self.shown is None or watched.service in self.shown)
 
     def _end(self) -> None:
         self._stopped = True
@@ -157,7 +164,7 @@ class Following:
 
     def _say(self, watched: Watched, stream: int, line: bytes) -> None:
         self._room.release()
-        if not self.silent and (not self.shown or watched.service in self.shown):
+        if self._shows(watched):
             self.printer.line(watched.name, line, error=self.split and stream == STDERR)
 
     def _read_out(self, watched: Watched) -> None:
@@ -210,7 +217,7 @@ class Following:
     def _tell_end(self, watched: Watched) -> None:
         self._watched.pop(watched.id, None)
         code = watched.exit_code or 0
-        if not self.silent:
+        if self._shows(watched):
             self.printer.status(watched.name, f"exited with code {code}")
         self.on_end(Ended(watched.name, watched.service, code))
 
