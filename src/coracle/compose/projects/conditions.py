@@ -68,3 +68,9 @@ def _unhealthy(why: str, *, or_running: bool) -> Verdict:
 
 def is_required(how: Mapping[str, Any]) -> bool:
     return bool(how.get("required", True))
+
+
+def optional(name: str, why: str) -> str:
+    """`why` of a dependency that is not required."""
+    rest = why.removeprefix("dependency ").removeprefix(f'service "{name}" ')
+    return f'optional dependency "{name}" {rest}'

@@ -28,9 +28,9 @@ from coracle.compose.projects.steps import (
     Step,
     Stop,
 )
+from coracle.compose.projects.telling import IN_USE
 
 Tell = Callable[..., None]
-_IN_USE = "Resource is still in use"
 
 
 class Deeds:
@@ -67,7 +67,8 @@ class Deeds:
             case Restart(one):
                 await self._verb(one, "restart", "Restarting", "Started")
             case Remove(one, volumes):
-                await self._verb(one, "stop", "Stopping", "Stopped")
+                if one.alive:
+                    await self._verb(one, "stop", "Stopping", "Stopped")
                 await self._remove(one, volumes=volumes)
         return True
 
@@ -90,7 +91,7 @@ class Deeds:
             if refusal.status not in (403, 404, 409):
                 raise
             if refusal.status != 404:
-                self._tell(title, "Warning", _IN_USE)
+                self._tell(title, IN_USE)
                 return False
         self._tell(title, "Removed")
         return True

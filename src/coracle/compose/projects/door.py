@@ -21,7 +21,7 @@ from coracle.compose.projects.loop import Projects
 from coracle.compose.projects.objects import Spec, spec_of
 from coracle.compose.projects.preflight import Preflight
 from coracle.compose.projects.seen import Present, Seen
-from coracle.compose.projects.telling import Follower, line
+from coracle.compose.projects.telling import Follower, line, warning
 from coracle.core.errors import Malformed, NotFound
 from coracle.core.object import Object
 from coracle.engine.locks import KeyedLocks
@@ -68,7 +68,7 @@ class ProjectDoor:
         for said in _already(asked, spec, targets, present):
             follower.tell(said)
         if spec.going is not None and not _anything(present) and not spec.going.images:
-            follower.tell(line("", "Warning", f'No resource found to remove for project "{asked.name}".'))
+            follower.tell(warning(f'No resource found to remove for project "{asked.name}".'))
         self._projects.follow(asked.name, follower)
         try:
             await self._write(record, spec, targets)
@@ -133,9 +133,7 @@ def _already(asked: Asked, spec: Spec, targets: list[str], present: Present) -> 
     orphans = orphans_of(spec, asked, present) if asked.action in MAKING and not asked.remove_orphans else []
     strangers = [one.name for one in orphans if not one.one_off]
     if strangers:
-        yield line(
-            "",
-            "Warning",
+        yield warning(
             f"Found orphan containers ([{' '.join(strangers)}]) for this project. If you removed or renamed this "
             "service in your compose file, you can run this command with the --remove-orphans flag to clean it up.",
         )

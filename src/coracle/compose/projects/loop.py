@@ -150,8 +150,8 @@ class Projects:
     def _tell(self, what: Plan, work: Work) -> None:
         for title, word in what.waits:
             work.tell_once(title, word)
-        for why in what.skipped:
-            work.tell_once(why, "Skipped")
+        for title, said in what.skipped:
+            work.tell_once(title, said, state="warning")
 
     async def _settle(self, spec: Spec, answer: Settling, work: Work) -> None:
         """Write down what is so, then tell who waits."""

@@ -52,7 +52,7 @@ class _Planning:
         self._late = False
         self._waits: dict[str, str] = {}
         self._failures: dict[str, None] = {}
-        self._skipped: dict[str, None] = {}
+        self._skipped: dict[tuple[str, str], None] = {}
 
     def whole(self) -> Plan:
         if not self._spec.borrowed:
@@ -231,10 +231,10 @@ class _Planning:
             self._waiting(how, containers, "Waiting")
             return False
         if not containers:
-            return self._fails(f"{name} is missing dependency {other}", how)
+            return self._fails(f"{name} is missing dependency {other}", other, how)
         found = conditions.verdict(how["condition"], other, containers)
         self._waiting(how, containers, found.word)
-        return self._fails(found.why, how) if found.answer == "never" else found.answer == "yes"
+        return self._fails(found.why, other, how) if found.answer == "never" else found.answer == "yes"
 
     def _is_unfinished(self, name: str, service: Service, containers: list[Seen]) -> bool:
         if not self._fitting.of(name).done:
@@ -247,12 +247,13 @@ class _Planning:
         if how["condition"] != conditions.STARTED and word:
             self._waits.update({one.title: word for one in containers})
 
-    def _fails(self, why: str, how: Mapping[str, Any]) -> bool:
+    def _fails(self, why: str, other: str, how: Mapping[str, Any]) -> bool:
         """Whether the dependency is dispensed with."""
         if conditions.is_required(how):
             self._failures[why] = None
             return False
-        self._skipped[f"optional {why}"] = None
+        said = f"Skipped: {conditions.optional(other, why)}"
+        self._skipped.update({(one.title, said): None for one in self._kept(other)})
         return True
 
 

@@ -53,14 +53,16 @@ class Preflight:
         for key in sorted({key for name in targets for key in spec.known[name].get("networks") or ()}):
             network = spec.model["networks"][key]
             if network.get("external") and await self._docker.find(path("networks", network["name"])) is None:
-                raise NotFound(f"network {network['name']} declared as external, but could not be found")
+                said = f"network {network['name']} declared as external, but could not be found"
+                raise NotFound(said, kind="network", name=network["name"])
 
     async def _check_volumes(self, spec: Spec, targets: Sequence[str]) -> None:
         mounts = [mount for name in targets for mount in spec.known[name].get("volumes") or ()]
         for key in sorted({mount["source"] for mount in mounts if mount["type"] == "volume" and mount.get("source")}):
             volume = spec.model["volumes"][key]
             if volume.get("external") and await self._docker.find(path("volumes", volume["name"])) is None:
-                raise NotFound(f'external volume "{volume["name"]}" not found')
+                said = f'external volume "{volume["name"]}" not found'
+                raise NotFound(said, kind="volume", name=volume["name"])
 
     async def _check_names(self, spec: Spec, targets: Sequence[str], present: Present) -> None:
         own = {one.name for one in present.containers}

@@ -127,14 +127,14 @@ class Plan:
     pending   something is left to do once these steps are done, or once what is waited for comes true
     waits     container's title -> word of progress ("Waiting", "Healthy", "Exited", "Error")
     failures  what is waited for and cannot come true by itself, in Compose's words
-    skipped   the same of dependencies that are not required
+    skipped   container's title and why it is not waited for any more, not being required
     """
 
     steps: tuple[Step, ...] = ()
     pending: bool = False
     waits: tuple[tuple[str, str], ...] = ()
     failures: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 def about(step: Step) -> Seen | None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
+IN_USE = "Resource is still in use"
 _STATES = {
     "Error": "error",
-    "Warning": "warning",
+    IN_USE: "warning",
     **dict.fromkeys(
         ("Created", "Started", "Healthy", "Exited", "Recreated", "Running", "Stopped", "Removed", "Skipped"), "done"
     ),
@@ -25,6 +26,11 @@ _STATES = {
 def line(id: str, text: str, detail: str = "", state: str = "") -> dict[str, Any]:
     """One step of progress; what a word means for the state is Compose's."""
     return {"id": id, "text": text, "state": state or _STATES.get(text, "working"), "detail": detail}
+
+
+def warning(words: str) -> dict[str, Any]:
+    """About no one thing."""
+    return line("", words, state="warning")
 
 
 @dataclass

@@ -17,7 +17,7 @@ class Work:
     busy      subjects of the steps under way
     pauses    subject -> (failures in a row, not to be tried before that monotonic moment)
     given_up  subjects of what stays because others use it
-    told      title -> the word last told of what is waited for
+    told      state and title -> the word last told of what is waited for
     error     why the declaration was taken back, or did not come true
     """
 
@@ -39,15 +39,15 @@ class Work:
         self.told.clear()
         self.end(1, "another command has changed what the project is to be", upto=turn - 1)
 
-    def tell(self, id: str, text: str, detail: str = "") -> None:
+    def tell(self, id: str, text: str, detail: str = "", state: str = "") -> None:
         for follower in self.followers:
-            follower.tell(line(id, text, detail))
+            follower.tell(line(id, text, detail, state))
 
-    def tell_once(self, title: str, word: str, detail: str = "") -> None:
+    def tell_once(self, title: str, word: str, state: str = "") -> None:
         """Not again while the word stays the same."""
-        if self.told.get(title) != word:
-            self.told[title] = word
-            self.tell(title, word, detail)
+        if self.told.get(state + title) != word:
+            self.told[state + title] = word
+            self.tell(title, word, state=state)
 
     def end(self, exit_code: int, error: str = "", *, upto: int) -> None:
         """End those who wait for that turn or an earlier one."""
