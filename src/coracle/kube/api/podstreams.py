@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from coracle.core.clock import Clock, from_rfc3339
 from coracle.core.errors import CloudError, Invalid, Malformed, Problem, Unsupported, forbidden, invalid
 from coracle.core.object import Object
+from coracle.kube.api import portforward
 from coracle.kube.api.served import Target
 from coracle.kube.api.streams import LogOptions, PodStreams
 from coracle.kube.api.subresources import Verb
@@ -89,8 +90,10 @@ class PodVerbs:
         return accept(_websocket(request), channels.PROTOCOLS, run)
 
     async def port_forward(self, request: Request, target: Target) -> Answer:
-        target.collection.get(target.key)
-        raise Unsupported("port forwarding is not supported yet", status=501)
+        """GET (WebSocket) or POST (SPDY) .../pods/{name}/portforward -> 101"""
+        pod = target.collection.get(target.key)
+        _check_phase(pod)
+        return portforward.answer(request, pod, self.streams)
 
 
 def read_log_options(request: Request, now_s: float) -> LogOptions:

@@ -6,6 +6,7 @@ included) and was looked up before; `argv` is not empty.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,4 +49,8 @@ class PodStreams(Protocol):
 
     async def attach(self, pod: Object, container: str) -> Streams:
         """The container's own streams from now on.  Raises NotFound, Conflict (not running)."""
+        ...
+
+    async def connect(self, pod: Object, port: int) -> socket.socket:
+        """A connection to localhost:`port` inside the pod, the caller's to close.  Raises Conflict, OSError."""
         ...

@@ -7,11 +7,13 @@ Source: Kubernetes documentation, "Logging Architecture"; kubelet's validateCont
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Protocol, cast
 
 from coracle.core.errors import Conflict, Malformed, NotFound
 from coracle.core.object import Object
+from coracle.engine.dialing import connect_inside
 from coracle.engine.execs import Execs
 from coracle.engine.logs import LogLine, Logs
 from coracle.kube.kubelet.records import Attempt, Present, Records
@@ -64,6 +66,13 @@ class PodStreams:
     async def attach(self, pod: Object, container: str) -> Streams:
         """The container's own streams from now on.  Raises NotFound, Conflict (not running)."""
         return await self._execs.attach(self._running(pod, container).id)
+
+    async def connect(self, pod: Object, port: int) -> socket.socket:
+        """A connection to localhost:`port` inside the pod.  Raises Conflict (it does not run), OSError."""
+        sandbox = self._present(pod).sandbox
+        if sandbox is None or sandbox.status.get("state") != "ready":
+            raise Conflict("the pod's sandbox is not ready", kind="Pod", name=pod.meta.name)
+        return await connect_inside(str(sandbox.status["netns_path"]), port)
 
     def _present(self, pod: Object) -> Present:
         return self._records.of(pod.key).get(pod.meta.uid, Present())
