@@ -115,8 +115,8 @@ class Joining:
         self._docker, self._id, self._tty, self._stdin = docker, id, tty, stdin
         self._keys = detach_keys
 
-    def run(self, *, start: bool = False, removed: bool = False, proxy: bool = True) -> int:
-        """Attach, `start` it if asked to, and pass everything on until its end.  Its exit code; 0 when it was left.
+    def run(self, *, start: Callable[[], None] | None = None, removed: bool = False, proxy: bool = True) -> int:
+        """Attach, `start` it if need be, pass everything on until its end.  Its exit code; 0 when it was left.
 
         `removed`: it is removed at its end, and that is waited for.
         """
@@ -131,7 +131,7 @@ class Joining:
             self._docker.read("POST", f"{path}/wait", {"condition": condition}) as end,
         ):
             if start:
-                self._docker.call("POST", f"{path}/start")
+                start()
             if self._tty:
                 resize(self._docker, path)
             terminal.converse(connection, stdin=self._stdin, raw=own, on_signal=self._proxied(proxy=proxy and not own))
