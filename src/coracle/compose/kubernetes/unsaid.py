@@ -59,7 +59,7 @@ UNSAID = {
     "services.oom_score_adj": "follows from requests and limits",
     "services.pids_limit": f"a limit of processes {_NODE}",
     "services.provider": "is run by Compose, outside any cluster",
-    "services.storage_opt": "the size of a container's own files is deploy's ephemeral storage, not an option",
+    "services.storage_opt": "a container's own files are limited by ephemeral-storage, which ends the pod",
     "services.ulimits": f"a ulimit {_NODE}",
     "services.use_api_socket": "there is no Docker in a cluster",
     "services.uts": "a pod has its own host name, or the machine's with network_mode: host",

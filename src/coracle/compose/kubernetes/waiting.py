@@ -54,7 +54,7 @@ def _container(other: Unit) -> dict[str, Any]:
     found["imagePullPolicy"] = "IfNotPresent"
     port = next((port.target for port in other.ports if port.protocol == "TCP"), None)
     if port:
-        return {**found, "command": ["sh", "-c", f"until nc -z -w 2 {other.name} {port}; do sleep 1; done"]}
+        return {**found, "command": ["sh", "-c", f"until nc -w 2 {other.name} {port} -e true; do sleep 1; done"]}
     name = f'"{other.name}.$NAMESPACE.svc.{_DOMAIN}"'
     env = [{"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}]
     return {**found, "command": ["sh", "-c", f"until nslookup {name} >/dev/null; do sleep 1; done"], "env": env}
