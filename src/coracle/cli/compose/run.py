@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 from collections.abc import Mapping
@@ -215,5 +216,6 @@ def _start(docker: Docker, id: str) -> None:
     try:
         docker.call("POST", f"/containers/{id}/start")
     except Refused:
-        docker.call("DELETE", f"/containers/{id}", {"force": True, "v": True})
+        with contextlib.suppress(Refused):  # --rm has removed it already
+            docker.call("DELETE", f"/containers/{id}", {"force": True, "v": True})
         raise

@@ -112,8 +112,9 @@ class Joining:
     """A container whose main program's input and output are joined to ours."""
 
     def __init__(self, docker: Docker, id: str, *, tty: bool, stdin: bool, detach_keys: str = "") -> None:
+        """Ends the program where `detach_keys` are none."""
         self._docker, self._id, self._tty, self._stdin = docker, id, tty, stdin
-        self._keys = detach_keys
+        self._keys = _keys(detach_keys)
 
     def run(self, *, start: Callable[[], None] | None = None, removed: bool = False, proxy: bool = True) -> int:
         """Attach, `start` it if need be, pass everything on until its end.  Its exit code; 0 when it was left.
@@ -122,7 +123,7 @@ class Joining:
         """
         from coracle.cli.docker import terminal
 
-        query = {"stream": True, "stdin": self._stdin, "stdout": True, "stderr": True, "detachKeys": self._keys or None}
+        query = {"stream": True, "stdin": self._stdin, "stdout": True, "stderr": True}
         path = f"/containers/{self._id}"
         own = self._tty and self._stdin and terminal.is_terminal(0)
         condition = "removed" if removed else "next-exit" if start else "not-running"
@@ -134,8 +135,8 @@ class Joining:
                 start()
             if self._tty:
                 resize(self._docker, path)
-            terminal.converse(connection, stdin=self._stdin, raw=own, on_signal=self._proxied(proxy=proxy and not own))
-            if self._goes_on():
+            on_signal = self._proxied(proxy=proxy and not own)
+            if terminal.converse(connection, stdin=self._stdin, raw=own, on_signal=on_signal, keys=self._keys):
                 click.echo("read escape sequence", err=True)
                 return 0
             return int(json.loads(end.read())["StatusCode"])
@@ -159,15 +160,15 @@ class Joining:
             if error.status not in (404, 409):  # it is not there, or not running, any more
                 raise
 
-    def _goes_on(self) -> bool:
-        from coracle.cli.docker.client import Refused
 
-        try:
-            return bool(self._docker.call("GET", f"/containers/{self._id}/json")["State"]["Running"])
-        except Refused as error:
-            if error.status == 404:
-                return False
-            raise
+def _keys(text: str) -> bytes:
+    from coracle.core.errors import Malformed
+    from coracle.docker.streams.detachkeys import parse_keys
+
+    try:
+        return parse_keys(text)
+    except Malformed as error:
+        fail(error.message)
 
 
 def resize(docker: Docker, path: str) -> None:

@@ -18,6 +18,7 @@ from types import FrameType
 
 from coracle.cli.docker.client import Hijacked
 from coracle.cli.docker.frames import PIECE_BYTES, STDERR, STDOUT
+from coracle.docker.streams.detachkeys import DetachKeys
 from coracle.wire.stdcopy import Frames
 
 Signals = Mapping[int, Callable[[], None]]
@@ -41,27 +42,33 @@ def size() -> tuple[int, int]:
     return 0, 0
 
 
-def converse(connection: Hijacked, *, stdin: bool, raw: bool, on_signal: Signals | None = None) -> None:
-    """Pass input and output on until the other side ends.
+def converse(
+    connection: Hijacked, *, stdin: bool, raw: bool, on_signal: Signals | None = None, keys: bytes = b""
+) -> bool:
+    """Pass input and output on until the other side ends; whether it was left before, by typing `keys`.
 
     `raw`: our terminal leaves every key to the other side meanwhile.  `on_signal`: what to do at which signal, called
     between two pieces; others act as ever.
     """
     sys.stdout.flush()
     with _signals(on_signal or {}) as signals, _raw_mode() if raw else contextlib.nullcontext():
-        _Conversation(connection, signals, on_signal or {}, stdin=stdin).run()
+        detaching = DetachKeys(keys) if raw and keys else None
+        return _Conversation(connection, signals, on_signal or {}, detaching, stdin=stdin).run()
 
 
 class _Conversation:
-    def __init__(self, connection: Hijacked, signals: int, on_signal: Signals, *, stdin: bool) -> None:
+    def __init__(
+        self, connection: Hijacked, signals: int, on_signal: Signals, detaching: DetachKeys | None, *, stdin: bool
+    ) -> None:
         self._connection, self._signals, self._on_signal = connection, signals, on_signal
+        self._detaching, self._left = detaching, False
         self._socket, self._frames = connection.socket, Frames()
         self._listening = stdin
         self._unsent = b""
         self._socket.setblocking(False)
 
-    def run(self) -> None:
-        while True:
+    def run(self) -> bool:
+        while not self._left:
             readers: list[int | socket.socket] = [self._socket, self._signals]
             if self._listening and not self._unsent:
                 readers.append(0)
@@ -73,7 +80,8 @@ class _Conversation:
             if writable:
                 self._send()
             if self._socket in ready and not self._say():
-                return
+                break
+        return self._left
 
     def _take_signals(self) -> None:
         for number in os.read(self._signals, 64):
@@ -89,6 +97,8 @@ class _Conversation:
             self._listening = False
             with contextlib.suppress(OSError):
                 self._connection.end_input()
+        elif self._detaching:
+            self._unsent, self._left = self._detaching.feed(self._unsent)
 
     def _send(self) -> None:
         try:
