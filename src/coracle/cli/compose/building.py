@@ -17,8 +17,25 @@ if TYPE_CHECKING:
     from coracle.cli.docker.client import Docker
     from coracle.compose.project import Project
 
-PULL_FAILED, WRONG_FILE = 18, 15
+MISSING_FILE, WRONG_FILE, PULL_FAILED = 14, 15, 18
 DAEMON = "Error response from daemon: "
+
+
+def whole(project: Project) -> Project:
+    """The project as it is declared: its model says all by itself.
+
+    Says what has no effect; ends the program where something cannot be had (14: a file that is not there).
+    """
+    from coracle.compose.create.preparing import prepared
+    from coracle.core.errors import CloudError, NotFound
+
+    try:
+        found = prepared(project)
+    except CloudError as error:
+        fail(error.message, MISSING_FILE if isinstance(error, NotFound) else WRONG_FILE)
+    for warning in found.warnings:
+        click.echo(f"WARN {warning}", err=True)
+    return found
 
 
 def ensure_images(
