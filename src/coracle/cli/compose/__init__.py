@@ -18,8 +18,12 @@ from coracle.cli.compose.building import build, pull, push
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
 from coracle.cli.compose.convert import convert
+from coracle.cli.compose.lifecycle import create, down, restart, rm, scale, start, stop
 from coracle.cli.compose.logs import logs
+from coracle.cli.compose.signalling import kill, pause, unpause, wait
+from coracle.cli.compose.run import run
 from coracle.cli.compose.streams import attach, execute
+from coracle.cli.compose.up import up
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
@@ -140,5 +144,8 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
         fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
 
 
-for command in (config, build, pull, push, convert, logs, execute, attach):
+for command in (config, build, pull, push, convert, logs, execute, run, attach):
+    compose.add_command(command)
+
+for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait):
     compose.add_command(command)

@@ -6,6 +6,7 @@ takes from.  A container's end is told once all that it said has been.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -53,7 +54,7 @@ class Following:
 
     `services`: whom it is about, all where empty.  `shown`: whose lines and ends are printed, all where None.
     `query`: what to read of a container at the beginning: `tail`, `since`, `until` of Docker's logs.
-    `begun`: names of containers that were started just now; their end is told even where they have ended already.
+    `told_since_s`: the end of a run that began at this moment or later is told even where it is over already.
     `on_end` is called in the order of ends, from `run`.  `split`: lines of stderr go to standard error.
     """
 
@@ -65,7 +66,7 @@ class Following:
     query: Callable[[containers.Summary], Query] = lambda _container: EVERYTHING
     timestamps: bool = False
     index: int = 0
-    begun: Collection[str] = ()
+    told_since_s: float = math.inf
     split: bool = False
     on_end: Callable[[Ended], None] = lambda _ended: None
     expects_more: Callable[[], bool] = lambda: False
@@ -102,22 +103,23 @@ class Following:
     def _begin(self) -> None:
         present = containers.listed(self.docker, self.project, self.services, index=self.index)
         for container in present:
-            self.printer.register(containers.short_name(container))
+            if self.shown is None or containers.service_of(container) in self.shown:
+                self.printer.register(containers.short_name(container))
         for container in present:
-            just_now = containers.name_of(container) in self.begun
             if container["State"] != "created":
-                self._watch(container["Id"], self.query(container), just_now=just_now)
+                self._watch(container["Id"], self.query(container), self.told_since_s)
 
-    def _watch(self, id: str, query: Query, *, just_now: bool) -> None:
+    def _watch(self, id: str, query: Query, told_since_s: float) -> None:
         state, labels, name = self._inspected(id)
         if not state:
             return
         service = labels.get(f"{containers.LABEL}service", "")
         watched = Watched(id, containers.shortened(name, labels), service, state["StartedAt"])
-        self.printer.register(watched.name)
+        if self._shows(watched):
+            self.printer.register(watched.name)
         self._watched[id] = watched
         self._read(watched, query)
-        if just_now and not _lives(state):
+        if not _lives(state) and from_rfc3339(state["StartedAt"]) >= told_since_s:
             watched.exit_code = int(state["ExitCode"])
 
     def _inspected(self, id: str) -> tuple[Mapping[str, Any], Mapping[str, str], str]:
@@ -196,7 +198,7 @@ class Following:
         since = f"{from_rfc3339(state['StartedAt']):.6f}"
         watched = self._watched.get(id)
         if watched is None:
-            self._watch(id, {"since": since}, just_now=True)
+            self._watch(id, {"since": since}, 0)
             return
         if watched.started_at == state["StartedAt"]:
             return  # it is this start that we read already
