@@ -1,0 +1,188 @@
+"""`coracle compose convert`: kubectl runs what it writes to the same result as Compose runs the file."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / ".make/tools/cli-plugins/docker-compose"
+LECTURE = ROOT / "examples/compose-lecture"
+
+FIVE = """\
+services:
+  store:
+    image: redis
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s, timeout: 2s, retries: 5}
+    expose: ["6379"]
+    networks: {default: {aliases: [memory]}}
+  late:
+    image: busybox
+    command: sh -c 'sleep 1; touch /tmp/ready; exec sleep 1000'
+    healthcheck: {test: test -f /tmp/ready, interval: 1s}
+    init: true
+  pages:
+    image: busybox
+    command: [httpd, -f, -p, "8000", -h, /www]
+    ports: ["18124:8000"]
+    configs: [{source: page, target: /www/index.html}]
+    stop_grace_period: 1s
+    volumes: ["found:/www/found:ro"]
+  facts:
+    image: busybox
+    hostname: facts
+    user: "1000:50"
+    environment: {PRICE: "$$(COST) $$$$5", COST: "1", EMPTY: ""}
+    secrets: [password]
+    read_only: true
+    cap_drop: [ALL]
+    sysctls: {net.ipv4.ip_unprivileged_port_start: 99}
+    extra_hosts: ["far:10.99.0.1"]
+    tmpfs: ["/scratch:size=1m"]
+    shm_size: 32m
+    working_dir: /usr
+    entrypoint: [sh, -c]
+    command:
+      - |
+        exec >/dev/shm/found 2>&1
+        echo "$$PRICE|$$COST|$$EMPTY|$${UNSET-unset}|$$HOME"; id; pwd; hostname; cat /run/secrets/password
+        touch /no || echo read-only; touch /scratch/yes && echo scratch
+        grep CapEff /proc/self/status; cat /proc/sys/net/ipv4/ip_unprivileged_port_start
+        grep -w far /etc/hosts | tr '\\t' ' '; df -k /dev/shm /scratch | awk 'NR>1 {print $$2, $$6}'
+        env | grep -c STORE_PORT
+        exec httpd -f -p 8000 -h /dev/shm
+  asker:
+    image: busybox
+    depends_on: {late: {condition: service_healthy}, store: {condition: service_healthy}}
+    volumes: ["found:/found"]
+    command:
+      - sh
+      - -c
+      - |
+        ask() { until wget -q -O - "$$1"; do sleep 0.2; done; }
+        { ask http://facts:8000/found; ask http://pages:8000/; printf 'PING\\r\\n' | nc -w 1 memory 6379; } >/found/part
+        mv /found/part /found/all
+        exec sleep 1000
+configs: {page: {content: "it counts\\n"}}
+secrets: {password: {file: ./password}}
+volumes: {found: {}}
+"""
+
+
+def fetch(url):
+    try:
+        return urllib.request.urlopen(url, timeout=5).read().decode()
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def compose(cloud):
+    def run(command, folder, *words):
+        environment = {**cloud.environment, "DOCKER_BUILDKIT": "0"}
+        done = subprocess.run(
+            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{words} exited {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture
+def convert(cloud, compose):
+    ours = [shutil.which("coracle") or str(ROOT / ".venv/bin/coracle"), "compose"]
+    return lambda folder, *words: compose(ours, folder, "convert", *words)
+
+
+@pytest.mark.parametrize("controller", ["deployment", "rc"])
+def test_the_lectures_application(controller, convert, docker, space, tmp_path):
+    """An image that is built, a directory of this machine, a volume, a link, a published port."""
+    folder = shutil.copytree(LECTURE, tmp_path / "lecture")
+    docker("build", "--quiet", "--tag", "lecture-web", str(folder))
+    made = convert(folder, "--controller", controller)
+    assert "services.web.build: build lecture-web" in made.stderr
+    space.kubectl("apply", "-f", "-", input=made.stdout)
+    assert space.wait_for(lambda: fetch("http://127.0.0.1:5000/")) == "Hello! This page has been seen 1 times.\n"
+    assert fetch("http://127.0.0.1:5000/").endswith("2 times.\n")
+    kind = {"rc": "replicationcontroller"}.get(controller, controller)
+    assert space.text("exec", f"{kind}/web", "--", "cat", "/var/log/visits.log").splitlines()[-1].endswith(" 2")
+    again = space.text("apply", "-f", "-", input=made.stdout).splitlines()
+    assert [line for line in again if not line.endswith(" unchanged")] == []
+    space.kubectl("delete", "-f", "-", input=made.stdout)
+    space.wait_for(lambda: not fetch("http://127.0.0.1:5000/"))
+
+
+def test_five_services_answer_as_under_compose(cloud, compose, convert, docker, space, tmp_path):
+    (tmp_path / "compose.yaml").write_text(FIVE)
+    (tmp_path / "password").write_text("secret\n")
+    answers = ("http://127.0.0.1:18124/", "http://127.0.0.1:18124/found/all")
+
+    def answered():
+        found = [fetch(url) for url in answers]
+        return found if all(found) else None
+
+    theirs = [str(PLUGIN), "--project-name", "five"]
+    try:
+        compose(theirs, tmp_path, "up", "--detach", "--quiet-pull")
+        under_compose = docker.wait_for(answered)
+    finally:
+        compose(theirs, tmp_path, "down", "--volumes", "--timeout", "0")
+    assert "PONG" in under_compose[1]
+    assert "$(COST) $$5|1||unset|/" in under_compose[1]
+
+    made = convert(tmp_path, "--namespace", space.namespace)
+    assert "compose.yaml:11: services.late.init: no init process is put in" in made.stderr
+    space.kubectl("apply", "-f", "-", input=made.stdout)
+    assert space.wait_for(answered) == under_compose
+    (asker,) = space.json("get", "pods", "--selector", "app.kubernetes.io/name=asker")["items"]
+    assert [one["name"] for one in asker["status"]["initContainerStatuses"]] == ["wait-for-late", "wait-for-store"]
+
+    changed = FIVE.replace("it counts", "it changes")
+    (tmp_path / "compose.yaml").write_text(changed)
+    convert(tmp_path, "--output", "out/", "--format", "json")
+    applied = space.text("apply", "-f", str(tmp_path / "out"))
+    assert {line.split()[0] for line in applied.splitlines() if line.endswith(" configured")} == {
+        "configmap/page",
+        "deployment.apps/pages",
+    }
+    space.wait_for(lambda: fetch(answers[0]) == "it changes\n")
+
+
+def test_what_is_written_is_what_kubectl_reads(convert, space, tmp_path):
+    """Values that YAML's readers disagree about."""
+    values = [
+        "yes",
+        "on",
+        "1e3",
+        "0x1F",
+        "0o17",
+        "1_000",
+        "12:30:45",
+        "~",
+        "null",
+        ".5",
+        "a: b",
+        "#",
+        "é",
+        "two\nlines\n",
+    ]
+    given = {f"V{number}": value for number, value in enumerate(values)}
+    (tmp_path / "compose.json").write_text(json.dumps({"services": {"a": {"image": "x", "environment": given}}}))
+    command = ["-f", "compose.json"]
+    made = convert(tmp_path, "--help").stdout
+    assert "as Kubernetes manifests" in made
+    shutil.move(tmp_path / "compose.json", tmp_path / "compose.yaml")
+    made = convert(tmp_path, *command[2:])
+    read = space.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", input=made.stdout).stdout
+    decoder, objects, at = json.JSONDecoder(), [], 0
+    while at < len(read.rstrip()):
+        found, at = decoder.raw_decode(read, at)
+        objects.append(found)
+        at += 1
+    (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
+    env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {one["name"]: one["value"] for one in env} == given
