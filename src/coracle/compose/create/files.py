@@ -33,7 +33,10 @@ def attached(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[A
 
 
 def archive(model: Mapping[str, Any], service_name: str) -> bytes | None:
-    """A tar for PUT /containers/{id}/archive?path=/&copyUIDGID=true; None where nothing is to be copied."""
+    """A tar for PUT /containers/{id}/archive?path=/; None where nothing is to be copied.
+
+    Without `copyUIDGID`: with it everything would belong to the user that the container runs as.
+    """
     chosen = [one for one in attached(model, model["services"][service_name]) if "content" in one.definition]
     if not chosen:
         return None

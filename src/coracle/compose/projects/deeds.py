@@ -141,8 +141,7 @@ class Deeds:
         if packed is None:
             return
         try:
-            query = {"path": "/", "copyUIDGID": True}
-            await self._docker.call("PUT", path("containers", id, "archive"), query, packed)
+            await self._docker.call("PUT", path("containers", id, "archive"), {"path": "/"}, packed)
         except Refused:
             await self._docker.call("DELETE", path("containers", id), {"force": True, "v": True})
             raise
