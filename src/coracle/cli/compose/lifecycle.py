@@ -21,10 +21,12 @@ timeout_option = click.option(
 @click.pass_obj
 def create(chosen: Chosen, *, services: Sequence[str], making: Making) -> None:
     """Make the containers of the services, with what they need, and start none."""
+    from coracle.cli.compose.building import whole
     from coracle.cli.compose.declaring import declaration, settled
 
     project = chosen.project(services)
     making.check(chosen, project)
+    project = whole(project)
     making.prepare(chosen, project, services)
     settled(chosen, project.name, declaration("create", project, services, **making.words(chosen)), "Creating")
 
@@ -62,12 +64,13 @@ def restart(chosen: Chosen, *, services: Sequence[str], no_deps: bool, timeout_s
 @click.pass_obj
 def scale(chosen: Chosen, *, scale: Sequence[str], no_deps: bool) -> None:
     """Set how many containers services have."""
+    from coracle.cli.compose.building import whole
     from coracle.cli.compose.declaring import declaration, settled
 
     if not scale:
         fail("requires at least 1 arg(s), only received 0")
     wanted = scales(scale, "invalid scale specifier: {}")
-    project = chosen.project(list(wanted))
+    project = whole(chosen.project(list(wanted)))
     Making().prepare(chosen, project, list(wanted), no_deps=no_deps)
     body = declaration("scale", project, list(wanted), scale=wanted, no_deps=no_deps)
     settled(chosen, project.name, body)

@@ -120,12 +120,14 @@ def up(
     Ctrl-C stops them.  What differs from the files is made anew; what does not is left alone.  Where something cannot
     be started, what this command has changed is taken back.
     """
+    from coracle.cli.compose.building import whole
     from coracle.cli.compose.declaring import declaration, settled
 
     attached = Attaching(**attaching)
     _check(making, attached, detach=detach, waits=waits, watch=watch, menu=menu)
     project = chosen.project(services)
     making.check(chosen, project)
+    project = whole(project)
     shown = attached.shown(project, services)
     making.prepare(chosen, project, services, no_deps=no_deps)
     body = declaration(
