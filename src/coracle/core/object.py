@@ -116,7 +116,7 @@ class Meta:
         if self.owners:
             doc["ownerReferences"] = [owner.to_json() for owner in self.owners]
         if self.finalizers:
-            doc["finalizers"] = self.finalizers
+            doc["finalizers"] = list(self.finalizers)
         doc.update(self.extra)
         return doc
 
