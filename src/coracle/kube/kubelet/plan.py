@@ -33,12 +33,14 @@ KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Make and start an attempt; `backoff_s` will apply after its end.  `id`: of one that was made but not started."""
+    """Make and start an attempt; `backoff_s` will apply after its end.  `id`: of one that was made but not started.
+    `beside`: of a container whose processes it shall see."""
 
     container: str
     number: int = 0
     backoff_s: float = 0.0
     id: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
             return _done(pod, Plan(), draft)
         return _done(pod, Plan(sandbox=True), draft)
     for container in ephemeral_of(pod):
-        if not present.attempts.get(container["name"]):
-            _keep(pod, container, present, notes, draft)
+        _join(pod, container, present, notes, draft)
     if _initialize(pod, present, notes, draft):
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
@@ -110,6 +111,17 @@ def _initialize(pod: Object, present: Present, notes: Notes, draft: _Draft) -> b
         if not done and not policy.init_done(container, present, notes):
             return False
     return True
+
+
+def _join(pod: Object, container: Mapping[str, Any], present: Present, notes: Notes, draft: _Draft) -> None:
+    """Start an ephemeral container, once; it waits for the one whose processes it shall see."""
+    begun, target = present.latest(container["name"]), container.get("targetContainerName")
+    seen = present.latest(target) if target else None
+    if (begun is not None and begun.state != "created") or (target and (seen is None or seen.state != "running")):
+        return
+    _keep(pod, container, present, notes, draft)
+    if seen is not None and draft.start and draft.start[-1].container == container["name"]:
+        draft.start[-1] = replace(draft.start[-1], beside=seen.id)
 
 
 def _keep(pod: Object, container: Mapping[str, Any], present: Present, notes: Notes, draft: _Draft) -> None:

@@ -84,13 +84,15 @@ def _options(base: Sequence[str], own: Sequence[Mapping[str, Any]]) -> tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What a container is made of beside its pod: all of it found out before."""
+    """What a container is made of beside its pod: all of it found out before.  `beside`: the container whose processes
+    it shares; "": its pod decides."""
 
     image: Object
     number: int = 0
     backoff_s: float = 0.0
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    beside: str = ""
 
 
 def container_spec(
@@ -126,5 +128,12 @@ def container_spec(
         labels=labels,
         owner=f"Pod {pod.key}",
         oom_score_adj=resources.oom_score_adj(pod, container, config.memory_bytes),
-        pid_mode="host" if pod.spec.get("hostPID") else "",
+        pid_mode=_pid_mode(pod, ingredients.beside),
+        ipc_mode="host" if pod.spec.get("hostIPC") else "",
     )
+
+
+def _pid_mode(pod: Object, beside: str) -> str:
+    if beside:
+        return f"container:{beside}"
+    return "host" if pod.spec.get("hostPID") else ""

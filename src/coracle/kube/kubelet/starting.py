@@ -107,7 +107,8 @@ class ContainerStarter:
                 if image is not None:
                     notes.waiting[start.container] = image
                 return
-            id = await self._create(pod, container, notes, Ingredients(image, start.number, start.backoff_s), address)
+            made_of = Ingredients(image, start.number, start.backoff_s, beside=start.beside)
+            id = await self._create(pod, container, notes, made_of, address)
         if id:
             await self._go(Where(pod, container, id, address), notes)
 

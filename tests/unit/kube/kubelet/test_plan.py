@@ -176,6 +176,20 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             id="an ephemeral container is never restarted",
         ),
         pytest.param(
+            a_pod(ephemeralContainers=[{**LATE[0], "targetContainerName": "web"}]),
+            there(tried()),
+            CHECKED,
+            Plan(start=(Start("late", beside="web-0"),)),
+            id="an ephemeral container sees the processes of another",
+        ),
+        pytest.param(
+            a_pod(ephemeralContainers=[{**LATE[0], "targetContainerName": "web"}]),
+            there(tried(state="exited", ended_s=1, backoff_s=10)),
+            CHECKED,
+            Plan(look_again_s=9.0),
+            id="and waits for it",
+        ),
+        pytest.param(
             a_pod(restartPolicy="Never"),
             there(tried()),
             Notes("u", health={"web-0": Health(failed="startup probe")}, checked=True),
