@@ -104,11 +104,11 @@ def buildable(project: Project, image: str) -> bool:
 
 
 def _is_due(service: Mapping[str, Any], policy: str, present: Present | None, now_s: float) -> bool:
-    if policy in ("never", "build"):
-        return False
-    if present is None or policy == "always":
-        return True
+    if policy in ("never", "build", "always"):
+        return policy == "always"
     age_ns = _refreshed_after_ns(service, policy)
+    if present is None:
+        return True
     return age_ns is not None and (now_s - _seconds(present.named_at)) * _SECOND_NS >= age_ns
 
 
@@ -123,6 +123,8 @@ def _refreshed_after_ns(service: Mapping[str, Any], policy: str) -> int | None:
             return nanoseconds(service.get("pull_refresh_after") or "1d")
     except ValueError as error:
         raise Malformed(f"invalid pull_policy {policy}: {error}") from error
+    if policy not in ("", "missing", "if_not_present"):
+        raise Malformed(f"invalid pull_policy {policy}")
     return None
 
 
