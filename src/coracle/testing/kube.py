@@ -21,6 +21,7 @@ from coracle.core.loop import Again, Loop, Reconciler, ToKeys, itself
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.core.tasks import Part, run_parts
+from coracle.kube.controllers.daemons.nodes import node_of
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
@@ -112,7 +113,7 @@ def a_node(name: str = "n1", labels: Mapping[str, str] | None = None, **spec: An
 
 
 class Kubelet:
-    """A loop that does the scheduler's and the kubelet's work on one node, for every pod.
+    """A loop that does the scheduler's and the kubelet's work for every pod: on `node`, where it asks for no other.
 
     A pod is ready `ready_after_s` after it was placed, unless its image is called "broken"; it is gone `stop_s` after
     it was asked to go.
@@ -134,7 +135,7 @@ class Kubelet:
         since_s = self._moments.setdefault((pod.meta.uid, what), self._stage.clock.now_s())
         wait_s = since_s + (self._stop_s if pod.meta.deleting else self._ready_after_s) - self._stage.clock.now_s()
         if not pod.meta.deleting and not pod.spec.get("nodeName"):
-            await place(self._stage, key, self._node, ready=False)
+            await place(self._stage, key, node_of(pod) or self._node, ready=False)
         if wait_s > 0:
             return Again(wait_s)
         if pod.meta.deleting:

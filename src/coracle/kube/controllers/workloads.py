@@ -9,11 +9,12 @@ from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
 from coracle.kube.controllers import replication
+from coracle.kube.controllers.daemons import loop as daemons
 from coracle.kube.controllers.deployments import loop as deployments
 from coracle.kube.kinds.recorder import EventRecorder
 
 # As Events name who speaks.
-SPEAKERS = ("replication-controller", "replicaset-controller", "deployment-controller")
+SPEAKERS = ("replication-controller", "replicaset-controller", "deployment-controller", "daemonset-controller")
 
 
 def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Index]]:
@@ -24,7 +25,7 @@ def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Ind
     return found
 
 
-INDEXES = _merged(replication.INDEXES, deployments.INDEXES)
+INDEXES = _merged(replication.INDEXES, deployments.INDEXES, daemons.INDEXES)
 
 
 def loops(
@@ -39,4 +40,5 @@ def loops(
         replication.Replication(caches, controllers, writers, recorders["replication-controller"], clock),
         replication.Replication(caches, sets, writers, recorders["replicaset-controller"], clock),
         deployments.Deployments(caches, writers, recorders["deployment-controller"], clock),
+        daemons.Daemons(caches, writers, recorders["daemonset-controller"], clock),
     ]

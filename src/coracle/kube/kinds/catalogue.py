@@ -5,6 +5,8 @@ from __future__ import annotations
 from coracle.core.kind import Kind
 from coracle.kube.kinds import (
     configmap,
+    controllerrevision,
+    daemonset,
     deployment,
     endpoints,
     endpointslice,
@@ -42,6 +44,8 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         secret.KIND,
         serviceaccount.KIND,
         service.kind(service_addresses, node_ports),
+        controllerrevision.KIND,
+        daemonset.KIND,
         deployment.KIND,
         replicaset.KIND,
         lease.KIND,

@@ -5,9 +5,9 @@ Source: Kubernetes documentation, "Scheduler Configuration: Scheduling plugins",
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from coracle.core.object import Json
+from coracle.kube.kinds.taints import tolerated
 from coracle.kube.scheduler.affinity import Neighbours, selects
 from coracle.kube.scheduler.state import ANYWHERE, HostPort, NodeState, PodFacts
 
@@ -38,20 +38,6 @@ def _tainted(pod: PodFacts, node: NodeState) -> list[str]:
         if hard and not tolerated(taint, pod.spec.get("tolerations") or ()):
             return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value') or ''}}}"]
     return []
-
-
-def tolerated(taint: Json, tolerations: Iterable[Json]) -> bool:
-    return any(_tolerates(toleration, taint) for toleration in tolerations)
-
-
-def _tolerates(toleration: Json, taint: Json) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
 def _unselected(pod: PodFacts, node: NodeState) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coracle.kube.kinds import deployment, replicaset, workloads
+from coracle.core.object import Meta, Object, Owner
+from coracle.kube.kinds import controllerrevision, daemonset, deployment, replicaset, workloads
 from coracle.testing.kube import a_workload
 
 NOW_S = 1_700_000_000.0
@@ -110,3 +111,58 @@ def test_columns():
         "ReplicaSet": ["web", 4, 4, 2, "<unknown>", "www", "nginx", "app=web"],
         "Deployment": ["web", "2/4", 3, 1, "<unknown>", "www", "nginx", "app=web"],
     }
+
+
+# -- DaemonSet, ControllerRevision -------------------------------------------------------------------------------------
+
+
+def rolling(**said):
+    return {"updateStrategy": {"rollingUpdate": said}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"selector": {}}, "spec.selector", "Invalid value: {}: empty selector is invalid for daemonset"),
+        ({"updateStrategy": {"type": "Recreate"}}, "spec.updateStrategy.type", 'Unsupported value: "Recreate": supported values: "RollingUpdate", "OnDelete"'),
+        (rolling(maxUnavailable=0), "spec.updateStrategy.rollingUpdate.maxUnavailable", "Required value: cannot be 0 when maxSurge is 0"),
+        (rolling(maxUnavailable=1, maxSurge=1), "spec.updateStrategy.rollingUpdate.maxSurge", "Invalid value: 1: may not be set when maxUnavailable is non-zero"),
+        (rolling(maxUnavailable="200%"), "spec.updateStrategy.rollingUpdate.maxUnavailable", 'Invalid value: "200%": must not be greater than 100%'),
+        ({"minReadySeconds": -1}, "spec.minReadySeconds", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"template": {**TEMPLATE, "spec": {**CONTAINERS, "activeDeadlineSeconds": 5}}}, "spec.template.spec.activeDeadlineSeconds", "Forbidden: activeDeadlineSeconds in DaemonSet is not Supported"),
+    ],
+)  # fmt: skip
+def test_what_a_daemon_set_may_not_say(spec, field, text):
+    problems = daemonset.validate(daemonset.default(a_workload("DaemonSet", **spec)))
+    assert [(problem.field, problem.text) for problem in problems] == [(field, text)]
+
+
+def test_a_daemon_set():
+    daemons = daemonset.default(a_workload("DaemonSet"))
+    assert daemons.spec["updateStrategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
+    }
+    status = {
+        "desiredNumberScheduled": 5, "currentNumberScheduled": 4, "numberReady": 3, "updatedNumberScheduled": 2,
+        "numberAvailable": 1,
+    }  # fmt: skip
+    cells = [column.cell(daemons.with_body(status=status), NOW_S) for column in daemonset.KIND.columns]
+    assert cells == ["web", 5, 4, 3, 2, 1, "<none>", "<unknown>", "www", "nginx", "app=web"]
+
+
+def test_a_revision_is_made_once():
+    owner = Owner("apps/v1", "DaemonSet", "agent", "u")
+    old = Object(
+        "ControllerRevision", Meta(name="a", owners=(owner,)), {"data": {"spec": {}}, "revision": 3}, "apps/v1"
+    )
+    assert [column.cell(old, NOW_S) for column in controllerrevision.KIND.columns][:3] == [
+        "a",
+        "daemonset.apps/agent",
+        3,
+    ]
+    (problem,) = controllerrevision.validate_change(old.with_body(data={"spec": {"x": 1}}), old, "main")
+    assert (problem.field, problem.text) == ("data", 'Invalid value: {"spec":{"x":1}}: field is immutable')
+    assert controllerrevision.validate_change(old.with_body(revision=4), old, "main") == []
+    (problem,) = controllerrevision.validate(controllerrevision.default(old.with_body(data=None)))
+    assert problem.text == "Required value: data is mandatory"

@@ -7,8 +7,8 @@ import pytest
 from coracle.core.object import Key, Meta, Object, Owner
 from coracle.core.store import Event, to_entry
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.taints import tolerated
 from coracle.kube.scheduler.choice import Choice, choose
-from coracle.kube.scheduler.filters import tolerated
 from coracle.kube.scheduler.state import State, facts
 from coracle.testing.kube import a_node, a_pod
 

@@ -1,0 +1,171 @@
+"""Keep one pod of each DaemonSet on every node that it is for.
+
+Decide: nodes and plans, pure.  Act: Daemons.reconcile().
+
+Source: Kubernetes documentation, "DaemonSet"; its Events and status.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection, Deletion
+from coracle.core.errors import CloudError, NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Again, itself
+from coracle.core.object import Key, Object
+from coracle.core.selectors import Selector, from_label_selector
+from coracle.core.store import Event
+from coracle.kube.controllers import history
+from coracle.kube.controllers.availability import next_available_s
+from coracle.kube.controllers.backoff import Backoff
+from coracle.kube.controllers.batches import for_each
+from coracle.kube.controllers.daemons import plans
+from coracle.kube.controllers.daemons.nodes import daemon_pod, fit, node_of
+from coracle.kube.controllers.daemons.plans import Crew, Plan
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, claimed, concerned
+from coracle.kube.kinds import controllerrevision, daemonset
+from coracle.kube.kinds import node as nodes
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.recorder import EventRecorder
+
+DAEMONS, REVISION = daemonset.KIND.type, controllerrevision.KIND.type
+POD, NODE = pods.KIND.type, nodes.KIND.type
+INDEXES: Mapping[str, Mapping[str, Index]] = {DAEMONS: OF_OWNERS, REVISION: OF_DEPENDENTS, POD: OF_DEPENDENTS}
+_ENDINGS = {
+    "Failed": ("Warning", "FailedDaemonPod", "failed"),
+    "Succeeded": ("Normal", "SucceededDaemonPod", "succeeded"),
+}
+
+
+def _selector(daemons: Object) -> Selector:
+    return from_label_selector(daemons.spec.get("selector"))
+
+
+class Daemons:
+    name = "daemonsets"
+
+    def __init__(
+        self,
+        caches: Mapping[str, Informer],
+        writers: Mapping[str, Collection],
+        recorder: EventRecorder,
+        clock: Clock,
+    ) -> None:
+        self._sets, self._revisions = caches[DAEMONS], caches[REVISION]
+        self._pods, self._nodes = caches[POD], caches[NODE]
+        self._writer, self._revision_writer, self._pod_writer = writers[DAEMONS], writers[REVISION], writers[POD]
+        self._recorder, self._clock = recorder, clock
+        self._patience = Backoff(first_s=1.0, longest_s=900.0)  # with pods that end, by (uid, node)
+        self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
+            DAEMONS: itself,
+            POD: concerned(self._sets, _selector),
+            REVISION: concerned(self._sets, _selector),
+            NODE: self._every,
+        }
+
+    async def reconcile(self, key: Key) -> Again | None:
+        daemons = self._sets.find(key)
+        if daemons is None or daemons.meta.deleting:
+            return None  # its pods go with it, by their owner
+        selector = _selector(daemons)
+
+        def fits(obj: Object) -> bool:
+            return selector.accepts(obj.meta.labels)
+
+        revisions = await claimed(daemons, self._revisions, self._revision_writer, fits)
+        present = await history.settled(daemons, revisions, self._revision_writer)
+        if present is None:
+            await history.count_collision(daemons, self._writer)
+            return None  # which wakes us again
+        crew = self._crew(daemons, present, await claimed(daemons, self._pods, self._pod_writer, fits))
+        try:
+            return await self._act(crew)
+        finally:
+            await self._tidy(crew, [*(one for one in revisions if one.key != present.key), present])
+            await self._tell(crew)
+
+    # -- acting ----------------------------------------------------------------------------------------------------
+
+    def _crew(self, daemons: Object, present: Object, mine: Iterable[Object]) -> Crew:
+        by_node: dict[str, list[Object]] = defaultdict(list)
+        for pod in mine:
+            by_node[node_of(pod)].append(pod)
+        found = {node.meta.name: fit(daemons, node) for node in self._nodes.list()}
+        return Crew(daemons, present.meta.labels[history.HASH], found, by_node, now_s=self._clock.now_s())
+
+    async def _act(self, crew: Crew) -> Again | None:
+        """Raises the first failure, after having tried everything."""
+        todo = plans.keep(crew)
+        if not todo.make and not todo.remove and not todo.ended:
+            todo = plans.roll(crew)
+        failures = await for_each(todo.make, lambda node: self._make(crew, node))
+        failures += await for_each(todo.remove, lambda doomed: self._remove(crew.daemons, doomed))
+        wait_s = await self._clear(crew, todo)
+        if failures:
+            raise failures[0]
+        owned = [pod for there in crew.pods.values() for pod in there]
+        ready_s = next_available_s(owned, crew.daemons.spec.get("minReadySeconds") or 0, crew.now_s)
+        waits_s = [one for one in (wait_s, ready_s) if one > 0]
+        return Again(min(waits_s)) if waits_s else None
+
+    async def _make(self, crew: Crew, node: str) -> None:
+        daemons = crew.daemons
+        try:
+            made = await self._pod_writer.create(daemon_pod(daemons, node, crew.hash))
+        except CloudError as error:
+            self._recorder.emit(daemons, "Warning", "FailedCreate", f"Error creating: {error}")
+            raise
+        self._recorder.emit(daemons, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
+
+    async def _remove(self, daemons: Object, doomed: Key) -> None:
+        try:
+            await self._pod_writer.delete(doomed, Deletion())
+        except NotFound:
+            return
+        self._recorder.emit(daemons, "Normal", "SuccessfulDelete", f"Deleted pod: {doomed.name}")
+
+    async def _clear(self, crew: Crew, todo: Plan) -> float:
+        """Remove pods that ended, ever more slowly where they keep ending.
+
+        Returns how long it is until the next of them may go (seconds; 0: there is none).
+        """
+        waits_s = []
+        for pod in todo.ended:
+            wait_s = self._patience.wait_s((crew.daemons.meta.uid, node_of(pod)), crew.now_s)
+            if wait_s > 0:
+                waits_s.append(wait_s)
+                continue
+            kind, reason, word = _ENDINGS[pod.status["phase"]]
+            said = f"Found {word} daemon pod {pod.key} on node {node_of(pod)}, will try to delete it"
+            self._recorder.emit(crew.daemons, kind, reason, said)
+            await self._remove(crew.daemons, pod.key)
+        return min(waits_s, default=0)
+
+    async def _tidy(self, crew: Crew, revisions: list[Object]) -> None:
+        hashes = {pod.meta.labels.get(history.HASH) for there in crew.pods.values() for pod in there} | {crew.hash}
+        live = {one.meta.name for one in revisions if one.meta.labels.get(history.HASH) in hashes}
+        await history.tidy(revisions, live, crew.daemons.spec["revisionHistoryLimit"], self._revision_writer)
+
+    async def _tell(self, crew: Crew) -> None:
+        def told(present: Object) -> Object:
+            if present.meta.uid != crew.daemons.meta.uid:
+                return present
+            return present.with_body(status=plans.status(crew, present.status.get("collisionCount") or 0))
+
+        try:
+            await self._writer.change(crew.daemons.key, told, part="status")
+        except NotFound:
+            return  # deleted meanwhile
+
+    # -- who is concerned ------------------------------------------------------------------------------------------
+
+    def _every(self, event: Event) -> Iterable[Key]:
+        """A node that is new, gone, or has other labels or taints concerns every DaemonSet; its heartbeat none."""
+        if event.type == "MODIFIED" and event.before is not None and event.before.labels == event.entry.labels:
+            before, after = event.before.object().spec, event.entry.object().spec
+            if before == after:
+                return ()
+        return [entry.key for entry in self._sets.entries()]
