@@ -31,7 +31,6 @@ def write(volume: Path, payload: Payload, stamp: str, gid: int | None = None) ->
     if before is not None and _holds(volume / before, payload, gid):
         return False
     fresh = Path(tempfile.mkdtemp(prefix=f"..{stamp}.", dir=volume))
-    fresh.chmod(0o755)
     _fill(fresh, payload, gid)
     if gid is not None:
         _give(volume, gid)
@@ -82,8 +81,9 @@ def _fill(folder: Path, payload: Payload, gid: int | None) -> None:
         if gid is not None:
             os.chown(path, -1, gid)
         path.chmod(_mode(file, gid))
-    if gid is not None:
-        for path in (folder, *(one for one in folder.rglob("*") if one.is_dir())):
+    for path in (folder, *(one for one in folder.rglob("*") if one.is_dir())):
+        path.chmod(0o755)
+        if gid is not None:
             _give(path, gid)
 
 
