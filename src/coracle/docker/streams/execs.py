@@ -6,6 +6,7 @@
     GET  /exec/{id}/json          how it is                               -> 200
 
 The 101 comes before the program is tried: one that cannot be run says so in the stream, and its code is 126 or 127.
+One that was started before says so in the stream too: Compose v2's watch starts every exec twice.
 A program whose client goes away goes on, and what it writes is thrown away.
 Source: Docker Engine API, "Exec"; reference docker.md 1.2 and 1.3.
 """
@@ -65,13 +66,18 @@ class ExecArea:
         detach, size = body.flag("Detach"), console_size(body) or exec.config.size
         size = size if exec.config.tty else None
         self._running(self.finder.get(exec.container_id))
-        self.instances.claim(exec)
         if detach:
+            self.instances.claim(exec)
             execution = await self.begin(exec, size, stdin=False)
             self.instances.watch(drained(execution), "exec-drain")
             return Response(200)
         framed = not exec.config.tty
-        run = _Run(self, exec, size)
+        run: _Run | _Refused
+        try:
+            self.instances.claim(exec)
+            run = _Run(self, exec, size)
+        except Conflict as conflict:
+            run = _Refused(conflict, framed)
         headers = {"Content-Type": content_type(request, framed=framed)}
         return Upgrade("tcp", run.over, headers, status=101 if request.upgrade else 200)
 
@@ -147,6 +153,18 @@ _FAILED = "OCI runtime exec failed: exec failed: unable to start container proce
 
 
 @dataclass(frozen=True, slots=True)
+class _Refused:
+    """A client that is told in the stream why its exec is not run, or not again."""
+
+    error: CloudError
+    framed: bool
+
+    async def over(self, connection: RawStream) -> None:
+        said = f"{self.error}\r\n".encode()
+        await connection.write(frame(1, said) if self.framed else said)
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """A client joined to the exec that it starts."""
 
@@ -166,8 +184,7 @@ class _Run:
         try:
             execution = await self.area.begin(self.exec, self.size, stdin=config.stdin)
         except CloudError as error:
-            said = f"{error}\r\n".encode()
-            await connection.write(frame(1, said) if wish.framed else said)
+            await _Refused(error, wish.framed).over(connection)
             return
         is_over = False
         try:

@@ -140,12 +140,25 @@ def test_it_runs_once(at_home):
         _, id = await made(home, "sleep", "5")
         await home.call(home.execs.start, id, body={"Detach": True})
         with pytest.raises(Conflict, match="is already running"):
-            await home.call(home.execs.start, id, body={})
+            await home.call(home.execs.start, id, body={"Detach": True})
         await asyncio.sleep(6)
         with pytest.raises(Conflict, match="has already run"):
-            await home.call(home.execs.start, id, body={})
+            await home.call(home.execs.start, id, body={"Detach": True})
 
     at_home(main)
+
+
+def test_who_would_join_one_that_was_started_is_told_in_the_stream(at_home):
+    async def main(home):
+        _, id = await made(home, "sleep", "5")
+        await home.call(home.execs.start, id, body={"Detach": True})
+        connection = home.client()
+        answer = await home.call(home.execs.start, id, body={})
+        await answer.run(connection)
+        assert (answer.status, (await state(home, id))["Running"]) == (101, True)
+        return connection.heard[8:].decode()
+
+    assert at_home(main).endswith(" is already running\r\n")
 
 
 def test_only_in_what_runs(at_home):
