@@ -30,9 +30,16 @@ def key_problems(at: str, keys: Iterable[str]) -> list[Problem]:
             found.append(invalid(f"{at}[{key}]", key, "must be no more than 253 characters"))
         if not re.fullmatch(_KEY, key):
             found.append(invalid(f"{at}[{key}]", key, said))
-        elif key == "." or key.startswith(".."):
-            found.append(invalid(f"{at}[{key}]", key, "must not start with '..'" if key != "." else "must not be '.'"))
+        elif key in (".", ".."):
+            found.append(invalid(f"{at}[{key}]", key, f"must not be '{key}'"))
+        elif key.startswith(".."):
+            found.append(invalid(f"{at}[{key}]", key, "must not start with '..'"))
     return found
+
+
+def decoded_bytes(text: str) -> int:
+    """How many bytes a base64 text stands for."""
+    return len(text) * 3 // 4 - text[-2:].count("=")
 
 
 def frozen_problems(new: Object, old: Object, fields: Iterable[str]) -> list[Problem]:
@@ -51,7 +58,7 @@ def validate(config: Object) -> Problems:
         invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in data if key in binary
     ]
     total_bytes = sum(len(value.encode()) for value in data.values()) + sum(
-        len(value) * 3 // 4 for value in binary.values()
+        decoded_bytes(value) for value in binary.values()
     )
     if total_bytes > LARGEST_BYTES:
         problems.append(Problem("", "too-long", f"Too long: may not be more than {LARGEST_BYTES} bytes"))

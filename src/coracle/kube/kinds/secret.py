@@ -14,10 +14,11 @@ from coracle.core.errors import Problem, invalid, required
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
-from coracle.kube.kinds.configmap import LARGEST_BYTES, frozen_problems, key_problems
+from coracle.kube.kinds.configmap import LARGEST_BYTES, decoded_bytes, frozen_problems, key_problems
 from coracle.kube.kinds.definitions import schema
 
 _DOCKER_JSON = ".dockerconfigjson"
+_ACCOUNT = "kubernetes.io/service-account.name"
 # type -> the keys it must have
 _REQUIRED = {
     "kubernetes.io/dockerconfigjson": (_DOCKER_JSON,),
@@ -25,6 +26,8 @@ _REQUIRED = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
+_JSON_IN = {"kubernetes.io/dockerconfigjson": _DOCKER_JSON, "kubernetes.io/dockercfg": ".dockercfg"}
+_HIDDEN = "<secret contents redacted>"
 
 
 def default(secret: Object) -> Object:
@@ -40,22 +43,27 @@ def default(secret: Object) -> Object:
 def validate(secret: Object) -> Problems:
     data = secret.body.get("data") or {}
     problems = key_problems("data", data)
-    if sum(len(value) * 3 // 4 for value in data.values()) > LARGEST_BYTES:
+    if sum(decoded_bytes(value) for value in data.values()) > LARGEST_BYTES:
         problems.append(Problem("data", "too-long", f"Too long: may not be more than {LARGEST_BYTES} bytes"))
-    problems += [
-        invalid(f"data[{key}]", "<secret contents redacted>", "must be base64")
-        for key in data
-        if not _decodes(data[key])
-    ]
-    for key in _REQUIRED.get(secret.body.get("type", ""), ()):
-        problems += [] if key in data else [required(f"data[{key}]")]
-    if (
-        not problems
-        and secret.body.get("type") == "kubernetes.io/dockerconfigjson"
-        and not _is_json(data[_DOCKER_JSON])
-    ):
-        problems.append(invalid(f"data[{_DOCKER_JSON}]", "<secret contents redacted>", "invalid character"))
-    return problems
+    problems += [invalid(f"data[{key}]", _HIDDEN, "must be base64") for key in data if not _decodes(data[key])]
+    decodes = all(_decodes(value) for value in data.values())
+    return problems + (_of_type(secret, data) if decodes else [])
+
+
+def _of_type(secret: Object, data: Mapping[str, str]) -> Problems:
+    """What secrets of its type must have."""
+    type = secret.body.get("type", "")
+    found = [required(f"data[{key}]") for key in _REQUIRED.get(type, ()) if key not in data]
+    if type == "kubernetes.io/ssh-auth" and data.get("ssh-privatekey") == "":
+        found.append(required("data[ssh-privatekey]"))
+    if type == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
+        found += [required("data[username]"), required("data[password]")]
+    if type == "kubernetes.io/service-account-token" and not secret.meta.annotations.get(_ACCOUNT):
+        found.append(required(f"metadata.annotations[{_ACCOUNT}]"))
+    key = _JSON_IN.get(type, "")
+    if not found and key and (fault := _json_fault(data[key])):
+        found.append(invalid(f"data[{key}]", _HIDDEN, fault))
+    return found
 
 
 def _decodes(value: str) -> bool:
@@ -66,12 +74,18 @@ def _decodes(value: str) -> bool:
     return True
 
 
-def _is_json(value: str) -> bool:
+def _json_fault(value: str) -> str:
+    """What is wrong with JSON in base64, as the API's own reader says it; "": nothing."""
+    text = base64.b64decode(value)
     try:
-        json.loads(base64.b64decode(value))
-    except ValueError:
-        return False
-    return True
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(error.doc):
+            return "unexpected end of JSON input"
+        return f"invalid character {error.doc[error.pos]!r} looking for beginning of value"
+    except UnicodeDecodeError:
+        return "invalid UTF-8"
+    return ""
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:
