@@ -29,7 +29,7 @@ class Fit:
 class Fitting:
     """The fits of all declared services, each worked out once."""
 
-    def __init__(self, spec: Spec, present: Present, ended: Mapping[str, str]) -> None:
+    def __init__(self, spec: Spec, present: Present, ended: Mapping[str, int]) -> None:
         self._spec, self._present, self._ended = spec, present, ended
         self._fits: dict[str, Fit] = {}
 
@@ -44,6 +44,23 @@ class Fitting:
         if name in self._spec.services:
             return self.of(name).kept
         return [one for one in self._present.of(name) if one.id not in self._spec.discard]
+
+    def gone(self, name: str) -> list[Seen]:
+        """The containers of a service that ended by themselves and were removed, as they were."""
+        there = {one.number for one in self._present.of(name)}
+        return [
+            Seen(
+                id="",
+                name=container_name(self._spec.model, name, number),
+                service=name,
+                number=number,
+                state="exited",
+                exit_code=code,
+                run="over",
+            )
+            for number, code in self._ended_numbers(name)
+            if number not in there
+        ]
 
     def hash(self, name: str) -> str | None:
         """What the label of the service's containers must say; None: not known yet.
@@ -100,7 +117,7 @@ class Fitting:
 
     def _missing(self, name: str, service: Service, present: list[Seen]) -> Iterator[int]:
         """The numbers of the containers to be made: the lowest that are free, and not of those that ended."""
-        taken = {one.number for one in present} | set(self._ended_numbers(name))
+        taken = {one.number for one in present} | {number for number, _ in self._ended_numbers(name)}
         number = 1
         while len(taken) < service.scale:
             if number not in taken:
@@ -108,8 +125,9 @@ class Fitting:
                 yield number
             number += 1
 
-    def _ended_numbers(self, name: str) -> Iterator[int]:
-        for text in self._ended:
+    def _ended_numbers(self, name: str) -> Iterator[tuple[int, int]]:
+        """(number, exit code)"""
+        for text, code in self._ended.items():
             service, _, number = text.rpartition("-")
             if service == name:
-                yield int(number)
+                yield int(number), code

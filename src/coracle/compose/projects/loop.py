@@ -120,7 +120,7 @@ class Projects:
         resting = [rest_s for rest_s in rests if rest_s > 0]
         return Again(min(resting)) if resting else None
 
-    async def _plan(self, spec: Spec, present: Present, known: Mapping[str, str], work: Work) -> Plan:
+    async def _plan(self, spec: Spec, present: Present, known: Mapping[str, int], work: Work) -> Plan:
         if spec.going is None:
             return plan(spec, present, known)
         return going.plan(spec, present, await self._images(spec), work.given_up)
@@ -135,7 +135,7 @@ class Projects:
         }
         return [name for name in sorted(names) if await self._docker.find(path("images", name, "json")) is not None]
 
-    async def _remember(self, record: Object, spec: Spec, present: Present) -> Mapping[str, str]:
+    async def _remember(self, record: Object, spec: Spec, present: Present) -> Mapping[str, int]:
         before = record.status["ended"]
         now = ended(spec, present, before)
         if now == before:

@@ -15,16 +15,16 @@ from coracle.compose.projects.seen import Present, Seen
 _KILLED = 137
 
 
-def ended(spec: Spec, present: Present, before: Mapping[str, str]) -> dict[str, str]:
-    """Slot -> id, from what was known `before` and what there is now."""
+def ended(spec: Spec, present: Present, before: Mapping[str, int]) -> dict[str, int]:
+    """Slot -> exit code, from what was known `before` and what there is now."""
     own = [one for one in present.containers if not one.one_off and one.service in spec.services]
     counted = Counter(one.slot for one in own)
-    found = {slot: id for slot, id in before.items() if slot.rpartition("-")[0] in spec.services}
+    found = {slot: code for slot, code in before.items() if slot.rpartition("-")[0] in spec.services}
     for one in own:
         if counted[one.slot] > 1:
             continue  # one takes the other's place
         if _has_ended(one, spec.services[one.service]):
-            found[one.slot] = one.id
+            found[one.slot] = one.exit_code
         else:
             found.pop(one.slot, None)
     return found

@@ -16,7 +16,8 @@ spec
     turn              counts declarations
 
 status
-    ended             "service-number" -> id of the container that ended by itself: it is not made anew when it is gone
+    ended             "service-number" -> exit code of the container that ended by itself, and is not made anew when it
+                      is gone
 """
 
 from __future__ import annotations

@@ -36,13 +36,13 @@ from coracle.compose.projects.steps import (
 )
 
 
-def plan(spec: Spec, present: Present, ended: Mapping[str, str]) -> Plan:
+def plan(spec: Spec, present: Present, ended: Mapping[str, int]) -> Plan:
     """What makes `spec` true of a project that is not going.  `ended`: as in the status."""
     return _Planning(spec, present, ended).whole()
 
 
 class _Planning:
-    def __init__(self, spec: Spec, present: Present, ended: Mapping[str, str]) -> None:
+    def __init__(self, spec: Spec, present: Present, ended: Mapping[str, int]) -> None:
         self._spec, self._present = spec, present
         self._fitting = Fitting(spec, present, ended)
         self._before, self._after = order.dependencies(spec.known), order.dependents(spec.known)
@@ -230,9 +230,10 @@ class _Planning:
         if declared and self._is_unfinished(other, declared, containers):
             self._waiting(how, containers, "Waiting")
             return False
-        if not containers:
+        gone = self._fitting.gone(other) if declared else []
+        if not containers and not gone:
             return self._fails(f"{name} is missing dependency {other}", other, how)
-        found = conditions.verdict(how["condition"], other, containers)
+        found = conditions.verdict(how["condition"], other, [*containers, *gone])
         self._waiting(how, containers, found.word)
         return self._fails(found.why, other, how) if found.answer == "never" else found.answer == "yes"
 

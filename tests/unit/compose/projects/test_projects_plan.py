@@ -257,7 +257,21 @@ def test_a_dependency_that_is_not_there_is_named():
 
 def test_one_that_ended_by_itself_is_not_made_anew():
     declared = spec({"a": {}}, {"a": {"scale": 3}})
-    assert words(plan(declared, present(running("a", 1)), {"a-2": "id-a-2"})) == ["Create a-3"]
+    assert words(plan(declared, present(running("a", 1)), {"a-2": 0})) == ["Create a-3"]
+
+
+GONE = {
+    "one that was done before it was removed": (0, ["Start web-1"], ()),
+    "one that had failed": (2, [], ('service "job" didn\'t complete successfully: exit 2',)),
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_a_job_that_was_removed_after_it_ended_is_remembered(case):
+    code, steps, failures = GONE[case]
+    declared = spec({"job": {}, "web": {"depends_on": {"job": COMPLETED}}})
+    found = plan(declared, present(created("web")), {"job-1": code})
+    assert (words(found), found.failures) == (steps, failures)
 
 
 def test_networks_and_volumes_come_first():
