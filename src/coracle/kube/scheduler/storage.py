@@ -29,14 +29,15 @@ CLAIM, VOLUME, CLASS = (module.KIND.type for module in (claims, volumes, classes
 ELSEWHERE = "node(s) didn't match PersistentVolume's node affinity"
 NOTHING_FREE = "node(s) didn't find available persistent volumes to bind"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+IN_USE = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
 
 
 def _claims(pod: Object) -> Iterable[str]:
-    return (f"{pod.meta.namespace}/{name}" for name in claims_of(pod).values()) if not pod.spec.get("nodeName") else ()
+    return () if pods.ended(pod) else (f"{pod.meta.namespace}/{name}" for name in claims_of(pod).values())
 
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
-    pods.KIND.type: {"wanted-claims": _claims},
+    pods.KIND.type: {"used-claims": _claims},
     VOLUME: {"for": for_whom},
 }
 
@@ -48,14 +49,18 @@ class Needs:
     refusal  why no node will do
     bound    the volumes that it has
     open     the claims that wait for a node, each with the volumes that are free for it; None: one can be made
+    taken    another pod has a claim that is for one pod only
     """
 
     refusal: str = ""
+    taken: bool = False
     bound: tuple[Object, ...] = ()
     open: tuple[tuple[Object, tuple[Object, ...] | None], ...] = ()
 
     def repels(self, node: Place) -> str:
         """Why that node will not do; "": it will."""
+        if self.taken:
+            return IN_USE
         if any(not node_fits(volume, node) for volume in self.bound):
             return ELSEWHERE
         for claim, free in self.open:
@@ -75,11 +80,12 @@ class Storage:
         self.watches = {CLAIM: self._waiting, VOLUME: self._all_waiting}
 
     def needs(self, pod: Object) -> Needs:
-        bound, waiting = [], []
-        for name in claims_of(pod).values():
+        bound, waiting, taken = [], [], False
+        for volume, name in claims_of(pod).items():
             claim = self._claims.find(Key(pod.meta.namespace, name))
             if claim is None:
-                return Needs(refusal=f'persistentvolumeclaim "{name}" not found')
+                return Needs(refusal=_missing(pod, volume, name))
+            taken = taken or self._taken(claim, pod)
             if claim.meta.deleting:
                 return Needs(refusal=f'persistentvolumeclaim "{name}" is being deleted')
             if claims.is_bound(claim):
@@ -89,7 +95,7 @@ class Storage:
             if cls is None or cls.body.get("volumeBindingMode") != "WaitForFirstConsumer" or _asks(claim):
                 return Needs(refusal=UNBOUND)
             waiting.append((claim, self._free(claim, cls)))
-        return Needs(bound=tuple(bound), open=tuple(waiting))
+        return Needs(bound=tuple(bound), open=tuple(waiting), taken=taken)
 
     async def choose(self, needs: Needs, node: str) -> None:
         """Say in the open claims that their pod is to run on `node`."""
@@ -100,17 +106,30 @@ class Storage:
             except NotFound:
                 continue
 
+    def _taken(self, claim: Object, pod: Object) -> bool:
+        if "ReadWriteOncePod" not in (claim.spec.get("accessModes") or ()):
+            return False
+        users = self._pods.by("used-claims", str(claim.key))
+        return any(user.spec.get("nodeName") and user.meta.uid != pod.meta.uid for user in users)
+
     def _free(self, claim: Object, cls: Object) -> tuple[Object, ...] | None:
         if cls.body.get("provisioner") != NO_PROVISIONER:
             return None
         return tuple(self._volumes.by("for", f"/{class_of(claim)}")) + tuple(self._volumes.by("for", str(claim.key)))
 
     def _waiting(self, event: Event) -> Iterable[Key]:
-        return self._pods.keys_by("wanted-claims", str(event.entry.key))
+        return self._pods.keys_by("used-claims", str(event.entry.key))
 
     def _all_waiting(self, event: Event) -> Iterable[Key]:
         """A volume has come, or is free: whoever waits with claims may have use for it."""
         return [key for key in self._pods.keys_by("unscheduled", "waiting") if claims_of(self._pods.get(key))]
+
+
+def _missing(pod: Object, volume: str, name: str) -> str:
+    own = any(one["name"] == volume and one.get("ephemeral") for one in pod.spec.get("volumes") or ())
+    if own:
+        return f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
+    return f'persistentvolumeclaim "{name}" not found'
 
 
 def _asks(claim: Object) -> bool:

@@ -9,6 +9,7 @@ from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
 from coracle.kube.controllers.storage import claims, protection
+from coracle.kube.controllers.storage.ephemeral import EphemeralClaims
 from coracle.kube.controllers.storage.provisioning import Directories, Provisioner, Reclaimer
 from coracle.kube.controllers.storage.volumes import VolumeKeeper
 from coracle.kube.kinds.recorder import EventRecorder
@@ -33,4 +34,5 @@ def loops(
         Reclaimer(caches, made, directories, recorder),
         protection.ClaimProtection(caches, wanted),
         protection.VolumeProtection(caches, made),
+        EphemeralClaims(caches, wanted, recorder),
     ]

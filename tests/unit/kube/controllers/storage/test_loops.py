@@ -108,3 +108,24 @@ def test_a_claim_waits_for_its_node_and_a_reserved_volume_does_not():
         assert stage.phases("PersistentVolumeClaim") == {"data": "Bound", "kept": "Bound"}
 
     run(main())
+
+
+def test_a_pods_own_claims_are_made_with_it_and_not_taken_from_others():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        await ensure_class(stage["StorageClass"])
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": a_claim().spec}
+        volumes = [{"name": "cache", "ephemeral": {"volumeClaimTemplate": template}}]
+        await stage["PersistentVolumeClaim"].create(a_claim("two-cache"))
+        for name in ("one", "two"):
+            await stage["Pod"].create(a_pod(name, volumes=volumes))
+        await stage.settle(1)
+        claim = stage["PersistentVolumeClaim"].get(Key("default", "one-cache"))
+        assert [(owner.kind, owner.name) for owner in claim.meta.owners] == [("Pod", "one")]
+        assert (claim.meta.labels, claim.status["phase"]) == ({"a": "b"}, "Bound")
+        assert stage.said("EphemeralVolumeCreate") == [
+            "PVC default/two-cache was not created for pod default/two (pod is not owner)"
+        ]
+
+    run(main())

@@ -1,0 +1,116 @@
+"""What claims say about where pods run."""
+
+from __future__ import annotations
+
+import pytest
+
+from coracle.core.object import Key
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.nodeterms import Place
+from coracle.kube.scheduler.storage import ELSEWHERE, IN_USE, NOTHING_FREE, Needs
+from coracle.testing.autojump import run
+from coracle.testing.kube import a_node, a_pod
+from unit.kube.controllers.storage.house import a_claim, a_class, a_volume
+from unit.kube.scheduler.test_binding import Cluster
+
+
+def on(node):
+    need = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [need]}]}}}
+
+
+def chosen(node):
+    return a_claim(annotations={"volume.kubernetes.io/selected-node": node})
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        pytest.param(Needs(), "", id="no claims"),
+        pytest.param(Needs(bound=(a_volume(**on("n1")),)), "", id="its volume is here"),
+        pytest.param(Needs(bound=(a_volume(**on("n2")),)), ELSEWHERE, id="its volume is elsewhere"),
+        pytest.param(Needs(open=((a_claim(), None),)), "", id="a volume can be made"),
+        pytest.param(Needs(open=((a_claim(), (a_volume(**on("n2")),)),)), NOTHING_FREE, id="none is free here"),
+        pytest.param(Needs(open=((a_claim(), (a_volume(**on("n1")),)),)), "", id="one is free here"),
+        pytest.param(Needs(open=((chosen("n2"), None),)), NOTHING_FREE, id="it is being made elsewhere"),
+        pytest.param(Needs(taken=True), IN_USE, id="another pod has it alone"),
+    ],
+)
+def test_what_claims_have_against_a_node(needs, said):
+    assert needs.repels(Place("n1", {"kubernetes.io/hostname": "n1"})) == said
+
+
+def with_claim(name, claim="data"):
+    return a_pod(name, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": claim}}])
+
+
+async def bind(cluster, name="data", volume="disk"):
+    key = Key("default", name)
+    await cluster["PersistentVolumeClaim"].change(key, lambda now: now.with_spec(volumeName=volume))
+    await cluster["PersistentVolumeClaim"].change(key, lambda now: now.with_status(phase="Bound"), "status")
+
+
+async def a_cluster():
+    cluster = Cluster()
+    await cluster.rooms()
+    await cluster["Node"].create(a_node())
+    return cluster
+
+
+def refusal(cluster, name):
+    return pods.condition(cluster["Pod"].get(Key("default", name)), "PodScheduled").get("message", "")
+
+
+def test_a_pod_waits_for_its_claim_to_come_and_to_be_bound():
+    async def main():
+        cluster = await a_cluster()
+        await cluster["Pod"].create(with_claim("one"))
+        await cluster.settle(1)
+        none = "0/1 nodes are available"
+        assert refusal(cluster, "one") == (
+            f'{none}: persistentvolumeclaim "data" not found. preemption: {none}: '
+            "1 Preemption is not helpful for scheduling."
+        )
+        await cluster["PersistentVolumeClaim"].create(a_claim())
+        await cluster.settle(1)
+        assert "pod has unbound immediate PersistentVolumeClaims" in refusal(cluster, "one")
+        await cluster["PersistentVolume"].create(a_volume())
+        await bind(cluster)
+        await cluster.settle(1)
+        assert cluster.nodes_of() == {"one": "n1"}
+
+    run(main())
+
+
+def test_a_claim_that_waits_for_its_pod_is_told_the_node_first():
+    async def main():
+        cluster = await a_cluster()
+        await cluster["StorageClass"].create(a_class(volumeBindingMode="WaitForFirstConsumer"))
+        await cluster["PersistentVolumeClaim"].create(a_claim(storageClassName="fast"))
+        await cluster["Pod"].create(with_claim("one"))
+        await cluster.settle(1)
+        claim = cluster["PersistentVolumeClaim"].get(Key("default", "data"))
+        assert claim.meta.annotations["volume.kubernetes.io/selected-node"] == "n1"
+        assert cluster.nodes_of() == {"one": ""}
+        await bind(cluster)
+        await cluster.settle(1)
+        assert cluster.nodes_of() == {"one": "n1"}
+
+    run(main())
+
+
+def test_a_claim_for_one_pod_is_had_by_one():
+    async def main():
+        cluster = await a_cluster()
+        await cluster["PersistentVolumeClaim"].create(a_claim(modes=("ReadWriteOncePod",)))
+        await bind(cluster)
+        for name in ("one", "two"):
+            await cluster["Pod"].create(with_claim(name))
+            await cluster.settle(1)
+        assert cluster.nodes_of() == {"one": "n1", "two": ""}
+        assert IN_USE in refusal(cluster, "two")
+        await cluster["Pod"].change(Key("default", "one"), lambda pod: pod.with_status(phase="Succeeded"), "status")
+        await cluster.settle(1)
+        assert cluster.nodes_of()["two"] == "n1"
+
+    run(main())
