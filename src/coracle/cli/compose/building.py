@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -57,12 +56,13 @@ def ensure_images(
     from coracle.cli.compose.builds import build_images
     from coracle.cli.compose.pulling import inspected, pull_images
     from coracle.compose.building import buildable, to_build, to_pull
+    from coracle.core.clock import SystemClock
     from coracle.core.errors import Malformed
 
     names = list(services or project.services)
     present = inspected(docker, project, names)
     try:
-        wanted = to_pull(project, names, present, time.time(), pull)
+        wanted = to_pull(project, names, present, SystemClock().now_s(), pull)
     except Malformed as error:
         fail(error.message, WRONG_FILE)
     if wanted:

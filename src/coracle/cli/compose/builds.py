@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
@@ -39,7 +39,7 @@ def build_images(
         if chosen.dry_run:
             click.echo(f"would build {project.image_of(name)} for {name}")
             continue
-        _Build(docker, project, name, quiet).run(context, options)
+        _Build(docker, project, name, quiet).run(context, options, logins_header(chosen.variables))
 
 
 def _context(project: Project, name: str) -> Context:
@@ -61,10 +61,10 @@ class _Build:
         self._docker, self._project, self._name, self._quiet = docker, project, name, quiet
         self._step = ""
 
-    def run(self, context: Context, options: BuildOptions) -> None:
+    def run(self, context: Context, options: BuildOptions, logins: Mapping[str, str]) -> None:
         query = build_query(self._project, self._name, context.dockerfile, options)
         try:
-            with self._docker.send("POST", "/build", query, self._counted(context.pieces()), logins_header()) as answer:
+            with self._docker.send("POST", "/build", query, self._counted(context.pieces()), logins) as answer:
                 for line in json_lines(answer):
                     self._say(line.get("stream") or _status(line))
         except Refused as error:

@@ -131,7 +131,7 @@ def _pulled(chosen: Chosen, docker: Docker, service: Mapping[str, Any], name: st
     }
     if chosen.dry_run:
         return
-    with docker.send("POST", "/images/create", query, (), login_header(reference.registry)) as answer:
+    with docker.send("POST", "/images/create", query, (), login_header(reference.registry, chosen.variables)) as answer:
         yield from _layers(json_lines(answer), name)
 
 
@@ -140,7 +140,7 @@ def _pushed(chosen: Chosen, docker: Docker, image: str, name: str) -> Iterator[E
     if chosen.dry_run:
         return
     path, query = f"/images/{reference.familiar_name}/push", {"tag": reference.tag}
-    with docker.send("POST", path, query, (), login_header(reference.registry)) as answer:
+    with docker.send("POST", path, query, (), login_header(reference.registry, chosen.variables)) as answer:
         yield from _layers(json_lines(answer), name)
 
 

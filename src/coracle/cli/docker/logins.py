@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ _DOCKERS_OWN = "https://index.docker.io/v1/"
 _MAX_BYTES = 1 << 20
 
 
-def logins() -> dict[str, dict[str, Any]]:
-    """Registry -> AuthConfig; none where there is no configuration that can be read."""
-    home = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+def logins(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Registry -> AuthConfig, of the directory DOCKER_CONFIG or ~/.docker; none where nothing can be read."""
+    home = environment.get("DOCKER_CONFIG") or os.path.join(environment.get("HOME") or "/", ".docker")
     try:
         with open(Path(home, "config.json"), "rb") as file:
             auths = json.loads(file.read(_MAX_BYTES))["auths"]
@@ -37,18 +38,18 @@ def _config(registry: str, given: dict[str, Any]) -> dict[str, Any]:
     return {**found, "username": user, "password": password} if user else found
 
 
-def login_header(registry: str) -> dict[str, str]:
+def login_header(registry: str, environment: Mapping[str, str]) -> dict[str, str]:
     """X-Registry-Auth for one registry; Docker's own is `docker.io`."""
-    found = logins()
+    found = logins(environment)
     config = found.get(registry) or found.get(f"https://{registry}")
     if config is None and registry == "docker.io":
         config = found.get(_DOCKERS_OWN)
     return {"X-Registry-Auth": _encoded(config or {})}
 
 
-def logins_header() -> dict[str, str]:
+def logins_header(environment: Mapping[str, str]) -> dict[str, str]:
     """X-Registry-Config: all of them, for builds."""
-    return {"X-Registry-Config": _encoded(logins())}
+    return {"X-Registry-Config": _encoded(logins(environment))}
 
 
 def _encoded(value: Any) -> str:
