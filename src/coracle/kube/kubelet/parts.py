@@ -65,7 +65,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     recorder, clock = cluster.recorder, cluster.clock
     chores = Chores(clock)
     node = Node(config, cluster.store)
-    volumes = PodVolumes(engine.volumes, node.around(""), clock)
+    volumes = PodVolumes(engine.volumes, engine.images, node.around(""), clock)
     messages = Messages(engine.volumes, engine.logs)
     actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)

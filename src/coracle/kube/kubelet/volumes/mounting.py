@@ -6,6 +6,7 @@ Source: Kubernetes v1 API, VolumeMount; documentation, "Volumes": subPath, mount
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coracle.core.errors import CloudError
@@ -33,7 +34,7 @@ async def mounts(
         source, below = volume.path, _below(asked, known)
         if below:
             source = await _part(pod, f"{container['name']}.{number}", volume, below, service)
-        found.append(_mount(asked, source, read_only=volume.read_only or bool(asked.get("readOnly"))))
+        found.append(_mount(asked, replace(volume, path=source)))
     return tuple(found)
 
 
@@ -55,12 +56,12 @@ async def _part(pod: Object, name: str, volume: Volume, below: str, service: Pod
         raise ConfigError(said) from error
 
 
-def _mount(asked: Mapping[str, Any], source: str, *, read_only: bool) -> Mount:
-    target = asked["mountPath"]
+def _mount(asked: Mapping[str, Any], volume: Volume) -> Mount:
+    target, read_only = asked["mountPath"], volume.read_only or bool(asked.get("readOnly"))
     recursive = ("rro",) if read_only and asked.get("recursiveReadOnly") in ("Enabled", "IfPossible") else ()
     return Mount(
         target=target if target.startswith("/") else f"/{target}",
-        source=source,
-        options=("rbind", _PROPAGATION[asked.get("mountPropagation") or "None"], *recursive),
+        source=volume.path,
+        options=("rbind", _PROPAGATION[asked.get("mountPropagation") or "None"], *recursive, *volume.options),
         read_only=read_only,
     )

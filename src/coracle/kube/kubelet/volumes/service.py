@@ -24,12 +24,16 @@ from coracle.core.errors import CloudError, Unsupported
 from coracle.core.object import Object
 from coracle.core.quantity import parse
 from coracle.core.tasks import offload
+from coracle.engine.images import Images
 from coracle.engine.scratch import Scratch
+from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
 from coracle.kube.kubelet.records import sandbox_name
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
 from coracle.kube.kubelet.volumes.payloads import SORTS, payload
+
+_IMAGE = "image."  # before the names of image volumes, in place of a directory of their own
 
 
 class MountFailed(CloudError):
@@ -38,17 +42,19 @@ class MountFailed(CloudError):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume of a pod: its path on the host, and whether containers may only read it."""
+    """A volume of a pod: its path on the host, whether containers may only read it, and how else it is mounted."""
 
     path: str
     read_only: bool = False
+    options: tuple[str, ...] = ()
 
 
 class PodVolumes:
     """`around`: what files may tell of the node, and where config maps, secrets and claims are found."""
 
-    def __init__(self, directories: Scratch, around: Surroundings, clock: Clock) -> None:
-        self._directories, self._around, self._clock = directories, around, clock
+    def __init__(self, directories: Scratch, images: Images, around: Surroundings, clock: Clock) -> None:
+        self._directories, self._images = directories, images
+        self._around, self._clock = around, clock
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def prepare(self, pod: Object) -> dict[str, Volume]:
@@ -78,6 +84,9 @@ class PodVolumes:
     async def drop(self, owner: str) -> None:
         """Remove what was made for a pod; `owner` is its sandbox's name.  Idempotent."""
         async with self._locks.setdefault(owner, asyncio.Lock()):
+            for name in await self._directories.volumes(owner):
+                if name.startswith(_IMAGE):
+                    await self._images.discard(f"{owner}.{name}")
             await self._directories.drop_scratch(owner)
         self._locks.pop(owner, None)
 
@@ -104,6 +113,8 @@ class PodVolumes:
                 return Volume(await self._host_path(Place(asked["path"], asked.get("type") or "")))
             case "persistentVolumeClaim" | "ephemeral":
                 return await self._claimed(pod, volume)
+            case "image":
+                return await self._image(pod, volume)
         raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
 
     async def _files(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
@@ -131,6 +142,16 @@ class PodVolumes:
         if place.ours and not read_only:
             await self._give(pod, path)
         return Volume(path, read_only)
+
+    async def _image(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+        """The files of an image, none of them to be run; a directory says that there is a view to take away."""
+        asked, owner, name = volume["image"], sandbox_name(pod.meta.uid), f"{_IMAGE}{volume['name']}"
+        image = await self._images.ensure(
+            asked["reference"], asked.get("pullPolicy") or pull_policy(asked["reference"])
+        )
+        await self._directories.scratch(owner, name)
+        path = await self._images.mount(image, f"{owner}.{name}", read_only=True)
+        return Volume(path, read_only=True, options=("noexec",))
 
     async def _host_path(self, place: Place) -> str:
         """A path without a type is made, as a directory, where nothing is."""
