@@ -118,13 +118,22 @@ services:
 
 def test_what_is_built_when(project):
     image = f"{project.name}-web"
-    project.compose("services: {web: {build: ., command: 'true'}, other: {image: busybox, command: 'true'}}")
+    project.compose(f"""
+services:
+  web: {{build: ., image: {image}, command: "true"}}
+  other: {{image: busybox, command: "true"}}
+  nameless: {{build: ., profiles: [more]}}
+""")
     project.files(Dockerfile=BASE + "COPY f /f\n", f="1")
-    assert "Step 1/" in project("create").stdout
+    done = project("create")
+    assert "Step 1/" in done.stdout
+    assert " web Pulling " in done.stderr  # it has a name by which it might be had
     first = project.id(image)
     assert "Step" not in project("create").stdout
     project.files(f="2")
-    assert "Step 1/" in project("create", "--build").stdout
+    done = project("create", "--build")
+    assert "Step 1/" in done.stdout
+    assert "Pull" not in done.stderr
     assert project.id(image) != first
     assert project.docker.inspect(f"{project.name}-web-1")["Image"] == project.id(image)
     assert project("build", "--quiet").stdout == ""
@@ -133,7 +142,11 @@ def test_what_is_built_when(project):
     project("down")
     project.docker("rmi", image)
     refused = project.attempt("create", "--no-build")
-    assert (refused.returncode, refused.stderr) == (1, f"Error response from daemon: No such image: {image}\n")
+    assert refused.returncode == 18
+    assert f"\nError response from daemon: pull access denied for {image}" in refused.stderr
+    refused = project.attempt("create", "--no-build", "nameless")
+    unbuilt = f"{project.name}-nameless"
+    assert (refused.returncode, refused.stderr) == (1, f"Error response from daemon: No such image: {unbuilt}\n")
     assert not project.made()
 
 

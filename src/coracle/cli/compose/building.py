@@ -61,16 +61,18 @@ def ensure_images(
 
     names = list(services or project.services)
     present = inspected(docker, project, names)
+    asked_for = [name for name in names if not (build and project.services[name].get("build"))]
     try:
-        wanted = to_pull(project, names, present, SystemClock().now_s(), pull)
+        wanted = to_pull(project, asked_for, present, SystemClock().now_s(), pull)
     except Malformed as error:
         fail(error.message, WRONG_FILE)
     if wanted:
         progress = chosen.shown("Pulling")
         failures = pull_images(chosen, docker, project, wanted, progress, layers=not quiet)
         progress.close()
-        if fatal := [why for name, why in failures.items() if not buildable(project, project.image_of(name))]:
-            fail(f"{DAEMON}{fatal[0]}", PULL_FAILED)
+        helpless = [name for name in failures if build is False or not buildable(project, project.image_of(name))]
+        if helpless:
+            fail(f"{DAEMON}{failures[helpless[0]]}", PULL_FAILED)
         present = inspected(docker, project, names)
     if to_be_built := to_build(project, names, present, build, pull):
         build_images(chosen, docker, project, to_be_built)
