@@ -86,13 +86,14 @@ def _from_file(asked: Asked, file: File, former: Spec | None) -> Spec:
     """The file's model; services that do not take part keep what was declared of them."""
     model, kept = dict(file.model), dict[str, Service]()
     if former is not None and not former.borrowed:
-        targets = set(targets_of(asked, file.model["services"]))
-        known = {*file.model["services"], *file.left_out} - targets
-        kept = {name: one for name, one in former.services.items() if name in known and name in former.known}
+        known = {*file.model["services"], *file.left_out}
+        before = {name: one for name, one in former.services.items() if name in known}
+        kept = {name: one for name, one in before.items() if name not in targets_of(asked, file.model["services"])}
         model["services"] = {**file.model["services"], **{name: former.known[name] for name in kept}}
         for kind in _RESOURCES:
             model[kind] = {**(former.model.get(kind) or {}), **(file.model.get(kind) or {})}
-        kept = {name: replace(one, hash=wanted_hash(model, name, one.image_id)) for name, one in kept.items()}
+        fresh = {name: replace(one, hash=wanted_hash(model, name, one.image_id)) for name, one in kept.items()}
+        kept = before | fresh
     return Spec(directory=file.directory, files=file.files, model=model, services=kept)
 
 
@@ -130,10 +131,12 @@ def _up(asked: Asked, base: Spec, present: Present, images: Mapping[str, str]) -
 
 def _made(asked: Asked, base: Spec, name: str, there: list[Seen], how: tuple[str, str]) -> Service:
     policy, image_id = how
+    hash, before = wanted_hash(base.model, name, image_id), base.services.get(name)
+    stays = before is not None and before.want == "running" and before.hash == hash and policy != "force"
     return Service(
-        want="created" if asked.action == "create" else "running",
+        want="created" if asked.action == "create" and not stays else "running",
         scale=asked.scale.get(name, scale_of(base.known[name])),
-        hash=wanted_hash(base.model, name, image_id),
+        hash=hash,
         image_id=image_id,
         accepts=tuple(sorted({one.hash for one in there})) if policy == "never" else (),
         anew=tuple(one.id for one in there) if policy == "force" else (),
@@ -190,7 +193,7 @@ def _stop(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]
 
 def _restart(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]) -> Spec:
     def restarted(service: Service, there: list[Seen]) -> Service:
-        return replace(service, want="running", again={one.id: one.run for one in there}, ends={}, alone=True)
+        return replace(service, want="running", again={one.id: one.run for one in there}, ends={})
 
     named = _named(asked, base)
     targets = named if asked.no_deps else order.closure(named, order.restarted_with(base.known))

@@ -9,16 +9,27 @@ from coracle.compose.projects.objects import Going, Spec
 from coracle.compose.projects.seen import Present, Seen
 from coracle.compose.projects.steps import DropImage, DropNetwork, DropVolume, Plan, Remove, Step
 
+THINGS = ("network ", "volume ", "image ")  # how the subjects begin that are no containers
 
-def plan(spec: Spec, present: Present, images: Collection[str] = (), given_up: Collection[str] = ()) -> Plan:
+
+def plan(
+    spec: Spec,
+    present: Present,
+    images: Collection[str] = (),
+    *,
+    given_up: Collection[str] = (),
+    busy: Collection[str] = (),
+) -> Plan:
     """Containers first, those that others depend on last; then networks, volumes and `images` together.
 
-    given_up: subjects of steps that came to nothing because others use the thing.
+    given_up: subjects of steps that came to nothing because others use the thing; busy: of those under way.
     """
     going = spec.going or Going()
     doomed = [one for one in present.containers if _goes(one, spec, going)]
     if doomed:
         return Plan(tuple(_removals(doomed, spec, going)), pending=True)
+    if any(not subject.startswith(THINGS) for subject in busy):
+        return Plan(pending=True)
     steps: list[Step] = []
     if spec.undo is not None:
         steps += [DropNetwork(one) for one in present.networks if one.name not in spec.undo.networks]

@@ -106,24 +106,26 @@ class Projects:
         if record is None:
             self._gone(key.name)
             return None
-        spec = spec_of(record)
         work = self._works.setdefault(key.name, Work())
+        spec = spec_of(record)
         work.enter(spec.turn)
         before = frozenset(work.busy)  # one that ends while we look may not be in what we see
         present = await self.observer.look(key.name)
         known = await self._remember(record, spec, present)
-        what = await self._plan(spec, present, known, work)
+        what = await self._plan(spec, present, known, before)
         self._tell(what, work)
         rests = [self._begin(step, spec, present, before) for step in what.steps]
-        answer = settling(spec, present, what, work)
-        await self._settle(spec, answer, work)
         resting = [rest_s for rest_s in rests if rest_s > 0]
+        stuck = bool(what.steps) and len(resting) == len(what.steps)
+        await self._settle(spec, settling(spec, present, what, work, stuck=stuck), work)
         return Again(min(resting)) if resting else None
 
-    async def _plan(self, spec: Spec, present: Present, known: Mapping[str, int], work: Work) -> Plan:
+    async def _plan(self, spec: Spec, present: Present, known: Mapping[str, int], before: frozenset[str]) -> Plan:
         if spec.going is None:
             return plan(spec, present, known)
-        return going.plan(spec, present, await self._images(spec), work.given_up)
+        work = self._works[spec.name]
+        busy = before | work.busy
+        return going.plan(spec, present, await self._images(spec), given_up=work.given_up, busy=busy)
 
     async def _images(self, spec: Spec) -> list[str]:
         """The images that go with the project, as far as they are there."""
@@ -169,6 +171,8 @@ class Projects:
             await self.records.change(key, settled)
         if answer.decided:
             work.end(1 if answer.error else 0, answer.error, upto=spec.turn)
+        if answer.done and answer.decided:
+            work.error = ""
 
     async def _forget(self, spec: Spec) -> None:
         """The object goes, unless there is a newer declaration."""

@@ -23,11 +23,12 @@ class Settling:
 UNDECIDED = Settling(False, False)
 
 
-def settling(spec: Spec, present: Present, what: Plan, work: Work) -> Settling:
+def settling(spec: Spec, present: Present, what: Plan, work: Work, *, stuck: bool = False) -> Settling:
+    """`stuck`: all of the steps failed, and are tried again later."""
     if work.busy:
         return UNDECIDED
-    if what.steps:  # all of them failed, and are tried again later
-        return Settling(False, True, work.error) if work.error else UNDECIDED
+    if what.steps:
+        return Settling(False, True, work.error) if stuck else UNDECIDED
     if what.failures:
         return Settling(False, True, work.error or what.failures[0])
     if what.pending:

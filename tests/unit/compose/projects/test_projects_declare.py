@@ -60,6 +60,12 @@ def test_a_service_of_another_profile_stays_declared():
     assert set(made.services) == {"db", "web", "extra"}
 
 
+def test_create_leaves_what_runs_and_is_up_to_date():
+    known = {**PAIR, "db": {"command": ["other"]}}
+    made = declared(ask("create", known=known), first(), present(running("db"), running("web")), IMAGES)
+    assert {name: one.want for name, one in made.services.items()} == {"db": "created", "web": "running"}
+
+
 def test_up_starts_again_what_has_ended():
     made = first(PAIR, exited("db"), running("web"))
     assert made.services["db"].again == {"id-db-1": "t1"}
