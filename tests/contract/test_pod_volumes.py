@@ -255,6 +255,21 @@ def test_paths_of_the_host_are_what_their_type_says(space, tmp_path):
         space.wait_for(lambda name=name, expected=expected: expected in failures(space, f"bad-{name}"))
 
 
+def test_an_image_is_a_volume(space, cloud):
+    volumes = {"image": {"image": {"reference": "debian"}}}
+    create(space, a_pod("image", volumes, [{"name": "image", "mountPath": "/etc2", "subPath": "etc"}]))
+    ready(space, "image")
+    said = inside(space, "image", "cat /etc2/debian_version; touch /v/image/x; /v/image/bin/true", check=False)
+    assert said.stdout.strip()
+    assert "Read-only file system" in said.stderr
+    assert "Permission denied" in said.stderr
+    uid = space.json("get", "pod", "image")["metadata"]["uid"]
+    views = cloud.root / "snapshots" / "containers"
+    assert any(uid in view.name for view in views.iterdir())
+    space.kubectl("delete", "pod", "image", "--timeout=30s")
+    assert not any(uid in view.name for view in views.iterdir())
+
+
 def test_a_pod_waits_for_what_its_volumes_are_made_of(space):
     volumes = {"a": {"configMap": {"name": "later"}}, "b": {"secret": {"secretName": "later"}}}
     create(space, a_pod("waits", volumes))

@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.errors import CloudError, Unsupported
 from coracle.core.object import Object
 from coracle.core.quantity import parse
 from coracle.core.tasks import offload
-from coracle.engine.images import Images
+from coracle.engine.images import Images, Policy
 from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
@@ -146,9 +146,8 @@ class PodVolumes:
     async def _image(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
         """The files of an image, none of them to be run; a directory says that there is a view to take away."""
         asked, owner, name = volume["image"], sandbox_name(pod.meta.uid), f"{_IMAGE}{volume['name']}"
-        image = await self._images.ensure(
-            asked["reference"], asked.get("pullPolicy") or pull_policy(asked["reference"])
-        )
+        policy = cast(Policy, asked.get("pullPolicy") or pull_policy(asked["reference"]))
+        image = await self._images.ensure(asked["reference"], policy)
         await self._directories.scratch(owner, name)
         path = await self._images.mount(image, f"{owner}.{name}", read_only=True)
         return Volume(path, read_only=True, options=("noexec",))
