@@ -24,6 +24,7 @@ from coracle.cli.compose.signalling import kill, pause, unpause, wait
 from coracle.cli.compose.run import run
 from coracle.cli.compose.streams import attach, execute
 from coracle.cli.compose.up import up
+from coracle.cli.compose.watch import watch
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
@@ -147,5 +148,5 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
 for command in (config, build, pull, push, convert, logs, execute, run, attach):
     compose.add_command(command)
 
-for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait):
+for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait, watch):
     compose.add_command(command)
