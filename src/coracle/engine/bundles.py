@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from coracle.core.errors import Invalid
 from coracle.core.object import Object
 from coracle.engine import inits, signals
-from coracle.engine.joining import Joined
+from coracle.engine.joining import Joined, shares_memory
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security, overlaid
 from coracle.engine.users import Identity
@@ -32,6 +32,7 @@ _NAMES = """
 """
 CAPABILITIES = tuple(f"CAP_{name}" for name in _NAMES.split())
 
+_SHM = "/dev/shm"  # noqa: S108 - where programs look for shared memory
 SANDBOX_FILES = ("hosts", "hostname", "resolv.conf")  # bound over /etc/<name>
 
 
@@ -63,7 +64,7 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         process=first_process(spec, sandbox.spec["hostname"], places),
         hostname="" if host_names else sandbox.spec["hostname"],
         domainname="" if host_names else spec.domainname,
-        mounts=(*_sandbox_mounts(spec, places.sandbox_path), *spec.mounts, *inits_mounts),
+        mounts=(*_sandbox_mounts(spec, sandbox, places.sandbox_path), *spec.mounts, *inits_mounts),
         devices=spec.devices,
         resources=spec.resources,
         device_rules=spec.device_rules,
@@ -156,11 +157,16 @@ def named_capabilities(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _sandbox_mounts(spec: ContainerSpec, sandbox_path: str) -> list[Mount]:
-    """The sandbox's files, where the creator does not put something else."""
+def _sandbox_mounts(spec: ContainerSpec, sandbox: Object, sandbox_path: str) -> list[Mount]:
+    """The sandbox's files and memory, where the creator does not put something else."""
     taken = {posixpath.normpath(mount.target) for mount in spec.mounts}
-    mounts = (Mount(target=f"/etc/{name}", source=f"{sandbox_path}/{name}") for name in SANDBOX_FILES)
-    return [replace(mount, read_only=spec.security.read_only_root) for mount in mounts if mount.target not in taken]
+    read_only = spec.security.read_only_root
+    mounts = [
+        Mount(target=f"/etc/{name}", source=f"{sandbox_path}/{name}", read_only=read_only) for name in SANDBOX_FILES
+    ]
+    if shares_memory(spec, sandbox):
+        mounts.append(Mount(target=_SHM, source=sandbox.status["shm_path"]))
+    return [mount for mount in mounts if mount.target not in taken]
 
 
 def clean_workdir(workdir: str) -> str:

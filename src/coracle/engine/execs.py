@@ -120,7 +120,7 @@ class Execs:
             tty=tty,
             security=replace(own.security, privileged=own.security.privileged or privileged),
         )
-        groups = () if user else own.groups
-        identity = await offload(find_identity, status["rootfs_path"], user or own.user, groups)
+        groups, memberships = ((), "") if user else (own.groups, own.memberships)
+        identity = await offload(find_identity, status["rootfs_path"], user or own.user, groups, memberships)
         cwd = bundles.clean_workdir(workdir or own.workdir)
         return bundles.process(spec, str(sandbox.spec["hostname"]), identity, cwd)

@@ -43,17 +43,24 @@ def joined(spec: ContainerSpec, sandbox: Object, records: Records) -> Joined:
         pidns_path=_pidns_path(spec, sandbox, records),
         ipcns_path=_path(spec.ipc_mode, "ipc", sandbox.status["ipcns_path"], records),
         utsns_path=_path(spec.uts_mode, "uts", sandbox.status["utsns_path"], records),
-        shm=_shm(spec.ipc_mode, records),
+        shm=_shm(spec.ipc_mode, records) or ("none" if shares_memory(spec, sandbox) else ""),
     )
 
 
 def _pidns_path(spec: ContainerSpec, sandbox: Object, records: Records) -> str:
     if spec.pid_mode not in OWN or not sandbox.spec["share_pid"]:
         return _path(spec.pid_mode, "pid", "", records)
+    if sandbox.status.get("pidns_path"):
+        return str(sandbox.status["pidns_path"])
     there = (record for record in records.list() if record.spec["sandbox"] == spec.sandbox)
     alive = (record for record in there if record.status["state"] == "running")
     first = min(alive, key=lambda record: str(record.status["started_at"]), default=None)
     return f"/proc/{first.status['pid']}/ns/pid" if first else ""
+
+
+def shares_memory(spec: ContainerSpec, sandbox: Object) -> bool:
+    """Whether it has the sandbox's memory at /dev/shm."""
+    return spec.ipc_mode == "" and bool(sandbox.status.get("shm_path"))
 
 
 def _path(mode: str, namespace: str, usual: str, records: Records) -> str:

@@ -6,7 +6,8 @@ Source: hosts(5), hostname(5), resolv.conf(5); the kubelet's managed hosts file.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from coracle.core.object import Object
 from coracle.engine.endpoints import present
@@ -35,16 +36,26 @@ def render_files(sandbox: Object) -> dict[str, str]:
     names = (whole, whole.partition(".")[0]) if "." in whole else (whole,)
     gateway = next((one["gateway"] for one in there if one["network"] == sandbox.status["primary"]), "")
     return {
-        "hosts": render_hosts([(address, *names) for address in own], spec["hosts"], host=spec["host_network"]),
+        "hosts": _hosts_file(spec, [(address, *names) for address in own]),
         "hostname": render_hostname(spec["hostname"]),
         "resolv.conf": render_resolv_conf(dns, gateway),
     }
 
 
+def _hosts_file(spec: Mapping[str, Any], own: Sequence[Sequence[str]]) -> str:
+    title = f"\n# {spec['hosts_title']}\n" if spec["hosts_title"] and spec["hosts"] else ""
+    first = f"# {spec['managed_by']}\n" if spec["managed_by"] else ""
+    return first + render_hosts(own, host=spec["host_network"]) + title + _lines(spec["hosts"])
+
+
 def render_hosts(own: Sequence[Sequence[str]], more: Sequence[Sequence[str]] = (), *, host: bool = False) -> str:
     """The sandbox's `own` addresses, and `more`: lines of (address, name, ...).  `host`: after the host's file."""
     first = read_host_file("/etc/hosts", _HOSTS) if host else _HOSTS
-    return first + "".join("\t".join((line[0], " ".join(line[1:]))) + "\n" for line in (*own, *more))
+    return first + _lines((*own, *more))
+
+
+def _lines(lines: Iterable[Sequence[str]]) -> str:
+    return "".join("\t".join((line[0], " ".join(line[1:]))) + "\n" for line in lines)
 
 
 def render_hostname(hostname: str) -> str:

@@ -47,7 +47,7 @@ class Preparation:
                 sandbox_path=self._sandboxes.files_path(spec.sandbox),
                 log_path=log_path if spec.keeps_log else "",
                 workdir=bundles.find_workdir(rootfs_path, spec.workdir),
-                identity=find_identity(rootfs_path, spec.user, spec.groups),
+                identity=find_identity(rootfs_path, spec.user, spec.groups, spec.memberships),
                 joined=namespaces,
                 init_path=init_path,
             )

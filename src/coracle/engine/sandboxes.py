@@ -32,6 +32,7 @@ from coracle.engine.kinds import sandbox as sandboxes
 from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, Plugged, SandboxSpec
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.names import render_files
+from coracle.engine.sharing import NothingShared, Sharing
 from coracle.net.api import NetDriver, Network
 from coracle.net.names import Asker
 
@@ -59,10 +60,12 @@ class Sandboxes:
         networks: KnownNetworks,
         names: Askers | None = None,
         *,
+        sharing: Sharing | None = None,
         root_path: str,
         run_path: str,
     ) -> None:
         self._net, self._networks, self._names = net, networks, names
+        self._sharing: Sharing = sharing or NothingShared()
         self._files_path, self._pins_path = f"{root_path}/sandboxes", f"{run_path}/netns"
         self._records = Collection(replace(sandboxes.KIND, assign=self._assign), store, clock)
         self._locks = KeyedLocks()
@@ -173,7 +176,8 @@ class Sandboxes:
             if record.status["netns_path"] != "host":
                 await self._net.make_netns(record.status["netns_path"])
             await self._plug_in(record, endpoints.networks_of(record, self._networks))
-            record = await self._records.change(record.key, lambda now: now.with_status(state="ready"))
+            shared = await self._sharing.make(record)
+            record = await self._records.change(record.key, lambda now: now.with_status(state="ready", **shared))
             undo.pop_all()
         return record
 
@@ -209,12 +213,15 @@ class Sandboxes:
         if present.status["netns_path"] != "host":
             ports = [endpoints.bare_port(present, one) for one in present.status["endpoints"]]
             await self._net.drop_netns(present.status["netns_path"], ports)
+        await self._sharing.drop(present.meta.name)
         await offload(_remove_tree, self.files_path(present.meta.name))
         await self._records.delete(present.key, missing_ok=True)
 
     def _is_whole(self, record: Object) -> bool:
         """Whether the namespace is still pinned: a mount of nsfs on the path."""
         path = record.status["netns_path"]
+        if not self._sharing.is_whole(record):
+            return False
         if path == "host":
             return True
         try:

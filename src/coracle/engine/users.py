@@ -18,9 +18,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from coracle.core.errors import Invalid
 from coracle.linux.rooted import read_in_root
+
+Memberships = Literal["", "all", "none"]
 
 _LARGEST = (1 << 31) - 1
 _FILE_BYTES = 1 << 20
@@ -55,23 +58,31 @@ class Group:
     members: tuple[str, ...]
 
 
-def find_identity(rootfs: str, user: str, groups: Sequence[str] = ()) -> Identity:
+def find_identity(rootfs: str, user: str, groups: Sequence[str] = (), memberships: Memberships = "") -> Identity:
     """Whom `user` means in the root file system at `rootfs`.  Blocks: reads two small files.
+
+    `memberships` in /etc/group count where no group is given (""), in any case ("all"), or not at all ("none").
 
     Raises: Invalid (no such name, a number out of range, a file too large).
     """
-    return resolve(user, groups, _accounts(_text(rootfs, "/etc/passwd")), _groups(_text(rootfs, "/etc/group")))
+    accounts, known = _accounts(_text(rootfs, "/etc/passwd")), _groups(_text(rootfs, "/etc/group"))
+    return resolve(user, groups, accounts, known, memberships)
 
 
-def resolve(user: str, groups: Sequence[str], accounts: Sequence[Account], known: Sequence[Group]) -> Identity:
+def resolve(
+    user: str,
+    groups: Sequence[str],
+    accounts: Sequence[Account],
+    known: Sequence[Group],
+    memberships: Memberships = "",
+) -> Identity:
     """The same, of what the files say; pure."""
     who, colon, group = user.partition(":")
     account, uid = _account(who, accounts)
     more = [_gid(one, known) for one in groups]
-    if colon and group:
-        gid = _gid(group, known)
-    else:
-        gid = account.gid if account else 0
+    own_gid = account.gid if account else 0
+    gid = _gid(group, known) if colon and group else own_gid
+    if memberships == "all" or (not memberships and not group):
         more += [one.gid for one in known if account and account.name in one.members]
     home = account.home if account else ""
     return Identity(uid, gid, tuple(dict.fromkeys((gid, *more))), home)

@@ -39,6 +39,7 @@ from coracle.engine.networks import Networks
 from coracle.engine.persistent import PersistentDirectories
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
+from coracle.engine.sharing import SharedNamespaces
 from coracle.engine.shipping import Shipping
 from coracle.engine.sources import CatalogueSource, Source
 from coracle.engine.upgrades import upgrade
@@ -205,7 +206,10 @@ class Cloud:
         ground = SharedGround(settings.name, settings.tag)
         pods = pod_network(settings)
         networks = Networks(store, clock, self._net, self._names, ground, tag=settings.tag, pods=pods)
-        sandboxes = Sandboxes(store, clock, self._net, networks, self._names, root_path=root, run_path=run)
+        shared = SharedNamespaces(run_path=run)
+        sandboxes = Sandboxes(
+            store, clock, self._net, networks, self._names, sharing=shared, root_path=root, run_path=run
+        )
         containers = Containers(store, clock, runtime, images, sandboxes, root_path=root)
         execs = Execs(runtime, containers, sandboxes)
         builds = Builds(

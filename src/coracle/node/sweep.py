@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from coracle.engine.sharing import end_holder
 from coracle.linux import namespaces as homes
 from coracle.linux import quick_groups
 from coracle.linux.cgroups import Cgroup, children
@@ -76,6 +77,8 @@ def end_groups(top: str, grace_s: float, others: Iterable[int] = ()) -> int:
 def _end_containers(settings: Settings, grace_s: float) -> int:
     top, monitors = cgroup_path(settings), list(_monitors(settings.run))
     ended = end_groups(top, grace_s, monitors)
+    for path in settings.run.glob("shared/*/pause"):
+        end_holder(path)
     for pid in monitors:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

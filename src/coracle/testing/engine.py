@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 from coracle.core.clock import Clock, LoopClock
 from coracle.core.object import Object
@@ -112,7 +113,7 @@ class FakeEngine:
         self.snapshotter: Snapshotter = before.snapshotter if before else FakeSnapshotter(root / "snapshots")
         self.source: FakeSource = before.source if before else self._make_source()
         self.net.networks[PODS.name] = PODS
-        paths = {"root_path": str(root / "state"), "run_path": str(root / "run")}
+        paths: dict[str, Any] = {"root_path": str(root / "state"), "run_path": str(root / "run")}
         self.images = Images(self.store, self.clock, self.blobs, self.snapshotter, [self.source])
         self.sandboxes = Sandboxes(self.store, self.clock, self.net, GivenNetworks([PODS]), None, **paths)
         self.containers = Containers(

@@ -38,6 +38,15 @@ def spec(**fields):
     return ContainerSpec(name="x", image="y", sandbox="s", **fields)
 
 
+def test_what_a_sandbox_shares_is_joined():
+    shared = sandbox(share_pid=True)
+    shared = shared.with_status(ipcns_path="/run/s/ipc", pidns_path="/run/s/pid", shm_path="/run/s/shm")
+    assert joined(spec(), shared, OTHER) == Joined(pidns_path="/run/s/pid", ipcns_path="/run/s/ipc", shm="none")
+    private = joined(spec(pid_mode="private", ipc_mode="private"), shared, OTHER)
+    assert (private.pidns_path, private.ipcns_path, private.shm) == ("", "", "")
+    assert joined(spec(ipc_mode="host"), shared, OTHER).shm == "host"
+
+
 OTHER = Records(a=("running", 7, "1", "s", "shareable"), b=("running", 8, "0", "s"), c=("exited",))
 
 

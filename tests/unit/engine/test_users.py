@@ -28,6 +28,14 @@ def test_resolve(user, groups, expected):
 
 
 @pytest.mark.parametrize(
+    ("memberships", "user", "expected"),
+    [("all", "web:50", (50, 44, 29)), ("none", "web:50", (50,)), ("", "web:50", (50,)), ("none", "web", (34,))],
+)
+def test_memberships_count_where_one_asks_for_them(memberships, user, expected):
+    assert resolve(user, (), ACCOUNTS, GROUPS, memberships).groups == expected
+
+
+@pytest.mark.parametrize(
     "user",
     ["2147483648", "4294967296", "-1", "+1", "0:99999999999", "nobody", "web:nothing", "root\n", "٣", "1" * 40],
 )

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from coracle.core.kind import Kind
 from coracle.core.object import Key, Meta, Object
@@ -65,6 +65,7 @@ class ContainerSpec:
     workdir      "": the image's, else /
     user         "": the image's; "1000", "1000:1000", "name", "name:group"
     groups       more groups of the process, numbers or names
+    memberships  whether those that /etc/group says count: "" for a user without a group, "all", "none"
     volumes      the names of those that its mounts show
     stop_signal  "": the image's, else SIGTERM
     pid_mode     "": its own processes only; "host"; "container:<id>"
@@ -94,6 +95,7 @@ class ContainerSpec:
     workdir: str = ""
     user: str = ""
     groups: tuple[str, ...] = ()
+    memberships: Literal["", "all", "none"] = ""
     mounts: tuple[Mount, ...] = ()
     volumes: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)

@@ -7,6 +7,7 @@ Status
     endpoints   what it is plugged into, in the order of connecting: see Plugged
     netns_path  where its network namespace is pinned; "host"
     ipcns_path, utsns_path   "" where every container gets its own; "host"
+    pidns_path, shm_path     what its containers share, with `share_pid` and `share_ipc`; absent or ""
 """
 
 from __future__ import annotations
@@ -90,9 +91,11 @@ class SandboxSpec:
     domain      of the hostname: "web" in "lan" is web.lan as well
     endpoints   what it is plugged into; none: only the loopback
     owner       who wants it, for messages: "Pod default/web"
-    hosts       more lines of /etc/hosts: (address, name, ...)
+    hosts       more lines of /etc/hosts: (address, name, ...), under the comment `hosts_title`
+    managed_by  what keeps /etc/hosts, for its first line; "": nobody says
     shm_bytes   size of /dev/shm of each container
     share_pid   the containers see each other's processes
+    share_ipc   the containers have IPC and the memory at /dev/shm in common
     """
 
     name: str
@@ -107,6 +110,9 @@ class SandboxSpec:
     shm_bytes: int = 64 * 1024 * 1024
     sysctls: Mapping[str, str] = field(default_factory=dict)
     share_pid: bool = False
+    share_ipc: bool = False
+    hosts_title: str = ""
+    managed_by: str = ""
 
 
 def to_record(spec: SandboxSpec) -> Object:

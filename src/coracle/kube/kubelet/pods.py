@@ -19,6 +19,7 @@ from coracle.core.store import Store
 from coracle.core.tasks import running
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet import policy
+from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.messages import Messages
@@ -109,6 +110,7 @@ class PodSync:
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers:
             await self._tell(view)
+        self._mention_refusal(pod, present)
         self._mention_backoff(pod, present, notes, now_s)
         self._hands.prober.follow(pod, present, notes, self._address(pod, present))
         before = _waits(notes)
@@ -163,6 +165,11 @@ class PodSync:
             if pod is not None:
                 self._notes[key] = notes
         return notes
+
+    def _mention_refusal(self, pod: Object, present: Present) -> None:
+        refused = refusal(pod) if not present.attempts and not policy.over(pod) else None
+        if refused is not None:
+            self._recorder.emit(pod, "Warning", refused.reason, refused.message)
 
     def _mention_backoff(self, pod: Object, present: Present, notes: Notes, now_s: float) -> None:
         for container in [*init_containers_of(pod), *containers_of(pod)]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
+from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.records import Attempt, Present, containers_of, init_containers_of, is_init
 
@@ -128,6 +129,9 @@ def outcome(pod: Object, present: Present, now_s: float) -> Outcome | None:
         return Outcome(
             str(pod.status["phase"]), str(pod.status.get("reason") or ""), str(pod.status.get("message") or "")
         )
+    refused = refusal(pod) if not present.attempts else None
+    if refused is not None:
+        return Outcome("Failed", refused.reason, f"Pod was rejected: {refused.message}")
     at_s = deadline_s(pod)
     if at_s is not None and now_s >= at_s:
         return TOO_LATE

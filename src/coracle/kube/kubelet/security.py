@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Configure a Security Context for a Pod or Con
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from coracle.core.object import Object
 from coracle.engine.kinds.container import Security
@@ -85,3 +85,9 @@ def groups(pod: Object) -> tuple[str, ...]:
     own = pod.spec.get("securityContext") or {}
     asked = [*(own.get("supplementalGroups") or ()), *([own["fsGroup"]] if own.get("fsGroup") is not None else [])]
     return tuple(str(gid) for gid in dict.fromkeys(asked))
+
+
+def memberships(pod: Object) -> Literal["all", "none"]:
+    """Whether the groups count that the image gives its user."""
+    strict = (pod.spec.get("securityContext") or {}).get("supplementalGroupsPolicy") == "Strict"
+    return "none" if strict else "all"

@@ -24,25 +24,36 @@ _HOSTNAME = 63
 
 def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
     """The pod's identity on the network."""
-    spec = pod.spec
+    spec, whole = pod.spec, full_name(pod, config.domain)
+    on_host = bool(spec.get("hostNetwork"))
     sysctls = (spec.get("securityContext") or {}).get("sysctls") or ()
     return SandboxSpec(
         name=records.sandbox_name(pod.meta.uid),
-        hostname=hostname(pod),
-        endpoints=() if spec.get("hostNetwork") else (Endpoint(network=config.network),),
-        host_network=bool(spec.get("hostNetwork")),
+        hostname=whole if spec.get("setHostnameAsFQDN") and not on_host else hostname(pod),
+        domain="" if on_host else whole.partition(".")[2],
+        endpoints=() if on_host else (Endpoint(network=config.network),),
+        host_network=on_host,
         labels=records.pod_labels(pod),
         owner=f"Pod {pod.key}",
         dns=dns(pod, config),
         hosts=tuple((alias["ip"], *(alias.get("hostnames") or ())) for alias in spec.get("hostAliases") or ()),
+        hosts_title="Entries added by HostAliases.",
+        managed_by=f"Kubernetes-managed hosts file{' (host network)' if on_host else ''}.",
         sysctls={one["name"]: one["value"] for one in sysctls},
         share_pid=bool(spec.get("shareProcessNamespace")),
+        share_ipc=not spec.get("hostIPC"),
     )
 
 
 def hostname(pod: Object) -> str:
     """What the pod calls itself: spec.hostname or its name, cut to what a host name may be."""
     return str(pod.spec.get("hostname") or pod.meta.name)[:_HOSTNAME].rstrip("-.")
+
+
+def full_name(pod: Object, domain: str) -> str:
+    """The pod's name with its subdomain's, where it has one."""
+    own, below = hostname(pod), pod.spec.get("subdomain")
+    return f"{own}.{below}.{pod.meta.namespace}.svc.{domain}" if below else own
 
 
 def dns(pod: Object, config: NodeConfig) -> DnsConfig:
@@ -118,6 +129,7 @@ def container_spec(
         workdir=container.get("workingDir") or "",
         user=security.user(pod, container, image_config),
         groups=security.groups(pod),
+        memberships=security.memberships(pod),
         mounts=ingredients.mounts,
         resources=resources.limits(container),
         security=security.security(pod, container),

@@ -15,6 +15,7 @@ from typing import Any
 from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Json, Object
 from coracle.kube.kubelet import conditions, policy
+from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import Outcome
 from coracle.kube.kubelet.records import (
@@ -45,6 +46,11 @@ class View:
     host_address: str
 
     @property
+    def refused(self) -> bool:
+        """Nothing of it was ever made, nor will be."""
+        return not self.present.attempts and refusal(self.pod) is not None
+
+    @property
     def longest_message(self) -> int:
         """Of a container's end, so that those of the whole pod stay within bounds."""
         return min(_LONGEST_MESSAGE, _ALL_MESSAGES // max(1, len(everyone(self.pod))))
@@ -69,7 +75,7 @@ def status(view: View) -> Json:
     pod, present = view.pod, view.present
     ready_to_start = policy.initialized(pod, present, view.notes)
     init = [_container(view, container, ready_to_start) for container in init_containers_of(pod)]
-    main = [_container(view, container, ready_to_start) for container in containers_of(pod)]
+    main = [_container(view, container, ready_to_start) for container in containers_of(pod) if not view.refused]
     late = [_container(view, container, True) for container in ephemeral_of(pod)]
     end = view.end
     phase = end.phase if end is not None else _phase(main)
@@ -85,7 +91,7 @@ def status(view: View) -> Json:
         **_addresses(view),
         "startTime": pod.status.get("startTime") or rfc3339(view.now_s),
         **({"initContainerStatuses": init} if init else {}),
-        "containerStatuses": main,
+        **({"containerStatuses": main} if main else {}),
         **({"ephemeralContainerStatuses": late} if late else {}),
         "qosClass": pod.status.get("qosClass") or quality(pod),
     }

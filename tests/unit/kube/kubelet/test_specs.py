@@ -54,6 +54,41 @@ def test_sandbox():
     assert sandbox_spec(a_pod(hostname="db-0"), NODE).hostname == "db-0"
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, ("p", "")),
+        ({"subdomain": "sub"}, ("p", "sub.default.svc.cluster.local")),
+        ({"hostname": "h", "subdomain": "sub"}, ("h", "sub.default.svc.cluster.local")),
+        (
+            {"subdomain": "sub", "setHostnameAsFQDN": True},
+            ("p.sub.default.svc.cluster.local", "sub.default.svc.cluster.local"),
+        ),
+        ({"subdomain": "sub", "hostNetwork": True}, ("p", "")),
+    ],
+)
+def test_names(spec, expected):
+    made = sandbox_spec(a_pod(**spec), NODE)
+    assert (made.hostname, made.domain) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "beside", "expected"),
+    [
+        ({}, "", ("", "", True, "all")),
+        ({"hostPID": True, "hostIPC": True}, "", ("host", "host", False, "all")),
+        ({"hostPID": True}, "abc", ("container:abc", "", True, "all")),
+        ({"securityContext": {"supplementalGroupsPolicy": "Strict"}}, "", ("", "", True, "none")),
+    ],
+)
+def test_what_containers_share(spec, beside, expected):
+    image = Object("Image", Meta(name="i"), {"spec": {"config": {"cmd": ["serve"]}}})
+    pod = a_pod(**spec)
+    made = container_spec(pod, pod.spec["containers"][0], Ingredients(image, beside=beside), NODE)
+    shared = sandbox_spec(pod, NODE).share_ipc
+    assert (made.pid_mode, made.ipc_mode, shared, made.memberships) == expected
+
+
 def test_container():
     config = {"entrypoint": ["/entry"], "cmd": ["serve"]}
     image = Object("Image", Meta(name="i"), {"spec": {"config": config}})

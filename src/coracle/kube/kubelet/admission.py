@@ -1,0 +1,42 @@
+"""Pods that this node cannot run as they ask: refused before anything of them is made.  Pure.
+
+A refused pod has failed, with the reason in its status and in an event; the scheduler cannot know better.
+
+Source: Kubernetes documentation, "Using sysctls in a Kubernetes Cluster"; kubelet's sysctl allowlist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coracle.core.object import Object
+
+SAFE_SYSCTLS = frozenset((
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem",
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not: for the status and the event."""
+
+    reason: str
+    message: str
+
+
+def refusal(pod: Object) -> Refusal | None:
+    """None: it may run."""
+    if pod.spec.get("hostUsers") is False:
+        return Refusal("UserNamespacesNotSupported", "hostUsers: false: this node has no user namespaces for pods")
+    for sysctl in (pod.spec.get("securityContext") or {}).get("sysctls") or ():
+        name = str(sysctl["name"]).replace("/", ".")
+        if name not in SAFE_SYSCTLS:
+            return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
+        if name.startswith("net.") and pod.spec.get("hostNetwork"):
+            return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled')
+        if name.startswith("kernel.") and pod.spec.get("hostIPC"):
+            return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host ipc enabled')
+    return None

@@ -1,0 +1,74 @@
+"""Namespaces other than the network's, pinned as files: IPC, and the processes of somebody who waits.
+
+A pin is a bind mount in the mount namespace of the caller, and keeps the namespace when nobody is in it.  One of
+processes cannot be kept so: it is alive as long as its first process.
+
+Source: ipc_namespaces(7), pid_namespaces(7), unshare(1).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from coracle.linux import mounts
+
+_OWN_IPC = "/proc/thread-self/ns/ipc"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def make_ipc(path: str) -> None:
+    """Make an IPC namespace and pin it at `path`, unless one is pinned there.  Raises OSError."""
+    if is_pinned(path):
+        return
+    Path(path).touch(mode=0o400)
+    home = os.open(_OWN_IPC, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        mounts.unshare(mounts.CLONE_NEWIPC)
+        try:
+            mounts.bind(Path(_OWN_IPC), Path(path))
+        finally:
+            if _libc.setns(home, mounts.CLONE_NEWIPC) != 0:
+                raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(home)
+
+
+def pin_processes_of(holder: subprocess.Popen[bytes], path: str) -> None:
+    """Pin the namespace that the children of `holder` are in.  Raises OSError."""
+    Path(path).touch(mode=0o400)
+    mounts.bind(Path(f"/proc/{holder.pid}/ns/pid_for_children"), Path(path))
+
+
+def hold_processes(first: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Begin `first` as the first process of a namespace of its own; on return it runs.  It ends with what is returned.
+
+    Raises: OSError.
+    """
+    script = 'echo; exec "$@" >/dev/null'
+    command = ["unshare", "--fork", "--kill-child", "--pid", "sh", "-c", script, "hold", *first]
+    holder = subprocess.Popen(
+        command,
+        cwd="/",
+        env={"PATH": os.defpath},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    if holder.stdout is not None:
+        with holder.stdout as said:
+            if said.readline():
+                return holder
+    raise OSError(f"a namespace of processes could not be made: unshare exited {holder.wait()}")
+
+
+def is_pinned(path: str) -> bool:
+    """Whether `path` is a pinned namespace."""
+    try:
+        return os.stat(path).st_dev == os.stat(_OWN_IPC).st_dev
+    except FileNotFoundError:
+        return False
