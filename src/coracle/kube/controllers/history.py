@@ -61,15 +61,18 @@ def _bare(template: Mapping[str, Any]) -> Json:
     return defaults.template(template)
 
 
-def new_revision(owner: Object, number: int, collisions: int) -> Object:
-    """Its data is a patch that brings the owner's template back, which is what `kubectl rollout undo` sends."""
+def new_revision(owner: Object, number: int, label: str = HASH) -> Object:
+    """Its data is a patch that brings the owner's template back, which is what `kubectl rollout undo` sends.
+
+    `label` is where its hash stands.
+    """
     patch = {"spec": {"template": {**owner.spec["template"], _PATCH: "replace"}}}
-    hash = template_hash(owner.spec["template"], collisions)
+    hash = template_hash(owner.spec["template"], owner.status.get("collisionCount") or 0)
     kind = controllerrevision.KIND
     meta = Meta(
         name=f"{owner.meta.name}-{hash}",
         namespace=owner.meta.namespace,
-        labels={**workloads.template_labels(owner), HASH: hash},
+        labels={**workloads.template_labels(owner), label: hash},
         annotations=owner.meta.annotations,
         owners=(owner.as_owner(),),
     )
@@ -78,12 +81,12 @@ def new_revision(owner: Object, number: int, collisions: int) -> Object:
     return Object(kind.name, meta, {"data": data, "revision": number}, kind.api)
 
 
-async def settled(owner: Object, revisions: Sequence[Object], writer: Collection) -> Object | None:
+async def settled(owner: Object, revisions: Sequence[Object], writer: Collection, label: str = HASH) -> Object | None:
     """The revision of the present template, made or numbered as it should be; None where its name was taken."""
     todo = wanted(owner, revisions)
     if todo.found is None:
         try:
-            return await writer.create(new_revision(owner, todo.number, owner.status.get("collisionCount") or 0))
+            return await writer.create(new_revision(owner, todo.number, label))
         except AlreadyExists:
             return None
     return await writer.change(todo.found.key, lambda one: one.with_body(revision=todo.number))

@@ -11,10 +11,17 @@ from coracle.core.loop import Reconciler
 from coracle.kube.controllers import replication
 from coracle.kube.controllers.daemons import loop as daemons
 from coracle.kube.controllers.deployments import loop as deployments
+from coracle.kube.controllers.stateful import loop as stateful
 from coracle.kube.kinds.recorder import EventRecorder
 
 # As Events name who speaks.
-SPEAKERS = ("replication-controller", "replicaset-controller", "deployment-controller", "daemonset-controller")
+SPEAKERS = (
+    "replication-controller",
+    "replicaset-controller",
+    "deployment-controller",
+    "daemonset-controller",
+    "statefulset-controller",
+)
 
 
 def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Index]]:
@@ -25,7 +32,7 @@ def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Ind
     return found
 
 
-INDEXES = _merged(replication.INDEXES, deployments.INDEXES, daemons.INDEXES)
+INDEXES = _merged(replication.INDEXES, deployments.INDEXES, daemons.INDEXES, stateful.INDEXES)
 
 
 def loops(
@@ -41,4 +48,5 @@ def loops(
         replication.Replication(caches, sets, writers, recorders["replicaset-controller"], clock),
         deployments.Deployments(caches, writers, recorders["deployment-controller"], clock),
         daemons.Daemons(caches, writers, recorders["daemonset-controller"], clock),
+        stateful.StatefulSets(caches, writers, recorders["statefulset-controller"], clock),
     ]

@@ -22,6 +22,7 @@ from coracle.kube.kinds import (
     secret,
     service,
     serviceaccount,
+    statefulset,
     storageclass,
 )
 
@@ -48,6 +49,7 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         daemonset.KIND,
         deployment.KIND,
         replicaset.KIND,
+        statefulset.KIND,
         lease.KIND,
         endpointslice.KIND,
         storageclass.KIND,

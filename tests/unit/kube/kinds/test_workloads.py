@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.object import Meta, Object, Owner
-from coracle.kube.kinds import controllerrevision, daemonset, deployment, replicaset, workloads
+from coracle.kube.kinds import controllerrevision, daemonset, deployment, replicaset, statefulset, workloads
 from coracle.testing.kube import a_workload
 
 NOW_S = 1_700_000_000.0
@@ -166,3 +166,81 @@ def test_a_revision_is_made_once():
     assert controllerrevision.validate_change(old.with_body(revision=4), old, "main") == []
     (problem,) = controllerrevision.validate(controllerrevision.default(old.with_body(data=None)))
     assert problem.text == "Required value: data is mandatory"
+
+
+# -- StatefulSet -------------------------------------------------------------------------------------------------------
+
+CLAIM = {
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+POLICY = "spec.persistentVolumeClaimRetentionPolicy"
+MOUNTED = {"containers": [{"name": "a", "image": "b", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"selector": {}}, "spec.selector", "Invalid value: {}: empty selector is invalid for statefulset"),
+        ({"replicas": -1}, "spec.replicas", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"ordinals": {"start": -1}}, "spec.ordinals.start", "Invalid value: -1: must be greater than or equal to 0"),
+        ({"podManagementPolicy": "Random"}, "spec.podManagementPolicy", "Invalid value: \"Random\": must be 'OrderedReady' or 'Parallel'"),
+        ({"updateStrategy": {"type": "Recreate"}}, "spec.updateStrategy", "Invalid value: {\"type\":\"Recreate\"}: must be 'RollingUpdate' or 'OnDelete'"),
+        ({"updateStrategy": {"type": "OnDelete", "rollingUpdate": {}}}, "spec.updateStrategy.rollingUpdate", "Invalid value: {}: only allowed for updateStrategy 'RollingUpdate'"),
+        (rolling(partition=-1), "spec.updateStrategy.rollingUpdate.partition", "Invalid value: -1: must be greater than or equal to 0"),
+        (rolling(maxUnavailable=0), "spec.updateStrategy.rollingUpdate.maxUnavailable", "Invalid value: 0: cannot be 0"),
+        ({"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Keep"}}, f"{POLICY}.whenScaled", 'Unsupported value: "Keep": supported values: "Retain", "Delete"'),
+        ({"volumeClaimTemplates": [{**CLAIM, "metadata": {}}]}, "spec.volumeClaimTemplates[0].metadata.name", "Required value"),
+        ({"volumeClaimTemplates": [CLAIM, CLAIM]}, "spec.volumeClaimTemplates[1].metadata.name", 'Duplicate value: "data"'),
+        ({"volumeClaimTemplates": [{**CLAIM, "spec": {**CLAIM["spec"], "accessModes": []}}]}, "spec.volumeClaimTemplates[0].spec.accessModes", "Required value: at least 1 access mode is required"),
+        ({"template": {**TEMPLATE, "spec": MOUNTED}}, "spec.template.spec.containers[0].volumeMounts[0].name", 'Not found: "data"'),
+    ],
+)  # fmt: skip
+def test_what_a_stateful_set_may_not_say(spec, field, text):
+    problems = statefulset.validate(statefulset.default(a_workload("StatefulSet", **spec)))
+    assert [(problem.field, problem.text) for problem in problems] == [(field, text)]
+
+
+def test_what_a_stateful_set_says_where_the_user_said_nothing():
+    given = {"template": {**TEMPLATE, "spec": MOUNTED}, "volumeClaimTemplates": [CLAIM]}
+    stateful = statefulset.default(a_workload("StatefulSet", **given))
+    assert statefulset.validate(stateful) == []
+    said = {name: value for name, value in stateful.spec.items() if name not in ("selector", "template")}
+    assert said == {
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        "volumeClaimTemplates": [
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "status": {"phase": "Pending"},
+                "metadata": {"name": "data"},
+                "spec": {**CLAIM["spec"], "volumeMode": "Filesystem"},
+            }
+        ],
+    }
+    cells = [column.cell(stateful.with_body(status={"readyReplicas": 1}), NOW_S) for column in statefulset.KIND.columns]
+    assert cells == ["web", "1/1", "<unknown>", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        ({"replicas": 5}, True),
+        ({"minReadySeconds": 5}, True),
+        ({"ordinals": {"start": 5}}, True),
+        ({"serviceName": "other"}, False),
+        ({"podManagementPolicy": "Parallel"}, False),
+        ({"volumeClaimTemplates": [CLAIM]}, False),
+        ({"selector": {"matchLabels": {"app": "web", "x": "y"}}}, False),
+    ],
+)
+def test_what_of_a_stateful_set_may_change(change, allowed):
+    old = statefulset.default(a_workload("StatefulSet"))
+    problems = statefulset.validate_change(old.with_spec(**change), old, "main")
+    assert [problem.field for problem in problems] == ([] if allowed else ["spec"])
+    if problems:
+        assert problems[0].text.endswith("'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")
