@@ -222,6 +222,29 @@ def test_parts_of_volumes_are_shown_and_links_lead_nowhere(space, cloud, tmp_pat
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o644
 
 
+def test_mounts_pass_from_one_container_to_those_that_ask(space, cloud):
+    def one(name, propagation, **more):
+        mount = {"name": "v", "mountPath": "/v", **({"mountPropagation": propagation} if propagation else {})}
+        return {"name": name, "image": "busybox", "command": WAIT, "volumeMounts": [mount], **more}
+
+    giver = one("gives", "Bidirectional", securityContext={"privileged": True})
+    pod = a_pod("passes", {"v": {"emptyDir": {}}})
+    pod["spec"]["containers"] = [giver, one("takes", "HostToContainer"), one("keeps-out", None)]
+    create(space, pod)
+    ready(space, "passes")
+    mounted = "mkdir /v/in; mount -t tmpfs none /v/in; touch /v/in/file"
+    space.kubectl("exec", "passes", "-c", "gives", "--", "sh", "-c", mounted)
+    found = {name: space.text("exec", "passes", "-c", name, "--", "ls", "/v/in") for name in ("takes", "keeps-out")}
+    assert found == {"takes": "file\n", "keeps-out": ""}
+    where = scratch_of(space, cloud, "passes")
+    space.kubectl("delete", "pod", "passes", "--timeout=30s")
+    assert not where.exists()
+
+    giver["securityContext"] = {}
+    done = space.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(pod), check=False)
+    assert "Bidirectional mount propagation is available only to privileged containers" in done.stderr
+
+
 HOST_PATHS = {
     "directory": ("Directory", "file", "hostPath type check failed: {} is not a directory"),
     "file": ("File", "directory", "hostPath type check failed: {} is not a file"),

@@ -64,6 +64,15 @@ class Scratch:
         await offload(_hold_part, path, volume_path, below)
         return str(path)
 
+    async def shared(self, owner: str, name: str, volume_path: str) -> str:
+        """Show a volume at <root>/scratch/<owner>/<name> so that what one container mounts in it, others see there.
+
+        Idempotent.  Raises: Broken.
+        """
+        path = self._scratch / _checked(owner) / _checked(name)
+        await offload(_share, path, volume_path)
+        return str(path)
+
     async def drop_scratch(self, owner: str) -> None:
         """Remove everything of `owner`.  Idempotent."""
         await offload(_drop, self._scratch / _checked(owner))
@@ -136,6 +145,17 @@ def _hold_part(path: Path, volume_path: str, below: str) -> None:
             raise Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume") from error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise (Exhausted if full else Broken)(f"cannot show {below[:200]!r}: {error.strerror}") from error
+
+
+def _share(path: Path, volume_path: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _make_place(path, directory=Path(volume_path).is_dir())
+        if not mounts.is_mount_point(path):
+            mounts.bind(Path(volume_path), path, recursive=True)
+            mounts.mount("none", path, flags=mounts.MS_REC | mounts.MS_SHARED)
+    except OSError as error:
+        raise Broken(f"cannot share volume {path.name}: {error.strerror}") from error
 
 
 def _open_part(root: int, below: str) -> int:

@@ -150,6 +150,22 @@ def test_a_link_in_a_volume_does_not_lead_a_part_out(tmp_path):
     assert shown(tmp_path, "link") == []
 
 
+def test_a_shared_volume_is_one_mount_however_often_it_is_asked_for(tmp_path):
+    async def main():
+        volumes = Scratch(root_path=str(tmp_path / "root"))
+        source = await volumes.scratch("pod-1", "data")
+        try:
+            for _ in range(2):
+                path = await volumes.shared("pod-1", "shared.data", source)
+            found = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if path in line]  # noqa: ASYNC240
+            assert [line[6].partition(":")[0] for line in found] == ["shared"]
+        finally:
+            await volumes.drop_scratch("pod-1")
+        assert path not in Path("/proc/self/mountinfo").read_text()  # noqa: ASYNC240
+
+    run(main())
+
+
 def test_a_file_in_the_way_of_a_part_is_said(tmp_path):
     (tmp_path / "volume").mkdir()
     (tmp_path / "volume/file").write_text("")

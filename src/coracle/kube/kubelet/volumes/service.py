@@ -14,7 +14,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,7 @@ from coracle.engine.images import Images, Policy
 from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
-from coracle.kube.kubelet.records import sandbox_name
+from coracle.kube.kubelet.records import containers_of, sandbox_name
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
 from coracle.kube.kubelet.volumes.payloads import SORTS, payload
@@ -63,7 +63,7 @@ class PodVolumes:
         async with self._lock(pod):
             for volume in pod.spec.get("volumes") or ():
                 with _told(pod, volume):
-                    found[volume["name"]] = await self._one(pod, volume)
+                    found[volume["name"]] = await self._shown(pod, volume["name"], await self._one(pod, volume))
         return found
 
     async def refresh(self, pod: Object) -> list[str]:
@@ -117,6 +117,13 @@ class PodVolumes:
                 return await self._image(pod, volume)
         raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
 
+    async def _shown(self, pod: Object, name: str, volume: Volume) -> Volume:
+        """Where containers pass on what they mount, they do so through one place."""
+        if not _passes_on(pod, name):
+            return volume
+        path = await self._directories.shared(sandbox_name(pod.meta.uid), f"shared.{name}", volume.path)
+        return replace(volume, path=path)
+
     async def _files(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
         files = payload(pod, volume, self._around)
         medium = "Memory" if volume.get("secret") else ""
@@ -168,6 +175,12 @@ class PodVolumes:
 def _group(pod: Object) -> int | None:
     gid: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
     return gid
+
+
+def _passes_on(pod: Object, name: str) -> bool:
+    """Whether a container's mounts in the volume are for others too."""
+    asked = (mount for one in containers_of(pod) for mount in one.get("volumeMounts") or ())
+    return any(mount["name"] == name and mount.get("mountPropagation") == "Bidirectional" for mount in asked)
 
 
 def _sort(volume: Mapping[str, Any]) -> str:
