@@ -36,7 +36,7 @@ class Context:
     def pieces(self) -> Iterator[bytes]:
         """The tar.  Raises Malformed (a file that cannot be read, said before the first piece) and Conflict."""
         entries = list(self._entries())
-        return _packed(self.directory, entries, self.made)
+        return _joined(_packed(self.directory, entries, self.made))
 
     def _entries(self) -> Iterator[tuple[str, os.stat_result]]:
         """(path, what it is), directories before what is in them."""
@@ -148,6 +148,19 @@ def _leads_to(directory: str, kept: set[str]) -> bool:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Fewer pieces: many small files are sent together."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _PIECE_BYTES // 4:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
 
 
 def _packed(directory: str, entries: list[tuple[str, os.stat_result]], made: Mapping[str, bytes]) -> Iterator[bytes]:

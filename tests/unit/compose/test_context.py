@@ -129,11 +129,16 @@ def test_patterns_that_are_none(folder):
 def test_large_files_come_in_pieces(folder):
     directory = folder({"big": "x" * (3 << 20)})
     pieces = list(context_of({"context": str(directory)}).pieces())
-    assert max(map(len, pieces)) <= 1 << 20
+    assert max(map(len, pieces)) < (1 << 20) + (1 << 18)
+
+
+def test_small_files_come_together(folder):
+    directory = folder({f"f{number}": "x" for number in range(100)})
+    assert len(list(context_of({"context": str(directory)}).pieces())) == 1
 
 
 def test_a_file_that_becomes_shorter(folder):
-    directory = folder({"big": "x" * 4096})
+    directory = folder({"a": "x" * (1 << 19), "big": "x" * 4096})
     pieces = context_of({"context": str(directory)}).pieces()
     next(pieces)
     (directory / "big").write_text("x")
