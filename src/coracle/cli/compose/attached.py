@@ -72,6 +72,7 @@ class Attached:
     named      the services of the command line; these are waited for and stopped, all where there are none
     shown      the services whose output is shown
     since_s    when it began: older lines are not shown
+    beside     what goes on beside the output once all is up: it is not over then when nothing runs
     """
 
     chosen: Chosen
@@ -83,6 +84,7 @@ class Attached:
     since_s: float
     timestamps: bool = False
     timeout_s: int | None = None
+    beside: Callable[[], None] | None = None
     _told: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
     _making: set[str] = field(default_factory=set)
     _starting: bool = False
@@ -161,6 +163,8 @@ class Attached:
             self._attach()
         else:
             self._following.look_again()
+        if self.beside and not self._over:
+            self._spawn(self.beside, lambda _: None)
 
     def _attach(self) -> None:
         self._showing.close()
@@ -177,7 +181,7 @@ class Attached:
             told_since_s=self.since_s,
             split=True,
             on_end=lambda ended: self._told.put(partial(self._ended, ended)),
-            expects_more=lambda: self._outcome is None,
+            expects_more=lambda: self._outcome is None or self.beside is not None,
         )
         self._spawn(following.run, self._followed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,7 +54,14 @@ class Attaching:
         wanted = set(self.attach) or {name for name in candidates if project.services[name].get("attach", True)}
         return sorted(wanted - set(self.no_attach))
 
-    def run(self, chosen: Chosen, project: Project, body: dict[str, Any], shown: Sequence[str]) -> None:
+    def run(
+        self,
+        chosen: Chosen,
+        project: Project,
+        body: dict[str, Any],
+        shown: Sequence[str],
+        beside: Callable[[], None] | None = None,
+    ) -> None:
         """Declare in the foreground; ends the program where its exit code is not 0."""
         from coracle.cli.compose.attached import Attached, Verdict
         from coracle.cli.compose.printing import Printer, in_colour
@@ -71,6 +78,7 @@ class Attaching:
             since_s=SystemClock().now_s(),
             timestamps=self.timestamps,
             timeout_s=body["timeout_s"],
+            beside=beside,
         ).run(body)
 
 
@@ -129,6 +137,7 @@ def up(
     making.check(chosen, project)
     project = whole(project)
     shown = attached.shown(project, services)
+    beside = _watching(chosen, project, services) if watch else None
     making.prepare(chosen, project, services, no_deps=no_deps)
     body = declaration(
         "create" if no_start else "up",
@@ -144,7 +153,26 @@ def up(
     if no_start or detach or waits:
         settled(chosen, project.name, body)
     else:
-        attached.run(chosen, project, body, shown)
+        attached.run(chosen, project, body, shown, beside)
+
+
+def _watching(chosen: Chosen, project: Project, services: Sequence[str]) -> Callable[[], None]:
+    """What `--watch` does beside the output.  Ends the program where there is nothing to watch."""
+    from coracle.cli.compose.watching import Watching, rules
+
+    watching = Watching(chosen, project, rules(project, services), say=_say_of_watching)
+    context = click.get_current_context()  # which is a thread's own
+
+    def run() -> None:
+        with context.scope(cleanup=False):
+            watching.run()
+
+    return run
+
+
+def _say_of_watching(text: str) -> None:
+    """A line among those of the containers, told from them by its mark."""
+    click.echo(f"{'':8}⦿ {text}")
 
 
 def _check(making: Making, attached: Attaching, *, detach: bool, waits: bool, watch: bool, menu: bool) -> None:
