@@ -1,0 +1,155 @@
+"""StatefulSets and DaemonSets through the real kubectl, with real pods and volumes."""
+
+import re
+
+import pytest
+
+STATEFUL = """
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 3
+  persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: store
+        image: busybox
+        imagePullPolicy: IfNotPresent
+        command: [sh, -c, 'echo "$HOSTNAME $VERSION" >> /data/log; exec sleep 3600']
+        env: [{name: VERSION, value: "1"}]
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
+
+DAEMONS = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: agent, image: busybox, imagePullPolicy: IfNotPresent, command: [sleep, "3600"]}]
+"""
+
+
+def rolled_out(space, what):
+    space.kubectl("rollout", "status", what, "--timeout=60s")
+
+
+@pytest.fixture
+def db(space):
+    space.kubectl("apply", "-f", "-", input=STATEFUL)
+    rolled_out(space, "statefulset/db")
+    return space
+
+
+def names(space, kind="pods"):
+    return [item["metadata"]["name"] for item in space.json("get", kind)["items"]]
+
+
+def test_a_stateful_sets_life(db):
+    assert names(db) == ["db-0", "db-1", "db-2"]
+    made = [pod["metadata"]["creationTimestamp"] for pod in db.json("get", "pods")["items"]]
+    assert made == sorted(made)
+    assert re.search(r"db\s+3/3\s+\d+s\s+store\s+busybox\n", db.text("get", "sts", "-o", "wide"))
+    for name in ("db-0", "db-2"):
+        assert db.text("exec", name, "--", "hostname").strip() == name
+    found = db.text("exec", "db-0", "--", "nslookup", f"db-2.db.{db.namespace}.svc.cluster.local")
+    assert db.json("get", "pod", "db-2")["status"]["podIP"] in found
+
+    # another version comes from the highest down, each pod with its own volume
+    db.kubectl("patch", "sts/db", "-p", '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}')
+    db.kubectl("set", "env", "sts/db", "VERSION=2")
+    rolled_out(db, "statefulset/db")
+    logs = {name: db.text("exec", name, "--", "cat", "/data/log").split("\n")[:-1] for name in names(db)}
+    assert logs == {"db-0": ["db-0 1"], "db-1": ["db-1 1"], "db-2": ["db-2 1", "db-2 2"]}
+    db.kubectl("patch", "sts/db", "-p", '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}')
+    rolled_out(db, "statefulset/db")
+    assert db.text("exec", "db-0", "--", "cat", "/data/log") == "db-0 1\ndb-0 2\n"
+    status = db.json("get", "sts", "db")["status"]
+    assert status["currentRevision"] == status["updateRevision"]
+
+    assert re.search(r"REVISION\s+CHANGE-CAUSE\n1 .*\n2 ", db.text("rollout", "history", "sts/db"))
+    db.kubectl("rollout", "undo", "sts/db")
+    rolled_out(db, "statefulset/db")
+    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\ndb-1 2\ndb-1 1\n"
+    revisions = db.text("get", "controllerrevisions")
+    assert re.search(r"db-\w+\s+statefulset.apps/db\s+3\s", revisions)
+
+    # the highest goes first, and its volume with it, as its retention policy says
+    db.kubectl("scale", "sts/db", "--replicas=1", "--timeout=60s")
+    db.wait_for(lambda: names(db) == ["db-0"])
+    db.wait_for(lambda: names(db, "pvc") == ["data-db-0"])
+    db.kubectl("scale", "sts/db", "--replicas=2", "--timeout=60s")
+    rolled_out(db, "statefulset/db")
+    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\n"
+
+    said = db.text("describe", "sts/db")
+    for expected in (
+        r"Replicas:\s+2 desired \| 2 total",
+        r"Pods Status:\s+2 Running / 0 Waiting",
+        r"SuccessfulCreate .* statefulset-controller\s+create Claim data-db-2 Pod db-2 in StatefulSet db success",
+        r"create Pod db-0 in StatefulSet db successful",
+        r"delete Pod db-2 in StatefulSet db successful",
+    ):
+        assert re.search(expected, said), said
+    db.kubectl("delete", "sts/db")
+    db.wait_for(lambda: not names(db))
+    assert names(db, "pvc") == ["data-db-0", "data-db-1"]  # its deletion retains them
+
+
+def test_a_deleted_pod_comes_back_as_itself(db):
+    before = db.json("get", "pod", "db-1")["metadata"]["uid"]
+    db.kubectl("delete", "pod", "db-1")
+    rolled_out(db, "statefulset/db")
+    db.wait_for(lambda: db.json("get", "pod", "db-1")["status"]["phase"] == "Running")
+    assert db.json("get", "pod", "db-1")["metadata"]["uid"] != before
+    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\ndb-1 1\n"
+
+
+def test_a_daemon_sets_life(space, cloud):
+    space.kubectl("apply", "-f", "-", input=DAEMONS)
+    rolled_out(space, "daemonset/agent")
+    assert re.search(r"agent\s+1\s+1\s+1\s+1\s+1\s+<none>\s+\d+s", space.text("get", "ds"))
+    (pod,) = space.json("get", "pods")["items"]
+    node = cloud.json("get", "nodes")["items"][0]["metadata"]["name"]
+    assert pod["spec"]["nodeName"] == node
+
+    space.kubectl("set", "env", "ds/agent", "A=1")
+    rolled_out(space, "daemonset/agent")
+    space.kubectl("rollout", "undo", "ds/agent")
+    rolled_out(space, "daemonset/agent")
+    assert re.search(r"CHANGE-CAUSE\n2 .*\n3 ", space.text("rollout", "history", "ds/agent"))
+    space.kubectl("rollout", "restart", "ds/agent")
+    rolled_out(space, "daemonset/agent")
+
+    # where no node fits it has no pod; back it comes when one does
+    selector = '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"gold"}}}}}'
+    space.kubectl("patch", "ds/agent", "-p", selector)
+    space.wait_for(lambda: not names(space))
+    assert re.search(r"agent\s+0\s+0\s+0\s+0\s+0\s+disk=gold\s", space.text("get", "ds"))
+    cloud.kubectl("label", "node", node, "disk=gold")
+    try:
+        rolled_out(space, "daemonset/agent")
+        space.wait_for(lambda: len(names(space)) == 1)
+    finally:
+        cloud.kubectl("label", "node", node, "disk-")
+    space.wait_for(lambda: not names(space))
+    said = space.text("describe", "ds/agent")
+    assert re.search(r"SuccessfulCreate .* daemonset-controller\s+Created pod: agent-\w{5}", said)
