@@ -81,7 +81,8 @@ def _resource(**table: Shape) -> Shape:
     return each(resource)
 
 
-_WATCH = fields({"path": local_path, "initial_sync": boolean})
+_HOOK = fields({"command": words, "environment": mapping, "privileged": boolean})
+_WATCH = fields({"path": local_path, "initial_sync": boolean, "exec": _HOOK})
 _DEVICE_REQUEST = fields({"count": count, "options": mapping})
 _RESOURCES = {"memory": size, "cpus": number, "pids": integer, "devices": each(_DEVICE_REQUEST)}
 _UPDATE = fields({"parallelism": integer, "delay": duration, "monitor": duration, "max_failure_ratio": number})
@@ -112,7 +113,6 @@ _BLKIO = fields(
         **dict.fromkeys(_RATES, each(fields({"rate": size}))),
     }
 )
-_HOOK = fields({"command": words, "environment": mapping, "privileged": boolean})
 _INTEGERS = ("cpu_count", "cpu_shares", "cpu_quota", "cpu_period", "cpu_rt_period", "cpu_rt_runtime")
 _BOOLEANS = ("attach", "init", "oom_kill_disable", "privileged", "read_only", "stdin_open", "tty")
 _SIZES = ("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size")
