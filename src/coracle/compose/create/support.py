@@ -5,7 +5,7 @@ Everything that no rule names is supported.  docs/compose.md shows the same, key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,13 +77,14 @@ RULES = (
     Rule("configs.*.template_driver", "refused", "there is no store of configs"),
     Rule("configs.*.labels", "warned", _NO_CARRIER),
 )
+_LARGEST_ID = 2**31 - 1
 _BUILD = "services.*.build."
 
 
 def check(project: Project) -> list[str]:
     """What has no effect in containers, networks and volumes.  Raises Malformed for what cannot be had."""
     rules = [rule for rule in RULES if not rule.path.startswith(_BUILD)]
-    return [*_judged(project, rules), *_fixed_files(project)]
+    return [*_judged(project, rules), *_attached(project)]
 
 
 def check_build(project: Project, service: str) -> list[str]:
@@ -123,13 +124,25 @@ def _matching(value: Any, parts: list[str], path: Path) -> Iterator[tuple[Path, 
             yield from _matching(value[key], rest, (*path, key))
 
 
-def _fixed_files(project: Project) -> Iterator[str]:
-    """Files of the host have their own owner and mode, whatever a service says of them."""
+def _attached(project: Project) -> Iterator[str]:
+    """Secrets and configs as services use them.  Files of the host have their own owner and mode; others are copied."""
     for name, service in project.services.items():
         for kind in ("secrets", "configs"):
             for at, use in enumerate(service.get(kind) or ()):
-                given = [field for field in ("uid", "gid", "mode") if use.get(field) is not None]
-                if given and project.model[kind][use["source"]].get("file"):
-                    path: Path = ("services", name, kind, at)
+                path: Path = ("services", name, kind, at)
+                if not project.model[kind][use["source"]].get("file"):
+                    _check_copied(project, service, path, use)
+                elif given := [field for field in ("uid", "gid", "mode") if use.get(field) is not None]:
                     said = f"{dotted(path)}: {', '.join(given)} have no effect: a file of the host is mounted as it is"
                     yield f"{project.places.of(path)}: {said}"
+
+
+def _check_copied(project: Project, service: Mapping[str, Any], path: Path, use: Mapping[str, Any]) -> None:
+    """Raises Malformed."""
+    if service.get("read_only"):
+        said = "nothing can be copied into a read-only service: only secrets and configs with `file` can be used"
+        raise project.places.fault(path, f"{dotted(path)}: {said}")
+    for field in ("uid", "gid"):
+        text = str(use.get(field) or "0")
+        if not (text.isascii() and text.isdecimal() and int(text) <= _LARGEST_ID):
+            raise project.places.fault((*path, field), f"{dotted((*path, field))}: {text} is not a number of a user")

@@ -35,6 +35,9 @@ def test_a_seccomp_profile_is_sent_as_its_text():
     assert options == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}', "seccomp=unconfined", "label:disable"]
 
 
+CONTENT = "configs: {s: {content: c}}"
+
+
 def missing(path):
     raise NotFound(f"open {path}: no such file or directory")
 
@@ -53,6 +56,13 @@ def missing(path):
             "secrets: [s]",
             "secrets: {s: {environment: S}}",
             'environment variable "S" required by secret "demo_s" is not',
+        ),
+        ("configs: [{source: s, uid: me}]", CONTENT, "5: services.web.configs.0.uid: me is not a number of a user"),
+        ("configs: [{source: s, gid: '4294967295'}]", CONTENT, "gid: 4294967295 is not a number of a user"),
+        (
+            "read_only: true\n    configs: [s]",
+            CONTENT,
+            "6: services.web.configs.0: nothing can be copied into a read-only",
         ),
         ("security_opt: ['seccomp=p.json']", "", r"opening seccomp profile \(p.json\) failed: open /p/p.json: no such"),
     ],
