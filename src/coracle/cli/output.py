@@ -38,6 +38,16 @@ def human_bytes(count: int) -> str:
     return ""
 
 
+def binary_bytes(count: int) -> str:
+    """`12.3MiB`, in powers of two, as docker prints memory."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.4g}{unit}"
+        size /= 1024
+    return ""
+
+
 def human_age(seconds: float) -> str:
     """`5s`, `3m`, `2h`, `4d`."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):

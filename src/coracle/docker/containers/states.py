@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from coracle.core.clock import from_rfc3339
+from coracle.core.durations import ago
 from coracle.core.object import Object
 from coracle.docker.containers.details import is_docker, life
 from coracle.docker.containers.plans import awaits_restart
@@ -80,23 +81,3 @@ def sentence(record: Object, now_s: float) -> str:
     said = "Restarting" if word == "restarting" else "Exited"
     since_s = now_s - from_rfc3339(status.get("finished_at") or status.get("started_at") or record.meta.created)
     return f"{said} ({status.get('exit_code') or 0}) {ago(since_s)} ago"
-
-
-def ago(duration_s: float) -> str:
-    """ "Less than a second", "3 seconds", "About a minute", "2 hours", "5 days", "3 weeks"."""
-    seconds = int(max(0.0, duration_s))
-    minutes, hours = seconds // 60, int(max(0.0, duration_s) / 3600 + 0.5)
-    if seconds < 1:
-        return "Less than a second"
-    if seconds < 60:
-        return "1 second" if seconds == 1 else f"{seconds} seconds"
-    if minutes < 60:
-        return "About a minute" if minutes == 1 else f"{minutes} minutes"
-    if hours < 48:
-        return "About an hour" if hours == 1 else f"{hours} hours"
-    days = hours // 24
-    if days < 14:
-        return f"{days} days"
-    if days < 60:
-        return f"{days // 7} weeks"
-    return f"{days // 30} months" if days < 730 else f"{int(duration_s / 86400 / 365)} years"
