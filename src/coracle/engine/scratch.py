@@ -21,6 +21,7 @@ from pathlib import Path
 
 from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
+from coracle.engine import volumefiles
 from coracle.linux import mounts, rooted
 from coracle.linux.removal import remove_tree
 
@@ -131,61 +132,47 @@ def _drop(path: Path) -> None:
 def _hold_part(path: Path, volume_path: str, below: str) -> None:
     try:
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        while mounts.unmount(path):
-            pass
-        with contextlib.ExitStack() as stack:
-            root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, root)
-            part = _open_part(root, below)
-            stack.callback(os.close, part)
-            _make_place(path, directory=stat.S_ISDIR(os.fstat(part).st_mode))
-            mounts.bind(Path(f"/proc/self/fd/{part}"), path, recursive=True)
+        root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _make_missing(root, below)
+        finally:
+            os.close(root)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
             raise Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume") from error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise (Exhausted if full else Broken)(f"cannot show {below[:200]!r}: {error.strerror}") from error
+    volumefiles.show(str(path), volume_path, below)
 
 
 def _share(path: Path, volume_path: str) -> None:
     try:
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        _make_place(path, directory=Path(volume_path).is_dir())
-        if not mounts.is_mount_point(path):
-            mounts.bind(Path(volume_path), path, recursive=True)
+        if not path.exists() or not mounts.is_mount_point(path):
+            volumefiles.show(str(path), volume_path, "")
             mounts.mount("none", path, flags=mounts.MS_REC | mounts.MS_SHARED)
     except OSError as error:
         raise Broken(f"cannot share volume {path.name}: {error.strerror}") from error
 
 
-def _open_part(root: int, below: str) -> int:
+def _make_missing(root: int, below: str) -> None:
+    """Directories down to `below`, with the root's mode whatever the umask is, unless something is there."""
     try:
-        return rooted.open_in_root(root, below, os.O_PATH)
+        os.close(rooted.open_in_root(root, below, os.O_PATH))
     except FileNotFoundError:
-        return _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
+        _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
 
 
-def _make_directories(root: int, below: str, mode: int) -> int:
-    """What is missing of `below`, with that mode whatever the umask is; a descriptor (O_PATH) of the last."""
-    fd, done = os.dup(root), ""
+def _make_directories(root: int, below: str, mode: int) -> None:
+    done = ""
     for name in (name for name in below.split("/") if name not in ("", ".")):
-        os.close(fd)
         done += f"/{name}"
         try:
-            fd = rooted.open_in_root(root, done, os.O_PATH | os.O_DIRECTORY)
+            os.close(rooted.open_in_root(root, done, os.O_PATH | os.O_DIRECTORY))
         except FileNotFoundError:
             fd = rooted.make_directory_in_root(root, done, mode)
             os.chmod(f"/proc/self/fd/{fd}", mode)
-    return fd
-
-
-def _make_place(path: Path, *, directory: bool) -> None:
-    if path.exists() and path.is_dir() != directory:
-        remove_tree(path) if path.is_dir() else path.unlink()
-    if directory:
-        path.mkdir(exist_ok=True)
-    else:
-        path.touch()
+            os.close(fd)
 
 
 def _names(path: Path) -> Sequence[str]:
