@@ -69,10 +69,14 @@ class Cloud:
     def down(self) -> None:
         self.coracle("down")
 
+    @property
+    def command(self) -> list[str]:
+        """The real command, about this cloud."""
+        program = [sys.executable, "-c", "from coracle.cli.main import main; main()"]
+        return [*program, "--root", str(self.root), "--name", self.name]
+
     def coracle(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from coracle.cli.main import main; main()"]
-        where = ["--root", str(self.root), "--name", self.name]
-        return self.run([*command, *where, *words], check=check)
+        return self.run([*self.command, *words], check=check)
 
     def kubectl(self, *words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run(["kubectl", *words], input=input, check=check)

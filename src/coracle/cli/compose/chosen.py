@@ -108,8 +108,7 @@ class Chosen:
         out = sys.stdout if self.says("COMPOSE_STATUS_STDOUT") else sys.stderr
         mode = self.progress
         if mode == "auto":
-            terminal = self.ansi == "always" or (self.ansi != "never" and out.isatty())
-            mode = "tty" if terminal else "plain"
+            mode = "tty" if out.isatty() and self.ansi != "never" else "plain"
         return progress_in(mode, out, title, colours=self.colours)
 
 

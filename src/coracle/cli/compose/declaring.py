@@ -71,7 +71,7 @@ def _lines(docker: Docker, name: str, body: Mapping[str, Any]) -> Iterator[Mappi
 def event(line: Mapping[str, Any]) -> Event:
     """A line of the daemon's.  A warning is about nothing (`id` is empty), and its words are in `text`."""
     if not line["id"]:
-        return Event("", line["text"], line["state"], line["detail"])
+        return Event("", "Warning", line["state"], line["detail"] or line["text"])
     return Event(line["id"], f"{line['text']} {line['detail']}".strip(), line["state"])
 
 

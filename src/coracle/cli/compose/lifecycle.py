@@ -24,6 +24,7 @@ def create(chosen: Chosen, *, services: Sequence[str], making: Making) -> None:
     from coracle.cli.compose.building import whole
     from coracle.cli.compose.declaring import declaration, settled
 
+    making.check_alone()
     project = chosen.project(services)
     making.check(chosen, project)
     project = whole(project)

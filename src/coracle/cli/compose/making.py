@@ -41,8 +41,7 @@ class Making:
     scale: Sequence[str] = ()
 
     def check(self, chosen: Chosen, project: Project) -> None:
-        """Ends the program where options contradict each other or name what there is not."""
-        self.check_alone()
+        """Ends the program where options go against the project or the environment."""
         if chosen.says("COMPOSE_IGNORE_ORPHANS") and self.removes_orphans(chosen):
             fail("cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans")
         for name in self.scales():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +112,8 @@ class _Deed:
 
 def _to_each(chosen: Chosen, title: str, present: Sequence[Summary], deed: _Deed) -> None:
     """Do it to each container, all at once; ends the program where one is refused, when all were asked."""
+    from concurrent.futures import ThreadPoolExecutor
+
     docker, progress = chosen.docker(), chosen.shown(title)
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
