@@ -15,13 +15,15 @@ from typing import NoReturn, TypeVar
 import click
 
 from coracle.cli.compose.building import build, pull, push
+from coracle.cli.compose.busy import events, stats, top
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
 from coracle.cli.compose.convert import convert
 from coracle.cli.compose.lifecycle import create, down, restart, rm, scale, start, stop
 from coracle.cli.compose.logs import logs
-from coracle.cli.compose.signalling import kill, pause, unpause, wait
 from coracle.cli.compose.run import run
+from coracle.cli.compose.showing import images, ls, port, ps, version
+from coracle.cli.compose.signalling import kill, pause, unpause, wait
 from coracle.cli.compose.streams import attach, execute
 from coracle.cli.compose.up import up
 from coracle.cli.compose.watch import watch
@@ -35,7 +37,7 @@ class _Group(click.Group):
     """A group whose failures have Compose's exit codes, and its form where progress is told as JSON."""
 
     def invoke(self, ctx: click.Context) -> object:
-        signal.signal(signal.SIGTERM, _interrupt)
+        former = signal.signal(signal.SIGTERM, _interrupt)
         try:
             return _as_compose(lambda: super(_Group, self).invoke(ctx))
         except KeyboardInterrupt:
@@ -45,6 +47,8 @@ class _Group(click.Group):
                 click.echo(json.dumps({"error": True, "message": error.message}, separators=(",", ":")), err=True)
                 sys.exit(error.exit_code)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, former)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return _as_compose(lambda: super(_Group, self).parse_args(ctx, args))
@@ -145,7 +149,10 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
         fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
 
 
-for command in (config, build, pull, push, convert, logs, execute, run, attach):
+for command in (config, build, pull, push, convert, version):
+    compose.add_command(command)
+
+for command in (ps, ls, images, port, top, events, stats, logs, execute, run, attach):
     compose.add_command(command)
 
 for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait, watch):

@@ -31,7 +31,7 @@ def formatted(rows: Sequence[Row], form: str, *, table: str, heads: Mapping[str,
         known = {**dict.fromkeys(template.fields()), **heads, "Label": lambda name: name.rpartition(".")[2]}
         return tabulated([line.split("\t") for line in [template.render(known), *said]], least=LEAST)
     except TemplateError as error:
-        fail(f"template parsing error: template: {error}")
+        fail(f"template parsing error: template: :1: {error}")
 
 
 def print_form(

@@ -27,9 +27,7 @@ class Command(click.Command):
         arguments = [one for one in self.params if isinstance(one, click.Argument)]
         found = [self.make_parser(ctx).parse_args(list(args))[0].get(str(one.name)) for one in arguments]
         given = sum(len(value) if isinstance(value, tuple) else isinstance(value, str) for value in found)
-        exactly = all(one.nargs == 1 and one.required for one in arguments)
-        quantity = "exactly" if exactly and len(arguments) > 1 else "at least"
-        return f"requires {quantity} {sum(one.required for one in arguments)} arg(s), only received {given}"
+        return f"requires at least {sum(one.required for one in arguments)} arg(s), only received {given}"
 
     def _plain(self, args: list[str]) -> Iterator[str]:
         flags = {name: one for one in self.params if isinstance(one, click.Option) and one.is_flag for name in one.opts}
