@@ -66,6 +66,7 @@ def run(
     **changes: Any,
 ) -> None:
     """Run one command of a service in a container of its own; its exit code is ours."""
+    from coracle.cli.compose.building import whole
     from coracle.cli.compose.making import Making
     from coracle.cli.compose.streams import Joining
     from coracle.cli.docker import terminal
@@ -73,7 +74,7 @@ def run(
 
     if changes["publish"] and changes["service_ports"]:
         fail("--service-ports and --publish are incompatible")
-    project = _whole(chosen.project([service]))
+    project = whole(chosen.project([service]))
     tty = not no_tty and not detach and terminal.is_terminal(0, 1)
     told = _changed(chosen, project, service, tty=tty, interactive=interactive, **changes)
     docker = chosen.docker()
@@ -98,17 +99,6 @@ def run(
         return
     joining = Joining(docker, id, tty=tty, stdin=interactive)
     sys.exit(joining.run(start=lambda: _start(docker, id), removed=auto_remove))
-
-
-def _whole(project: Project) -> Project:
-    """Secrets and configs resolved."""
-    from coracle.compose.create.preparing import prepared
-    from coracle.core.errors import CloudError, NotFound
-
-    try:
-        return prepared(project)
-    except CloudError as error:
-        fail(error.message, 14 if isinstance(error, NotFound) else 15)
 
 
 def _changed(chosen: Chosen, project: Project, service: str, **given: Any) -> Project:
@@ -194,7 +184,7 @@ def _create(docker: Docker, project: Project, service: str, one_off: OneOff) -> 
     query = {"name": one_off.name, "platform": model["services"][service].get("platform")}
     id = str(docker.call("POST", "/containers/create", query, body)["Id"])
     if packed := archive(model, service):
-        with docker.send("PUT", f"/containers/{id}/archive", {"path": "/", "copyUIDGID": True}, [packed]):
+        with docker.send("PUT", f"/containers/{id}/archive", {"path": "/"}, [packed]):
             pass
     return id
 
