@@ -165,6 +165,7 @@ def _create(docker: Docker, project: Project, service: str, one_off: OneOff) -> 
     """The new container's id; its secrets and configs are in it."""
     from coracle.compose.create.containers import container_body, wanted_hash
     from coracle.compose.create.files import archive
+    from coracle.core.clock import SystemClock
 
     model, name = project.model, project.image_of(service)
     image = docker.call("GET", f"/images/{name}/json")
@@ -183,7 +184,7 @@ def _create(docker: Docker, project: Project, service: str, one_off: OneOff) -> 
     )
     query = {"name": one_off.name, "platform": model["services"][service].get("platform")}
     id = str(docker.call("POST", "/containers/create", query, body)["Id"])
-    if packed := archive(model, service):
+    if packed := archive(model, service, SystemClock().now_s()):
         with docker.send("PUT", f"/containers/{id}/archive", {"path": "/"}, [packed]):
             pass
     return id

@@ -32,10 +32,10 @@ def attached(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[A
             yield Attached(whole, use, model[kind][use["source"]])
 
 
-def archive(model: Mapping[str, Any], service_name: str) -> bytes | None:
+def archive(model: Mapping[str, Any], service_name: str, at_s: float = 0.0) -> bytes | None:
     """A tar for PUT /containers/{id}/archive?path=/; None where nothing is to be copied.
 
-    Without `copyUIDGID`: with it everything would belong to the user that the container runs as.
+    `at_s` is when the files were changed, in seconds since 1970: servers tell versions of a file apart by it.  Without `copyUIDGID`: with it everything would belong to the user that the container runs as.
     """
     chosen = [one for one in attached(model, model["services"][service_name]) if "content" in one.definition]
     if not chosen:
@@ -45,6 +45,7 @@ def archive(model: Mapping[str, Any], service_name: str) -> bytes | None:
         for one in chosen:
             data = str(one.definition["content"]).encode()
             entry = tarfile.TarInfo(one.target.lstrip("/"))
+            entry.mtime = int(at_s)
             entry.size, entry.mode = len(data), one.use.get("mode", _MODE)
             entry.uid, entry.gid = int(one.use.get("uid") or 0), int(one.use.get("gid") or 0)
             tar.addfile(entry, io.BytesIO(data))
