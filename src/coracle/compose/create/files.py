@@ -35,7 +35,8 @@ def attached(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[A
 def archive(model: Mapping[str, Any], service_name: str, at_s: float = 0.0) -> bytes | None:
     """A tar for PUT /containers/{id}/archive?path=/; None where nothing is to be copied.
 
-    `at_s` is when the files were changed, in seconds since 1970: servers tell versions of a file apart by it.  Without `copyUIDGID`: with it everything would belong to the user that the container runs as.
+    `at_s` is when the files were changed, in seconds since 1970: servers tell versions of a file apart by it.
+    It is sent without `copyUIDGID`, with which everything would belong to the user that the container runs as.
     """
     chosen = [one for one in attached(model, model["services"][service_name]) if "content" in one.definition]
     if not chosen:
