@@ -24,6 +24,7 @@ from coracle.core.tasks import offload
 from coracle.engine import volumefiles
 from coracle.linux import mounts, rooted
 from coracle.linux.removal import remove_tree
+from coracle.linux.walks import walk
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
@@ -86,6 +87,10 @@ class Scratch:
         """The names of what `owner` has here."""
         return await offload(_names, self._scratch / _checked(owner))
 
+    async def usage_bytes(self, owner: str, volume: str) -> int:
+        """What a scratch volume takes of its disk; 0 where there is none."""
+        return await offload(_usage_bytes, self._scratch / _checked(owner) / _checked(volume))
+
     async def host_path(self, path: str, type: str = "") -> str:
         """The host's `path`, which must be of that type; the types ...OrCreate make what is missing.
 
@@ -119,6 +124,15 @@ def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise (Exhausted if full else Broken)(f"cannot make volume {path.name}: {error}") from error
+
+
+def _usage_bytes(path: Path) -> int:
+    """Of blocks, each file once however many names it has."""
+    sizes: dict[tuple[int, int], int] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for folder in walk(path):
+            sizes |= {(found.st_dev, found.st_ino): found.st_blocks * 512 for _, found in folder.entries}
+    return sum(sizes.values())
 
 
 def _drop(path: Path) -> None:

@@ -29,6 +29,7 @@ from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
 from coracle.kube.kubelet.starting import ContainerStarter, Node, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
 from coracle.kube.kubelet.volumes.following import VolumeFollower
+from coracle.kube.kubelet.volumes.limits import EmptyDirLimits
 from coracle.kube.kubelet.volumes.service import PodVolumes
 
 
@@ -89,4 +90,5 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
         chores.wake(key)
 
     files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
-    return Kubelet(sync, chores, files, cluster.caches, cluster.store)
+    limits = EmptyDirLimits(cluster.caches, config.name, volumes, cluster.pods, recorder=recorder, clock=clock)
+    return Kubelet(sync, chores, (files, limits), cluster.caches, cluster.store)

@@ -6,7 +6,8 @@ of the engine, notes of the chores and the passing of time bring it back for the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coracle.core.clock import Clock
@@ -16,7 +17,7 @@ from coracle.core.informer import Informer
 from coracle.core.loop import Again, Loop, Reconciler, ToKeys, itself
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Store
-from coracle.core.tasks import running
+from coracle.core.tasks import Part, running
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet import policy
 from coracle.kube.kubelet.admission import refusal
@@ -198,17 +199,25 @@ def _nobody(key: Key, uid: str) -> Object:
 
 
 class Kubelet:
-    """A Part: the loop over the pods, with its chores, and the loop that keeps their files current."""
+    """A Part: the loop over the pods, with its chores, and the loops that look after their volumes."""
 
     def __init__(
-        self, sync: PodSync, chores: Chores, files: Reconciler, caches: Mapping[str, Informer], store: Store
+        self,
+        sync: PodSync,
+        chores: Chores,
+        beside: Sequence[Reconciler],
+        caches: Mapping[str, Informer],
+        store: Store,
     ) -> None:
-        self._sync, self._files = sync, Loop(files, caches, store, workers=2)
+        self._sync, self._beside = sync, [Loop(one, caches, store, workers=2) for one in beside]
         self._loop = Loop(sync, caches, store, workers=WORKERS)
         self._chores = chores
         chores.listen(self._loop.queue.add)
 
     async def run(self, up: Callable[[], None]) -> None:
-        async with running(self._chores), running(self._files):
+        parts: list[Part] = [self._chores, *self._beside]
+        async with contextlib.AsyncExitStack() as stack:
+            for part in parts:
+                await stack.enter_async_context(running(part))
             await self._sync.sweep()
             await self._loop.run(up)

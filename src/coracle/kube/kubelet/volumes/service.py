@@ -29,6 +29,7 @@ from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
 from coracle.kube.kubelet.records import containers_of, sandbox_name
+from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
 from coracle.kube.kubelet.volumes.payloads import SORTS, payload
@@ -80,6 +81,10 @@ class PodVolumes:
                 except MountFailed as error:
                     failures.append(str(error))
         return failures
+
+    async def usage_bytes(self, pod: Object, volume: str) -> int:
+        """What an emptyDir takes of its disk."""
+        return await self._directories.usage_bytes(sandbox_name(pod.meta.uid), volume)
 
     async def drop(self, owner: str) -> None:
         """Remove what was made for a pod; `owner` is its sandbox's name.  Idempotent."""
@@ -135,7 +140,7 @@ class PodVolumes:
     async def _empty(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
         asked = volume["emptyDir"] or {}
         medium = asked.get("medium") or ""
-        limit = parse(asked["sizeLimit"]).whole if asked.get("sizeLimit") else None
+        limit = empty_dir_limit(pod, volume)
         path = await self._directories.scratch(
             sandbox_name(pod.meta.uid), volume["name"], medium=medium, size_bytes=limit
         )
@@ -170,6 +175,16 @@ class PodVolumes:
             policy = (pod.spec.get("securityContext") or {}).get("fsGroupChangePolicy")
             give = partial(ownership.give, path, gid, only_if_root_differs=policy == "OnRootMismatch")
             await offload(give)
+
+
+def empty_dir_limit(pod: Object, volume: Mapping[str, Any]) -> int | None:
+    """In bytes: what the volume says; one in memory holds no more than the pod may have of it.  None: no limit."""
+    asked = volume["emptyDir"] or {}
+    own = [parse(asked["sizeLimit"]).whole] if asked.get("sizeLimit") else []
+    memory = [amounts_of(one, "limits").get("memory") for one in containers_of(pod)]
+    if asked.get("medium") == "Memory" and all(memory):
+        own.append(sum(amount.whole for amount in memory if amount))
+    return min(own, default=None)
 
 
 def _group(pod: Object) -> int | None:
