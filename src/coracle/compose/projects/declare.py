@@ -20,16 +20,23 @@ from coracle.compose.projects.objects import Going, Service, Spec, There, Trial,
 from coracle.compose.projects.seen import Present, Seen
 from coracle.core.errors import Conflict, NotFound
 
+_NONE: Mapping[str, str] = {}
 _RESOURCES = ("networks", "volumes", "secrets", "configs")
 
 
-def declared(asked: Asked, former: Spec | None, present: Present, images: Mapping[str, str]) -> Spec:
-    """The next spec, but for its turn.  `images`: service -> id of its image, for the services that are to be made.
+def declared(
+    asked: Asked, former: Spec | None, present: Present, images: Mapping[str, str], stopping: Mapping[str, str] = _NONE
+) -> Spec:
+    """The next spec, but for its turn.
+
+    images    service -> id of its image, for the services that are to be made
+    stopping  the runs that are being ended for a former declaration: they count as over
 
     Raises NotFound (a service, the project), Conflict.
     """
     if former is not None and former.going is not None:
         former = None if asked.action in MAKING else former
+    present = replace(present, containers=[_as_ended(one, stopping) for one in present.containers])
     base = _base(asked, former, present)
     made = _ACTIONS[asked.action](asked, base, present, images)
     orphans = {one.id: False for one in orphans_of(base, asked, present)} if asked.remove_orphans else {}
@@ -63,6 +70,10 @@ def orphans_of(spec: Spec, asked: Asked, present: Present) -> list[Seen]:
     """Containers of services that the files do not know, and one-off ones that have ended."""
     known = {*spec.known, *(asked.project.left_out if asked.project else ())}
     return [one for one in present.containers if (not one.alive if one.one_off else one.service not in known)]
+
+
+def _as_ended(one: Seen, stopping: Mapping[str, str]) -> Seen:
+    return replace(one, state="exited") if stopping.get(one.id) == one.run else one
 
 
 # -- what it starts from --------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class ProjectDoor:
             follower.tell(warning(f'No resource found to remove for project "{asked.name}".'))
         self._projects.follow(asked.name, follower)
         try:
-            await self._write(record, spec, targets)
+            await self._write(spec, targets)
         except BaseException:
             self._projects.unfollow(asked.name, follower)
             raise
@@ -84,23 +84,25 @@ class ProjectDoor:
         try:
             targets = targets_of(asked, model["services"]) if makes and model else []
             images = await self._preflight.images(model, targets)
-            spec = declared(asked, former, present, images)
+            spec = declared(asked, former, present, images, self._projects.stopping(asked.name))
             if makes:
                 await self._preflight.check(spec, targets, present)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             raise Malformed(f"project.model: is not in canonical form: {error!r}") from error
         return spec, targets
 
-    async def _write(self, record: Object | None, spec: Spec, targets: list[str]) -> None:
-        if record is None:
-            await self._projects.records.create(objects.to_object(spec))
-            return
+    async def _write(self, spec: Spec, targets: list[str]) -> None:
+        """Of services that take part, nothing that has ended counts any more."""
 
         def next_one(now: Object) -> Object:
-            kept = {slot: id for slot, id in now.status["ended"].items() if slot.rpartition("-")[0] not in targets}
+            kept = {slot: code for slot, code in now.status["ended"].items() if slot.rpartition("-")[0] not in targets}
             return now.with_body(spec=objects.to_json(spec), status={"ended": kept})
 
-        await self._projects.records.change(record.key, next_one)
+        records = self._projects.records
+        try:
+            await records.change(objects.key(spec.name), next_one)
+        except NotFound:
+            await records.create(objects.to_object(spec))
 
     async def _lines(self, name: str, follower: Follower, timeout_s: float | None) -> AsyncIterator[bytes]:
         try:

@@ -8,8 +8,7 @@ from coracle.compose import order
 from coracle.compose.projects.objects import Going, Spec
 from coracle.compose.projects.seen import Present, Seen
 from coracle.compose.projects.steps import DropImage, DropNetwork, DropVolume, Plan, Remove, Step
-
-THINGS = ("network ", "volume ", "image ")  # how the subjects begin that are no containers
+from coracle.compose.projects.things import is_working
 
 
 def plan(
@@ -28,7 +27,7 @@ def plan(
     doomed = [one for one in present.containers if _goes(one, spec, going)]
     if doomed:
         return Plan(tuple(_removals(doomed, spec, going)), pending=True)
-    if any(not subject.startswith(THINGS) for subject in busy):
+    if is_working(busy):
         return Plan(pending=True)
     steps: list[Step] = []
     if spec.undo is not None:

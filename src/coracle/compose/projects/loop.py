@@ -8,39 +8,34 @@ one to be healthy starts with the record that says so.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from coracle.compose.projects import going, objects
-from coracle.compose.projects.asking import Asking, Refused, path
-from coracle.compose.projects.deeds import Deeds, image_of
+from coracle.compose.projects.asking import Asking, path
+from coracle.compose.projects.deeds import image_of
+from coracle.compose.projects.doing import Doing
 from coracle.compose.projects.memory import ended
-from coracle.compose.projects.objects import Spec, spec_of, taken_back
+from coracle.compose.projects.objects import Spec, spec_of, with_spec
 from coracle.compose.projects.observe import Observer, to_project
 from coracle.compose.projects.plan import plan
 from coracle.compose.projects.seen import Present
 from coracle.compose.projects.settling import Settling, settling
-from coracle.compose.projects.steps import Create, Plan, Start, Step, about
+from coracle.compose.projects.steps import Plan, Step, Stop
 from coracle.compose.projects.telling import Follower
 from coracle.compose.projects.work import Work
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, Loop, ToKeys, itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Store
-from coracle.core.tasks import Tasks
 from coracle.engine.kinds.container import TYPE as CONTAINERS
 from coracle.engine.kinds.network import TYPE as NETWORKS
 from coracle.engine.kinds.volume import TYPE as VOLUMES
 
-log = logging.getLogger(__name__)
-
 WORKERS = 4
-AT_ONCE = 8  # containers of all projects that are made or started at the same time
 
 
 class Projects:
@@ -55,17 +50,17 @@ class Projects:
     }
 
     def __init__(self, docker: Asking, store: Store, caches: Mapping[str, Informer], clock: Clock) -> None:
-        self._docker, self._cache, self._clock = docker, caches[objects.TYPE], clock
+        self._docker, self._cache = docker, caches[objects.TYPE]
         self.records = Collection(objects.KIND, store, clock)
-        self.observer = Observer(docker, caches)
+        self.observer = Observer(docker, store, caches)
         self._loop = Loop(self, caches, store, workers=WORKERS)
-        self._tasks, self._works = Tasks(), dict[str, Work]()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._doing = Doing(docker, self.records, clock, self._wake)
+        self._works: dict[str, Work] = {}
 
     async def run(self, up: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             started = asyncio.Event()
-            group.create_task(self._tasks.run(started.set), name="compose-steps")
+            group.create_task(self._doing.tasks.run(started.set), name="compose-steps")
             await started.wait()
             await self._loop.run(up)
 
@@ -84,6 +79,12 @@ class Projects:
         work = self._works.get(project)
         return max(former.turn if former else 0, work.turn if work else 0) + 1
 
+    def stopping(self, project: str) -> Mapping[str, str]:
+        """The runs that are being ended at this moment."""
+        work = self._works.get(project)
+        steps = work.busy.values() if work else ()
+        return {step.one.id: step.one.run for step in steps if isinstance(step, Stop)}
+
     def state(self, project: str) -> Mapping[str, Any]:
         """What is under way, for people."""
         return (self._works.get(project) or Work()).state
@@ -96,7 +97,7 @@ class Projects:
         self._works.setdefault(project, Work(turn=record.spec["turn"])).error = why
         await self.records.delete(record.key, missing_ok=True)
 
-    def wake(self, project: str) -> None:
+    def _wake(self, project: str) -> None:
         self._loop.queue.add(objects.key(project))
 
     # -- reconciling ---------------------------------------------------------------------------------------------
@@ -114,17 +115,20 @@ class Projects:
         known = await self._remember(record, spec, present)
         what = await self._plan(spec, present, known, before)
         self._tell(what, work)
-        rests = [self._begin(step, spec, present, before) for step in what.steps]
+        rests = [self._begin(step, spec, present, work) for step in what.steps if step.subject not in before]
         resting = [rest_s for rest_s in rests if rest_s > 0]
         stuck = bool(what.steps) and len(resting) == len(what.steps)
         await self._settle(spec, settling(spec, present, what, work, stuck=stuck), work)
         return Again(min(resting)) if resting else None
 
+    def _begin(self, step: Step, spec: Spec, present: Present, work: Work) -> float:
+        return 0.0 if step.subject in work.busy else self._doing.begin(step, spec, present, work)
+
     async def _plan(self, spec: Spec, present: Present, known: Mapping[str, int], before: frozenset[str]) -> Plan:
-        if spec.going is None:
-            return plan(spec, present, known)
         work = self._works[spec.name]
-        busy = before | work.busy
+        busy = before | work.busy.keys()
+        if spec.going is None:
+            return plan(spec, present, known, given_up=work.given_up, busy=busy)
         return going.plan(spec, present, await self._images(spec), given_up=work.given_up, busy=busy)
 
     async def _images(self, spec: Spec) -> list[str]:
@@ -166,7 +170,7 @@ class Projects:
 
             def settled(obj: Object) -> Object:
                 now = spec_of(obj)
-                return _with(obj, replace(now, trial=None, undo=undo)) if now.turn == spec.turn else obj
+                return with_spec(obj, replace(now, trial=None, undo=undo)) if now.turn == spec.turn else obj
 
             await self.records.change(key, settled)
         if answer.decided:
@@ -188,65 +192,3 @@ class Projects:
             self._works[project] = work
             return
         work.end(1 if work.error else 0, work.error, upto=work.turn)
-
-    # -- steps ---------------------------------------------------------------------------------------------------
-
-    def _begin(self, step: Step, spec: Spec, present: Present, before: frozenset[str]) -> float:
-        """Begin a step that may be begun.  Returns in how many seconds to look again; 0: no need to."""
-        work = self._works[spec.name]
-        if step.subject in work.busy or step.subject in before:
-            return 0.0
-        rest_s = work.rest_s(step.subject, self._clock.monotonic_s())
-        if rest_s <= 0:
-            work.busy.add(step.subject)
-            self._tasks.begin(self._do(step, spec, present), name=f"{spec.name} {step.subject}")
-        return rest_s
-
-    async def _do(self, step: Step, spec: Spec, present: Present) -> None:
-        work = self._works[spec.name]
-        deeds = Deeds(self._docker, spec, present, work.tell)
-        try:
-            if isinstance(step, (Create, Start)):
-                async with self._places:
-                    stays = not await deeds.do(step)
-            else:
-                stays = not await deeds.do(step)
-            work.pauses.pop(step.subject, None)
-            if stays:
-                work.given_up.add(step.subject)
-        except CloudError as error:
-            await self._failed(step, spec, error)
-        except Exception:
-            log.exception("%s: %s failed", spec.name, step)
-            await self._failed(step, spec, Refused("internal error", 500))
-        finally:
-            work.busy.discard(step.subject)
-            self.wake(spec.name)
-
-    async def _failed(self, step: Step, spec: Spec, error: CloudError) -> None:
-        work, one = self._works[spec.name], about(step)
-        if one is not None and await self._docker.find(path("containers", one.id, "json")) is None:
-            return  # somebody has removed it meanwhile: the next plan knows
-        log.warning("project %s, %s: %s", spec.name, step.subject, error)
-        said = f"Error response from daemon: {error}"
-        work.tell(one.title if one else step.subject, "Error", str(error))
-        work.pause(step.subject, self._clock.monotonic_s())
-        if work.turn == spec.turn:
-            work.error = work.error or said
-        if spec.trial is not None:
-            await self._take_back(spec)
-
-    async def _take_back(self, spec: Spec) -> None:
-        def undone(obj: Object) -> Object:
-            now = spec_of(obj)
-            return _with(obj, taken_back(now)) if now.turn == spec.turn else obj
-
-        try:
-            await self.records.change(objects.key(spec.name), undone)
-        except NotFound:
-            return
-        self._works[spec.name].pauses.clear()
-
-
-def _with(obj: Object, spec: Spec) -> Object:
-    return obj.with_body(spec=objects.to_json(spec))

@@ -139,6 +139,10 @@ def spec_of(obj: Object) -> Spec:
     return from_json(obj.spec)
 
 
+def with_spec(obj: Object, spec: Spec) -> Object:
+    return obj.with_body(spec=to_json(spec))
+
+
 def from_json(doc: Mapping[str, Any]) -> Spec:
     trial, undo, going = doc.get("trial"), doc.get("undo"), doc.get("going")
     return Spec(

@@ -9,7 +9,7 @@ from coracle.compose.projects.asking import Asking, Refused, path
 from coracle.compose.projects.seen import Present, Seen, SeenNetwork, seen
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Key, Object
-from coracle.core.store import Event
+from coracle.core.store import Event, Store
 from coracle.engine.kinds.container import TYPE as CONTAINERS
 from coracle.engine.kinds.network import TYPE as NETWORKS
 from coracle.engine.kinds.volume import TYPE as VOLUMES
@@ -33,15 +33,16 @@ def to_project(event: Event) -> Iterable[Key]:
 
 
 class Observer:
-    def __init__(self, docker: Asking, caches: Mapping[str, Informer]) -> None:
-        self._docker, self._caches = docker, caches
+    def __init__(self, docker: Asking, store: Store, caches: Mapping[str, Informer]) -> None:
+        self._docker, self._store = docker, store
+        self._caches = {type: caches[type] for type in INDEXES}
         self._seen: dict[str, tuple[int, Seen]] = {}
 
-    def ids(self, project: str) -> list[str]:
-        """Of all its containers, one-offs too."""
-        return [key.name for key in self._caches[CONTAINERS].keys_by(BY_PROJECT, project)]
-
     async def look(self, project: str) -> Present:
+        """Everything that was committed up to now is in it."""
+        revision = self._store.revision
+        for cache in self._caches.values():
+            await cache.wait_revision(revision)
         found = [await self._container(record) for record in self._caches[CONTAINERS].by(BY_PROJECT, project)]
         return Present(
             [one for one in found if one is not None],
@@ -55,9 +56,6 @@ class Observer:
                 for record in self._caches[VOLUMES].by(BY_PROJECT, project)
             },
         )
-
-    def forget(self, id: str) -> None:
-        self._seen.pop(id, None)
 
     async def _container(self, record: Object) -> Seen | None:
         id, revision = record.meta.name, record.meta.revision

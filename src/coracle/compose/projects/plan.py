@@ -8,13 +8,12 @@ is so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from coracle.compose import order
-from coracle.compose.create import labels
 from coracle.compose.create.containers import joined_services
-from coracle.compose.create.networks import network_body
 from coracle.compose.projects import conditions
 from coracle.compose.projects.fitting import Fitting
 from coracle.compose.projects.objects import Service, Spec
@@ -22,10 +21,6 @@ from coracle.compose.projects.seen import Present, Seen
 from coracle.compose.projects.steps import (
     MAKING,
     Create,
-    DropNetwork,
-    DropVolume,
-    MakeNetwork,
-    MakeVolume,
     Plan,
     Recreate,
     Remove,
@@ -34,31 +29,35 @@ from coracle.compose.projects.steps import (
     Step,
     Stop,
 )
+from coracle.compose.projects.things import Things
 
 
-def plan(spec: Spec, present: Present, ended: Mapping[str, int]) -> Plan:
-    """What makes `spec` true of a project that is not going.  `ended`: as in the status."""
-    return _Planning(spec, present, ended).whole()
+def plan(
+    spec: Spec,
+    present: Present,
+    ended: Mapping[str, int],
+    *,
+    given_up: Collection[str] = (),
+    busy: Collection[str] = (),
+) -> Plan:
+    """What makes `spec` true of a project that is not going.  `ended`: as in the status; the rest as in `going`."""
+    found = _Planning(Things(spec, present, busy), spec, present, ended).whole()
+    return replace(found, steps=tuple(step for step in found.steps if step.subject not in given_up))
 
 
 class _Planning:
-    def __init__(self, spec: Spec, present: Present, ended: Mapping[str, int]) -> None:
-        self._spec, self._present = spec, present
+    def __init__(self, things: Things, spec: Spec, present: Present, ended: Mapping[str, int]) -> None:
+        self._things, self._spec, self._present = things, spec, present
         self._fitting = Fitting(spec, present, ended)
         self._before, self._after = order.dependencies(spec.known), order.dependents(spec.known)
         self._restarted = order.restarted_with(spec.known)
-        self._networks: list[Step] = []
-        self._volumes: list[Step] = []
-        self._late = False
+        self._late = things.stale
         self._waits: dict[str, str] = {}
         self._failures: dict[str, None] = {}
         self._skipped: dict[tuple[str, str], None] = {}
 
     def whole(self) -> Plan:
-        if not self._spec.borrowed:
-            self._plan_networks()
-            self._plan_volumes()
-        steps = [*self._networks, *self._volumes, *self._discarded(), *self._undone()]
+        steps = [*self._things.steps, *self._discarded(), *self._undone()]
         for name in self._spec.services:
             steps += self._made(name)
         making = self._late or any(isinstance(step, MAKING) for step in steps)
@@ -73,61 +72,6 @@ class _Planning:
             tuple(self._skipped),
         )
 
-    # -- networks and volumes ------------------------------------------------------------------------------------
-
-    def _used(self, kind: str) -> set[str]:
-        found: set[str] = set()
-        for name, service in self._spec.services.items():
-            if service.want == "stopped" or not service.hash:
-                continue
-            given = self._spec.known[name]
-            if kind == "networks":
-                found |= set(given.get("networks") or ())
-            else:
-                found |= {m["source"] for m in given.get("volumes") or () if m["type"] == "volume" and m.get("source")}
-        return found
-
-    def _plan_networks(self) -> None:
-        present = {network.name: network for network in self._present.networks}
-        for key in sorted(self._used("networks")):
-            body = network_body(self._spec.model, key)
-            if body is None:
-                continue
-            network = present.get(body["Name"])
-            if network is None:
-                self._networks.append(MakeNetwork(key))
-            elif network.hash and network.hash != body["Labels"][labels.HASH]:
-                on_it = [one for one in self._present.containers if one.alive and network.name in one.networks]
-                self._networks += [Stop(one) for one in on_it] or [DropNetwork(network)]
-                self._late = True
-
-    def _plan_volumes(self) -> None:
-        for key in sorted(self._used("volumes")):
-            volume = self._spec.model["volumes"][key]
-            if not volume.get("external") and volume["name"] not in self._present.volumes:
-                self._volumes.append(MakeVolume(key))
-
-    def _undone(self) -> list[Step]:
-        """What came with a declaration that was taken back."""
-        undo, steps = self._spec.undo, list[Step]()
-        if undo is None:
-            return steps
-        steps += [
-            Remove(one, volumes=True)
-            for one in self._present.containers
-            if one.id not in undo.containers and one.service not in self._spec.services and not one.one_off
-        ]
-        if steps:
-            self._late = True
-            return steps
-        kept = {name for name, _ in self._named("networks")} | set(undo.networks)
-        steps += [DropNetwork(network) for network in self._present.networks if network.name not in kept]
-        kept = {name for name, _ in self._named("volumes")} | set(undo.volumes)
-        return steps + [DropVolume(name, key) for name, key in self._present.volumes.items() if name not in kept]
-
-    def _named(self, kind: str) -> list[tuple[str, Any]]:
-        return [(thing["name"], thing) for thing in (self._spec.model.get(kind) or {}).values()]
-
     # -- containers that come and go -----------------------------------------------------------------------------
 
     def _discarded(self) -> list[Step]:
@@ -141,6 +85,19 @@ class _Planning:
                 steps.append(Remove(one, volumes=self._spec.discard[id]))
         return steps
 
+    def _undone(self) -> list[Step]:
+        """What came with a declaration that was taken back: containers, then what they used."""
+        undo = self._spec.undo
+        if undo is None:
+            return []
+        steps: list[Step] = [
+            Remove(one, volumes=True)
+            for one in self._present.containers
+            if one.id not in undo.containers and one.service not in self._spec.services and not one.one_off
+        ]
+        self._late = self._late or bool(steps)
+        return steps or self._things.undone(undo)
+
     def _made(self, name: str) -> list[Step]:
         fit = self._fitting.of(name)
         if not fit.known:
@@ -148,18 +105,10 @@ class _Planning:
         if not fit.steps:
             return []
         given = self._spec.known[name]
-        if self._lacks(given) or not self._linked_are_there(given) or self._is_leant_on(name, fit.steps):
+        if self._things.lack(given) or not self._linked_are_there(given) or self._is_leant_on(name, fit.steps):
             self._late = True
             return [step for step in fit.steps if not isinstance(step, (Create, Recreate))]
         return fit.steps
-
-    def _lacks(self, given: Mapping[str, Any]) -> bool:
-        """Whether a network or volume of the service is still to be made."""
-        networks = {step.key for step in self._networks if isinstance(step, MakeNetwork)}
-        stale = any(not isinstance(step, MakeNetwork) for step in self._networks)
-        volumes = {step.key for step in self._volumes if isinstance(step, MakeVolume)}
-        sources = {mount.get("source") for mount in given.get("volumes") or ()}
-        return stale or bool(networks & set(given.get("networks") or ())) or bool(volumes & sources)
 
     def _linked_are_there(self, given: Mapping[str, Any]) -> bool:
         named = {text.partition(":")[0] for text in given.get("links") or ()} | joined_services(given)

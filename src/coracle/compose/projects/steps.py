@@ -117,6 +117,7 @@ Step = (
     MakeNetwork | DropNetwork | MakeVolume | DropVolume | DropImage
     | Create | Recreate | Replace | Rename | Start | Stop | Restart | Remove
 )  # fmt: skip
+THINGS = ("network ", "volume ", "image ")  # how the subjects begin that are no containers
 MAKING = (MakeNetwork, DropNetwork, MakeVolume, Create, Recreate, Replace, Rename)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from coracle.compose.projects.steps import Step
 from coracle.compose.projects.telling import Follower, line
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
@@ -14,7 +15,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 class Work:
     """Of one project.
 
-    busy      subjects of the steps under way
+    busy      subject -> the step under way
     pauses    subject -> (failures in a row, not to be tried before that monotonic moment)
     given_up  subjects of what stays because others use it
     told      state and title -> the word last told of what is waited for
@@ -22,7 +23,7 @@ class Work:
     """
 
     turn: int = 0
-    busy: set[str] = field(default_factory=set)
+    busy: dict[str, Step] = field(default_factory=dict)
     pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     told: dict[str, str] = field(default_factory=dict)

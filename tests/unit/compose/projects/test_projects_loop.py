@@ -5,6 +5,7 @@ import contextlib
 import random
 
 import orjson
+import pytest
 
 from coracle.compose.create.labels import HASH
 from coracle.compose.projects import parts
@@ -411,5 +412,89 @@ def test_nothing_is_written_where_something_is_refused():
         assert answer.status == 400
         assert stage.project() is None
         assert stage.docker.asked == []
+
+    on_stage(main)
+
+
+CHAOS = {
+    "db": {"healthcheck": {"test": ["CMD", "true"]}},
+    "job": {"depends_on": {"db": HEALTHY}},
+    "web": {"scale": 2, "depends_on": {"db": {**HEALTHY, "restart": True}}},
+    "side": {"network_mode": "service:web", "depends_on": {"web": {**STARTED, "restart": True}}},
+}
+
+
+class Mischief:
+    """Whatever may happen to a project, by chance."""
+
+    def __init__(self, stage, seed):
+        self.stage, self.chance = stage, random.Random(seed)
+
+    async def one(self):
+        doing = self.chance.choice((self.declare, self.vanish, self.end, self.health, self.refuse, self.pass_time))
+        await doing()
+
+    async def declare(self):
+        action = self.chance.choice(("up", "up", "up", "stop", "start", "restart", "down", "create", "rm"))
+        known = dict(CHAOS)
+        if self.chance.random() < 0.5:
+            changed = self.chance.choice(list(CHAOS))
+            known[changed] = {**CHAOS[changed], "command": [str(self.chance.random())]}
+        more = {"services": [self.chance.choice(list(CHAOS))]} if self.chance.random() < 0.3 else {}
+        if action == "up":
+            more |= {"keep_going": self.chance.random() < 0.3, "recreate": self.chance.choice(("changed", "force"))}
+        await self.stage.ask(action, known if action in ("up", "create") else None, **more)
+
+    def victim(self):
+        names = self.stage.docker.names()
+        return self.chance.choice(names) if names else None
+
+    async def vanish(self):
+        if name := self.victim():
+            await self.stage.docker.vanish(name)
+
+    async def end(self):
+        if (name := self.victim()) and self.stage.docker.states()[name] == "running":
+            await self.stage.docker.end(name, self.chance.choice((0, 1, 137)))
+
+    async def health(self):
+        for name in self.stage.docker.names():
+            if name.startswith("demo-db-"):
+                await self.stage.docker.change(name, health=self.chance.choice(("healthy", "unhealthy", "starting")))
+
+    async def refuse(self):
+        refused = self.chance.choice(("create", "start", "stop", "remove", "rename"))
+        self.stage.docker.refuses = {(refused, f"demo-{self.chance.choice(list(CHAOS))}-1"): "no"}
+
+    async def pass_time(self):
+        self.stage.docker.stop_s = self.chance.choice((0, 3))
+        await self.stage.clock.sleep(self.chance.choice((0, 0.001, 1, 10)))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_whatever_happens_it_comes_true_in_the_end(seed):
+    async def main(stage):
+        mischief = Mischief(stage, seed)
+        for _ in range(100):
+            await mischief.one()
+        stage.docker.refuses, stage.docker.stop_s = {}, 0
+        for name in stage.docker.names():
+            await stage.docker.change(name, health="starting")
+        answer = await stage.ask("up", CHAOS)
+        assert isinstance(answer, Stream), answer
+        for _ in range(50):
+            await stage.clock.sleep(5)
+            for name in stage.docker.names():
+                if "demo-db-1" in name:
+                    await stage.docker.change(name, health="healthy")
+        said = [orjson.loads(line) async for line in answer.chunks]
+        assert said[-1] == {"end": {"exit_code": 0, "error": ""}}
+        names = ("demo-db-1", "demo-job-1", "demo-side-1")
+        webs = [name for name in stage.docker.names() if name.startswith("demo-web-")]
+        assert len(webs) == 2
+        assert stage.docker.states() == dict.fromkeys((*names, *webs), "running")
+        assert stage.project().spec["trial"] is None
+        await stage.declare("down")
+        assert stage.docker.names() == []
 
     on_stage(main)

@@ -291,6 +291,8 @@ def test_a_network_that_is_another_one_now_is_made_anew_when_nobody_runs_on_it()
     found = plan(declared, present(running("a", **on_it), networks=stale), {})
     assert words(found) == ["Stop a-1"]
     assert words(plan(declared, present(exited("a", **on_it), networks=stale), {})) == ["DropNetwork network front"]
+    there = present(exited("a", **on_it), networks=stale)
+    assert words(plan(declared, there, {}, busy={"a-1"})) == []  # it says that it ended, and is not done with it yet
     assert words(plan(declared, present(exited("a", **on_it)), {})) == ["MakeNetwork network front"]
     assert words(plan(declared, present(exited("a", **on_it), networks={"demo_front": hash}), {})) == ["Recreate a-1"]
 
