@@ -19,6 +19,7 @@ from coracle.cli.compose.busy import events, stats, top
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
 from coracle.cli.compose.config import config
 from coracle.cli.compose.convert import convert
+from coracle.cli.compose.copying import cp
 from coracle.cli.compose.lifecycle import create, down, restart, rm, scale, start, stop
 from coracle.cli.compose.logs import logs
 from coracle.cli.compose.run import run
@@ -152,7 +153,7 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
 for command in (config, build, pull, push, convert, version):
     compose.add_command(command)
 
-for command in (ps, ls, images, port, top, events, stats, logs, execute, run, attach):
+for command in (ps, ls, images, port, top, events, stats, logs, execute, run, attach, cp):
     compose.add_command(command)
 
 for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait, watch):
