@@ -10,12 +10,13 @@ import pytest
 from contract.recorder import IMAGE_ID, IMAGE_VOLUME, Recorder
 from coracle.compose.create import labels
 from coracle.compose.create.attaching import Other
-from coracle.compose.create.containers import container_body, container_name, wanted_hash
+from coracle.compose.create.containers import OneOff, container_body, container_name, wanted_hash
 from coracle.compose.create.files import archive
 from coracle.compose.create.networks import network_body
 from coracle.compose.create.preparing import prepared
 from coracle.compose.create.volumes import volume_body
 from coracle.compose.loader import Request, load
+from coracle.compose.oneoff import Changes, changed
 
 ROOT = Path(__file__).parents[2]
 THEIRS = ROOT / ".make/tools/cli-plugins/docker-compose"
@@ -103,7 +104,7 @@ def both(tmp_path_factory):
     return prepared(load(request)), docker
 
 
-def ours(project, docker, service, number):
+def ours(project, docker, service, number, **options):
     others = {}
     for one in docker.present.values():
         name = one["Names"][0][1:]
@@ -119,6 +120,7 @@ def ours(project, docker, service, number):
         files=project.files,
         others={name: sorted(listed) for name, listed in others.items()},
         image_volumes=[IMAGE_VOLUME],
+        **options,
     )
 
 
@@ -190,6 +192,50 @@ def test_copied_files(both):
     with tarfile.open(fileobj=io.BytesIO(archive(project.model, "files"))) as tar:
         assert {one.name: (entry(one), tar.extractfile(one).read()) for one in tar} == theirs
     assert archive(project.model, "least") is None
+
+
+RUNS = {
+    "plain": ((), {}, {}),
+    "detached": (("--detach", "--name", "own"), {}, {"name": "own"}),
+    "removed": (
+        ("--rm", "--use-aliases", "--service-ports", "--env", "A=2", "--env", "N=x=y", "--user", "5", "--workdir", "/r"),
+        {"service_ports": True, "environment": {"A": "2", "N": "x=y"}, "user": "5", "working_dir": "/r"},
+        {"auto_remove": True, "use_aliases": True},
+    ),
+    "changed": (
+        ("--entrypoint", "sh -c", "--publish", "81:82", "--volume", "/h:/more", "--volume", "/other", "--label", "q=r",
+         "--cap-add", "SYS_TIME", "--cap-drop", "NET_ADMIN"),
+        {"entrypoint": "sh -c", "publish": ["81:82"], "volumes": ["/h:/more", "/other"], "labels": ["q=r"],
+         "cap_add": ["SYS_TIME"], "cap_drop": ["NET_ADMIN"]},
+        {},
+    ),
+}  # fmt: skip
+ONE_OFF_FILE = """
+services:
+  db: {image: x}
+  web: {image: x, command: [a], entrypoint: [e], ports: ["8080:80"], restart: always, links: [db], depends_on: [db], environment: {A: 1}, labels: {l: m}, cap_add: [NET_ADMIN],
+    volumes: [".:/code", "vol:/v"], networks: {default: {aliases: [zz]}}, container_name: fixed, healthcheck: {test: [CMD, a]}, deploy: {replicas: 1}}
+volumes: {vol: }
+"""
+
+
+@pytest.mark.parametrize("how", RUNS)
+def test_a_one_off(tmp_path, how):
+    options, changes, wanted = RUNS[how]
+    (tmp_path / "compose.yaml").write_text(ONE_OFF_FILE)
+    environment = {**ENVIRONMENT, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
+    with Recorder(tmp_path / "docker.sock") as docker:
+        for words in (("up", "--no-start", "db"), ("run", "--no-deps", *options, "web", "ls")):
+            command = [THEIRS, "--project-name", "demo", *words]
+            subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False)
+    (theirs,) = [body for body in docker.made["containers"].values() if body["Labels"][labels.SERVICE] == "web"]
+    request = Request(environment=ENVIRONMENT, working_directory=str(tmp_path), project_name="demo")
+    told = Changes(command=["ls"], directory=str(tmp_path), **changes)
+    project = changed(prepared(load(request)), "web", told)
+    slug = theirs["Labels"][labels.SLUG]
+    named = {"name": f"demo-web-run-{slug[:12]}", "slug": slug, "attach_stdin": True, **wanted}
+    body = ours(project, docker, "web", 1, one_off=OneOff(**named))
+    assert settled(body) == settled(theirs)
 
 
 def entry(member):
