@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from coracle.cli.compose.chosen import Chosen
-from coracle.cli.compose.progress import Event, Progress, Quiet
+from coracle.cli.compose.progress import Event, Progress, Quiet, State
 from coracle.cli.docker.client import Docker, Refused, json_lines
 from coracle.cli.docker.logins import login_header
 from coracle.cli.failure import Failure
@@ -17,6 +17,7 @@ from coracle.compose.project import Project
 from coracle.core.errors import CloudError
 from coracle.image.references import parse_reference
 
+_ENDS = ("Download complete", "Already exists", "Pull complete", "Pushed", "Layer already exists")
 Failures = dict[str, str]
 """Service -> why its image did not get where it should."""
 
@@ -145,11 +146,14 @@ def _pushed(chosen: Chosen, docker: Docker, image: str, name: str) -> Iterator[E
 
 
 def _layers(lines: Iterator[Any], name: str) -> Iterator[Event]:
+    """Beneath the service.  An image that is made here instead is told under its name, which may be the service's."""
     for line in lines:
-        if line.get("id") and line.get("progressDetail") is not None:
-            done = line.get("status") in ("Download complete", "Already exists", "Pull complete", "Pushed")
-            state = "done" if done else "working"
-            yield Event(line["id"], line.get("progress", ""), state, line.get("status", ""), parent=name)  # type: ignore[arg-type]
+        id = line.get("id")
+        if not id or line.get("progressDetail") is None:
+            continue
+        status = line.get("status", "")
+        state: State = "done" if status in _ENDS else "working"
+        yield Event(id, line.get("progress", ""), state, status, parent=name if id != name else "")
 
 
 def _is_latest(image: str) -> bool:
