@@ -80,6 +80,8 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
         return []
     if part == "binding":
         return _binding(new, old)
+    if part == "resize":
+        return changes.resize_problems(new.spec, old.spec)
     if part == "ephemeralcontainers":
         return changes.ephemeral_problems(new.spec, old.spec)
     found: list[Problem] = changes.problems(new.spec, old.spec)
@@ -138,7 +140,7 @@ KIND = Kind(
     },
     columns=COLUMNS,
     subresources=frozenset(
-        ("status", "log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers")
+        ("status", "log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers", "resize")
     ),
     loop="coracle.kube.kubelet.pods:PodSync",
 )

@@ -14,14 +14,15 @@ from typing import Any
 from coracle.core.object import Json, Object
 from coracle.kube.kubelet.policy import sidecar
 from coracle.kube.kubelet.records import init_containers_of
+from coracle.kube.kubelet.resizing import PENDING, Postponed
 
-_ORDER = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_ORDER = (PENDING, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
 def conditions(pod: Object, said: Mapping[str, Json], now: str) -> list[Json]:
     """`said` (type -> status, reason, message) merged with what the pod has; `now` RFC 3339."""
     had = {one["type"]: one for one in pod.status.get("conditions") or ()}
-    others = [one for type, one in had.items() if type not in said]
+    others = [one for type, one in had.items() if type not in said and type != PENDING]
     ours = [_condition(type, said[type], had.get(type), pod.meta.generation, now) for type in _ORDER if type in said]
     return [*ours, *others]
 
@@ -40,8 +41,16 @@ def _condition(type: str, said: Json, had: Mapping[str, Any] | None, generation:
     }
 
 
-def verdicts(pod: Object, phase: str, statuses: Mapping[str, Sequence[Json]], *, sandbox: bool) -> dict[str, Json]:
-    """What the kubelet says of the pod now.  `statuses`: "init" and "main", the container statuses."""
+def verdicts(
+    pod: Object,
+    phase: str,
+    statuses: Mapping[str, Sequence[Json]],
+    *,
+    sandbox: bool,
+    postponed: Postponed | None = None,
+) -> dict[str, Json]:
+    """What the kubelet says of the pod now.  `statuses`: "init" and "main", the container statuses; `postponed`: why
+    it is not resized."""
     beside = {one["name"] for one in init_containers_of(pod) if sidecar(one)}
     sidecars = [one for one in statuses["init"] if one["name"] in beside]
     containers = _containers_ready(phase, [*sidecars, *statuses["main"]])
@@ -51,7 +60,12 @@ def verdicts(pod: Object, phase: str, statuses: Mapping[str, Sequence[Json]], *,
         "Ready": _ready(pod, containers),
         "ContainersReady": containers,
         "PodScheduled": {"status": "True"},
+        **({PENDING: _pending(postponed)} if postponed is not None else {}),
     }
+
+
+def _pending(why: Postponed) -> Json:
+    return {"status": "True", "reason": why.reason, "message": why.message}
 
 
 def _initialized(phase: str, statuses: Sequence[Json], sidecars: Container[str]) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from coracle.core.object import Object
+from coracle.kube.kubelet.resizing import Postponed
 from coracle.kube.kubelet.volumes.service import Volume
 
 
@@ -44,6 +45,7 @@ class Notes:
     sandbox   why the pod as a whole cannot begin; `failures` in a row
     checked   the sandbox was seen to be whole by this daemon
     said      events that are said once
+    postponed why the pod is not resized as it asks
     hooking   ids of containers whose postStart hook goes on
     messages  what ended containers have left to say, by id (see `messages`)
     """
@@ -57,6 +59,7 @@ class Notes:
     failures: int = 0
     checked: bool = False
     said: set[str] = field(default_factory=set)
+    postponed: Postponed | None = None
     hooking: set[str] = field(default_factory=set)
     messages: dict[str, str] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
-from coracle.kube.kubelet.starting import ContainerStarter, Node, SandboxStarter
+from coracle.kube.kubelet.starting import ContainerStarter, Node, Resizer, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
 from coracle.kube.kubelet.volumes.following import VolumeFollower
 from coracle.kube.kubelet.volumes.limits import EmptyDirLimits
@@ -81,6 +81,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
         clearer=Clearer(engine.containers, engine.sandboxes, volumes, messages, pods=cluster.pods, chores=chores),
         prober=Prober(actions, chores, recorder, clock),
         messages=messages,
+        resizer=Resizer(engine.containers, recorder),
     )
     records = Records(cluster.caches[SANDBOX], cluster.caches[CONTAINER])
     sync = PodSync(cluster.caches[POD], records, cluster.pods, hands, config=config, recorder=recorder, clock=clock)

@@ -16,7 +16,7 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
-from coracle.kube.kubelet import policy
+from coracle.kube.kubelet import policy, resizing
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import sidecar
 from coracle.kube.kubelet.records import (
@@ -27,6 +27,7 @@ from coracle.kube.kubelet.records import (
     ephemeral_of,
     init_containers_of,
 )
+from coracle.kube.kubelet.resizing import Resize
 
 KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
 
@@ -58,7 +59,8 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`sandbox`: make or mend it.  `forget`: ids of records that nobody asks for any more.  `release`: the sandbox may
-    go, the records stay.  `finish`: everything may go, and the object.  `look_again_s`: from now, None: never."""
+    go, the records stay.  `finish`: everything may go, and the object.  `look_again_s`: from now, None: never.
+    `resize`: what is given other limits while it runs."""
 
     sandbox: bool = False
     start: tuple[Start, ...] = ()
@@ -67,6 +69,7 @@ class Plan:
     release: bool = False
     finish: bool = False
     look_again_s: float | None = None
+    resize: tuple[Resize, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,7 +101,10 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     if _initialize(pod, present, notes, draft):
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
-    return _done(pod, Plan(stop=_condemned(pod, present, notes), forget=_outdated(present)), draft)
+    resizes = resizing.resizes(pod, present) if notes.postponed is None else ()
+    stops = (*_condemned(pod, present, notes), *(_resized(pod, resize) for resize in resizes if resize.restart))
+    in_place = tuple(resize for resize in resizes if not resize.restart)
+    return _done(pod, Plan(stop=stops, forget=_outdated(present), resize=in_place), draft)
 
 
 def _initialize(pod: Object, present: Present, notes: Notes, draft: _Draft) -> bool:
@@ -158,6 +164,11 @@ def _condemn(pod: Object, attempt: Attempt, failed: str) -> Stop:
         return Stop(attempt.id, attempt.container, grace_s, "FailedPostStartHook")
     again = ", will be restarted" if policy.restarts(pod, container, replace(attempt, exit_code=137)) else ""
     return Stop(attempt.id, attempt.container, grace_s, f"Container {attempt.container} failed {failed}{again}")
+
+
+def _resized(pod: Object, resize: Resize) -> Stop:
+    grace_s = float(pod.spec.get("terminationGracePeriodSeconds", 30))
+    return Stop(resize.id, resize.container, grace_s, f"Container {resize.container} resize requires restart")
 
 
 def _outdated(present: Present) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Store
 from coracle.core.tasks import Part, running
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kubelet import policy
+from coracle.kube.kubelet import policy, resizing
 from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
@@ -39,7 +39,8 @@ from coracle.kube.kubelet.records import (
     sandbox_name,
     to_pod,
 )
-from coracle.kube.kubelet.starting import ContainerStarter, SandboxStarter, start_all
+from coracle.kube.kubelet.resizing import Postponed
+from coracle.kube.kubelet.starting import ContainerStarter, Resizer, SandboxStarter, start_all
 from coracle.kube.kubelet.status import View, status
 from coracle.kube.kubelet.stopping import Clearer, Stopper
 
@@ -58,6 +59,7 @@ class Hands:
     clearer: Clearer
     prober: Prober
     messages: Messages
+    resizer: Resizer
 
 
 class PodSync:
@@ -107,6 +109,7 @@ class PodSync:
         now_s = self._clock.now_s()
         notes.keep({attempt.id for attempt in present.all})
         await self._hands.messages.listen(pod, present, notes)
+        notes.postponed = self._postponed(pod, present)
         view = View(pod, present, notes, now_s, self._config.address)
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers:
@@ -128,6 +131,8 @@ class PodSync:
             await hands.sandboxes.ensure(pod, notes)
         if todo.start:
             await start_all(hands.containers, pod, todo.start, notes, address)
+        for resize in todo.resize:
+            await hands.resizer.resize(pod, resize)
         if todo.forget:
             await hands.clearer.forget(todo.forget)
         if todo.release:
@@ -166,6 +171,14 @@ class PodSync:
             if pod is not None:
                 self._notes[key] = notes
         return notes
+
+    def _postponed(self, pod: Object, present: Present) -> Postponed | None:
+        """Why a resize that the pod asks for has to wait."""
+        if pod.meta.deleting or not resizing.resizes(pod, present):
+            return None
+        there = (entry.object() for entry in self._cache.entries() if entry.key != pod.key)
+        others = (one for one in there if one.spec.get("nodeName") == self._config.name and not policy.over(one))
+        return resizing.postponed(pod, others, self._config.capacity)
 
     def _mention_refusal(self, pod: Object, present: Present) -> None:
         refused = refusal(pod) if not present.attempts and not policy.over(pod) else None

@@ -64,6 +64,7 @@ class Attempt:
     """One container of a pod, made once; restarting makes the next.
 
     Units: `started_s`, `finished_s` seconds since 1970 (0: not yet); `backoff_s` applies after the end of this attempt.
+    `resources`: its limits, as runtime.api.Resources has them.
     `state`: created, running, exited, failed (it could not be made or started; `reason` and `message` say why).
     """
 
@@ -82,6 +83,7 @@ class Attempt:
     image_id: str = ""
     backoff_s: float = 0.0
     grace_s: float = 30.0
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -119,6 +121,7 @@ class Attempt:
             image_id=str(record.spec.get("image_id") or ""),
             backoff_s=float(_number(labels.get(BACKOFF, "0"))),
             grace_s=float(_number(labels.get(GRACE, "30"))),
+            resources=record.spec.get("resources") or {},
         )
 
 

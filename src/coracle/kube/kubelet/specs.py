@@ -30,7 +30,7 @@ def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
     return SandboxSpec(
         name=records.sandbox_name(pod.meta.uid),
         hostname=whole if spec.get("setHostnameAsFQDN") and not on_host else hostname(pod),
-        domain="" if on_host else whole.partition(".")[2],
+        domain="" if on_host or spec.get("setHostnameAsFQDN") else whole.partition(".")[2],
         endpoints=() if on_host else (Endpoint(network=config.network),),
         host_network=on_host,
         labels=records.pod_labels(pod),

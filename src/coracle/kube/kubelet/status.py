@@ -28,6 +28,7 @@ from coracle.kube.kubelet.records import (
     is_ephemeral,
     is_init,
 )
+from coracle.kube.kubelet.resizing import different
 from coracle.kube.kubelet.resources import quality
 
 RUNTIME = "coracle"
@@ -79,7 +80,8 @@ def status(view: View) -> Json:
     late = [_container(view, container, True) for container in ephemeral_of(pod)]
     end = view.end
     phase = end.phase if end is not None else _phase(main)
-    said = conditions.verdicts(pod, phase, {"init": init, "main": main}, sandbox=present.sandbox_ready)
+    statuses, ready = {"init": init, "main": main}, present.sandbox_ready
+    said = conditions.verdicts(pod, phase, statuses, sandbox=ready, postponed=view.notes.postponed)
     kept = {name: value for name, value in pod.status.items() if name not in ("reason", "message")}
     return {
         **kept,
@@ -140,7 +142,24 @@ def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Jso
         "imageID": shown.image_id if shown is not None else "",
         **({"containerID": container_id(last)} if last is not None else {}),
         "started": running is not None and policy.started(container, running, view.notes),
+        **_resources(view, container, running),
     }
+
+
+def _resources(view: View, container: Mapping[str, Any], running: Attempt | None) -> Json:
+    """What the container has: what it asks for, or, as long as it has not got that, what was said before."""
+    if different(container, running):
+        had = _said(view.pod, container["name"])
+        return {name: had[name] for name in ("allocatedResources", "resources") if name in had}
+    asked = container.get("resources") or {}
+    allocated = asked.get("requests")
+    return {**({"allocatedResources": allocated} if allocated else {}), "resources": asked}
+
+
+def _said(pod: Object, container: str) -> Mapping[str, Any]:
+    groups = ("initContainerStatuses", "containerStatuses")
+    statuses = (one for group in groups for one in pod.status.get(group) or ())
+    return next((one for one in statuses if one["name"] == container), {})
 
 
 def container_id(attempt: Attempt) -> str:

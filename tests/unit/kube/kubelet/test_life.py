@@ -112,7 +112,7 @@ def test_a_pre_stop_hook_uses_the_grace_and_leaves_a_little(machine):
     async def main():
         await machine.has_image("nginx:1")
         async with machine.daemon():
-            hook = {"preStop": {"sleep": {"seconds": 60}}}
+            hook = {"preStop": {"exec": {"command": ["sleep", "60"]}}}
             await machine.create("web", container("web", lifecycle=hook), terminationGracePeriodSeconds=10)
             await asyncio.sleep(1)
             await machine.pods.delete(WEB)

@@ -62,7 +62,7 @@ def test_sandbox():
         ({"hostname": "h", "subdomain": "sub"}, ("h", "sub.default.svc.cluster.local")),
         (
             {"subdomain": "sub", "setHostnameAsFQDN": True},
-            ("p.sub.default.svc.cluster.local", "sub.default.svc.cluster.local"),
+            ("p.sub.default.svc.cluster.local", ""),
         ),
         ({"subdomain": "sub", "hostNetwork": True}, ("p", "")),
     ],

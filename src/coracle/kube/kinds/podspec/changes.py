@@ -12,8 +12,10 @@ from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec.amounts import qos_class
 from coracle.kube.kinds.rules import LARGEST_INT32
 
+_SIZES = ("cpu", "memory")
 _MAY_CHANGE = (
     "`spec.containers[*].image`",
     "`spec.initContainers[*].image`",
@@ -48,6 +50,48 @@ def ephemeral_problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[P
         elif after[name] != one:
             found.append(forbidden(at, f"existing ephemeral containers {json.dumps(name)} may not be changed\n"))
     return found + _nothing_but("ephemeralContainers", new, old)
+
+
+def resize_problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    """What may change through the subresource: cpu and memory of containers and sidecars, within their class."""
+    found: list[Problem] = []
+    kept = {**new}
+    for name in ("containers", "initContainers"):
+        pairs = list(zip_longest(new.get(name) or (), old.get(name) or ()))
+        if any(after is None or before is None for after, before in pairs):
+            return [forbidden(f"spec.{name}", "pod updates may not add or remove containers")]
+        for index, (after, before) in enumerate(pairs):
+            found += _not_removed(f"spec.{name}[{index}].resources", after, before)
+        if name in new:
+            kept[name] = [_with_sizes(after, before, name) for after, before in pairs]
+    if kept != old:
+        said = "only cpu and memory resources for sidecar and non-sidecar containers are mutable"
+        found.append(forbidden("spec", said))
+    if not found and qos_class(new) != qos_class(old):
+        found.append(invalid("spec", qos_class(old), "Pod QOS Class may not change as a result of resizing"))
+    return found
+
+
+def _with_sizes(after: Json, before: Json, group: str) -> Json:
+    """`after` with the sizes of `before`, where they may change."""
+    if group == "initContainers" and before.get("restartPolicy") != "Always":
+        return after
+    resources = dict(after.get("resources") or {})
+    for which in ("limits", "requests"):
+        had = (before.get("resources") or {}).get(which) or {}
+        amounts = {name: amount for name, amount in (resources.pop(which, None) or {}).items() if name not in _SIZES}
+        amounts |= {name: amount for name, amount in had.items() if name in _SIZES}
+        resources |= {which: amounts} if amounts else {}
+    return {**after, "resources": resources}
+
+
+def _not_removed(at: str, after: Json, before: Json) -> list[Problem]:
+    found = []
+    for which in ("limits", "requests"):
+        had, has = ((one.get("resources") or {}).get(which) or {} for one in (before, after))
+        if any(name in had and name not in has for name in _SIZES):
+            found.append(forbidden(f"{at}.{which}", f"resource {which} cannot be removed"))
+    return found
 
 
 def _nothing_but(name: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:

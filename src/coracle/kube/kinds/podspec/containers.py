@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from coracle.core.errors import Problem, forbidden, invalid, not_found, not_supported, required
+from coracle.core.errors import Problem, duplicate, forbidden, invalid, not_found, not_supported, required
 from coracle.core.object import Json
 from coracle.core.quantity import parse
+from coracle.kube.kinds.podspec import security
 from coracle.kube.kinds.podspec import volumes as volume_rules
 from coracle.kube.kinds.rules import (
-    LARGEST_INT32,
     address,
     named,
     not_negative,
@@ -66,7 +66,7 @@ def problems(at: str, container: Json, volumes: Iterable[str]) -> list[Problem]:
     found += one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES)
     found += resources(f"{at}.resources", container.get("resources") or {})
     found += _restarts(at, container)
-    return found + _security(f"{at}.securityContext", container.get("securityContext") or {})
+    return found + security.of_container(f"{at}.securityContext", container.get("securityContext") or {})
 
 
 def _restarts(at: str, container: Json) -> list[Problem]:
@@ -120,10 +120,44 @@ def health(at: str, container: Json) -> list[Problem]:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(name) is not None:
             found += _probe(f"{at}.{name}", container[name], once=name != "readinessProbe")
+    if (container.get("readinessProbe") or {}).get("terminationGracePeriodSeconds") is not None:
+        grace_s = container["readinessProbe"]["terminationGracePeriodSeconds"]
+        said = "must not be set for readinessProbes"
+        found.append(invalid(f"{at}.readinessProbe.terminationGracePeriodSeconds", grace_s, said))
     for name in ("postStart", "preStop"):
         hook = (container.get("lifecycle") or {}).get(name)
         if hook is not None:
             found += _handler(f"{at}.lifecycle.{name}", hook, ("exec", "httpGet", "tcpSocket", "sleep"))
+    return found
+
+
+def hooks(at: str, container: Json, grace_s: int, os: str) -> list[Problem]:
+    """What of the hooks depends on the pod: a sleep must fit into its grace, a signal needs its system's name."""
+    lifecycle, found = container.get("lifecycle") or {}, list[Problem]()
+    for name in ("postStart", "preStop"):
+        seconds = ((lifecycle.get(name) or {}).get("sleep") or {}).get("seconds", 0)
+        if not 0 <= seconds <= grace_s:
+            said = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_s})"
+            found.append(invalid(f"{at}.lifecycle.{name}.sleep.seconds", seconds, said))
+    if lifecycle.get("stopSignal") and not os:
+        said = "may not be set for containers with empty `spec.os.name`"
+        found.append(forbidden(f"{at}.lifecycle.stopSignal", said))
+    return found
+
+
+def resize_policy(at: str, container: Json, pod_policy: str) -> list[Problem]:
+    found: list[Problem] = []
+    seen: set[str] = set()
+    for index, one in enumerate(container.get("resizePolicy") or ()):
+        here, name, policy = f"{at}.resizePolicy[{index}]", one.get("resourceName"), one.get("restartPolicy")
+        found += one_of(f"{here}.resourceName", name, ("cpu", "memory"))
+        found += one_of(f"{here}.restartPolicy", policy, ("NotRequired", "RestartContainer"))
+        if name in seen:
+            found.append(duplicate(f"{at}.resizePolicy", name))
+        if policy == "RestartContainer" and pod_policy == "Never":
+            said = "must be 'NotRequired' when `restartPolicy` is 'Never'"
+            found.append(invalid(f"{here}.restartPolicy", policy, said))
+        seen.add(str(name))
     return found
 
 
@@ -275,22 +309,4 @@ def _requests_within_limits(at: str, requests: Mapping[str, Any], limits: Mappin
         if limit is not None and asked > limit:
             said = f"must be less than or equal to {name} limit of {limit}"
             found.append(invalid(f"{at}.requests", str(asked), said))
-    return found
-
-
-def _security(at: str, given: Json) -> list[Problem]:
-    found: list[Problem] = []
-    for name in ("runAsUser", "runAsGroup"):
-        number = given.get(name)
-        if number is not None and not 0 <= number <= LARGEST_INT32:
-            found.append(invalid(f"{at}.{name}", number, f"must be between 0 and {LARGEST_INT32}, inclusive"))
-    if given.get("allowPrivilegeEscalation") is False:
-        capabilities = (given.get("capabilities") or {}).get("add") or ()
-        if given.get("privileged"):
-            found.append(invalid(at, given, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
-        if "CAP_SYS_ADMIN" in capabilities:
-            said = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            found.append(invalid(at, given, said))
-    if given.get("procMount"):
-        found += one_of(f"{at}.procMount", given["procMount"], ("Default", "Unmasked"))
     return found

@@ -41,7 +41,7 @@ def pod_spec(given: Mapping[str, Any] | None) -> Json:
     priority = PRIORITIES.get(doc.get("priorityClassName", ""), 0)
     doc = absent(doc, priority=priority, preemptionPolicy="PreemptLowerPriority")
     for name in ("containers", "initContainers"):
-        doc = each(doc, name, _requests_from_limits)
+        doc = each(doc, name, lambda one: _resize_policy(_requests_from_limits(one)))
     return {**doc, "tolerations": _tolerations(doc.get("tolerations") or ())}
 
 
@@ -149,6 +149,19 @@ def _requests_from_limits(doc: Json) -> Json:
     if not limits:
         return doc
     return {**doc, "resources": {**resources, "requests": {**limits, **(resources.get("requests") or {})}}}
+
+
+def _resize_policy(doc: Json) -> Json:
+    """What has a size is resized in place, unless it says otherwise."""
+    given = doc.get("resizePolicy") or []
+    known = {one.get("resourceName") for one in given}
+    sized = {name for amounts in doc["resources"].values() if isinstance(amounts, Mapping) for name in amounts}
+    more = [
+        {"resourceName": name, "restartPolicy": "NotRequired"}
+        for name in ("cpu", "memory")
+        if name in sized and name not in known
+    ]
+    return {**doc, "resizePolicy": [*given, *more]} if more else doc
 
 
 def _tolerations(given: Sequence[Json]) -> list[Json]:

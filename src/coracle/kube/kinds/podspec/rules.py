@@ -12,7 +12,7 @@ from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
-from coracle.kube.kinds.podspec import placement, volumes
+from coracle.kube.kinds.podspec import placement, security, volumes
 from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
@@ -33,7 +33,7 @@ def problems(spec: Mapping[str, Any], at: str = "spec") -> list[Problem]:
     found += _containers(spec, at) + _ephemeral(spec, at)
     found += one_of(f"{at}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     found += one_of(f"{at}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
-    found += _durations(spec, at) + _names(spec, at) + _security(spec, at) + _network(spec, at)
+    found += _durations(spec, at) + _names(spec, at) + security.of_pod(spec, at) + _network(spec, at)
     return found + placement.problems(at, spec)
 
 
@@ -51,9 +51,12 @@ def template_problems(template: Mapping[str, Any], at: str) -> list[Problem]:
 def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
     ordinary, initial = spec.get("containers") or (), spec.get("initContainers") or ()
     known = [volume.get("name") for volume in spec.get("volumes") or ()]
+    os = str((spec.get("os") or {}).get("name") or "")
     found = [] if ordinary else [required(f"{at}.containers")]
     for path, container in _with_paths(at, ordinary, initial):
         found += container_rules.problems(path, container, known)
+        found += container_rules.hooks(path, container, spec.get("terminationGracePeriodSeconds") or 0, os)
+        found += container_rules.resize_policy(path, container, spec.get("restartPolicy") or "")
         if ".containers[" in path or container.get("restartPolicy") == "Always":
             found += container_rules.health(path, container)
         else:
@@ -129,17 +132,6 @@ def _names(spec: Mapping[str, Any], at: str) -> list[Problem]:
     return found
 
 
-def _security(spec: Mapping[str, Any], at: str) -> list[Problem]:
-    context = spec.get("securityContext") or {}
-    found: list[Problem] = []
-    for name in ("runAsUser", "runAsGroup", "fsGroup"):
-        number = context.get(name)
-        if number is not None and not 0 <= number <= LARGEST_INT32:
-            said = f"must be between 0 and {LARGEST_INT32}, inclusive"
-            found.append(invalid(f"{at}.securityContext.{name}", number, said))
-    return found
-
-
 def _network(spec: Mapping[str, Any], at: str) -> list[Problem]:
     found: list[Problem] = []
     for index, alias in enumerate(spec.get("hostAliases") or ()):
@@ -152,4 +144,14 @@ def _network(spec: Mapping[str, Any], at: str) -> list[Problem]:
         found.append(required(f"{at}.dnsConfig.nameservers", said))
     for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
         found += address(f"{at}.dnsConfig.nameservers[{index}]", server)
+    return found + _dns_limits(spec.get("dnsConfig") or {}, f"{at}.dnsConfig")
+
+
+def _dns_limits(given: Mapping[str, Any], at: str) -> list[Problem]:
+    found = []
+    for name, most, what in (("nameservers", 3, "nameservers"), ("searches", 32, "search paths")):
+        if len(given.get(name) or ()) > most:
+            found.append(invalid(f"{at}.{name}", given[name], f"must not have more than {most} {what}"))
+    for index, option in enumerate(given.get("options") or ()):
+        found += [] if option.get("name") else [required(f"{at}.options[{index}]", "must not be empty")]
     return found

@@ -1,0 +1,280 @@
+"""What a pod may do and shares, set by its manifest and read back from inside its containers."""
+
+import json
+import re
+
+import pytest
+from tests.contract.conftest import Space
+
+
+def box(name, command="sleep 1000", **more):
+    return {
+        "name": name,
+        "image": "busybox",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", command],
+        **more,
+    }
+
+
+def pod(name, *containers, **spec):
+    spec = {"terminationGracePeriodSeconds": 0, "containers": list(containers), **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def may(**context):
+    return {"securityContext": context}
+
+
+SIZES = {"limits": {"cpu": "200m", "memory": "64Mi"}, "requests": {"cpu": "100m", "memory": "32Mi"}}
+PODS = [
+    pod(
+        "user",
+        box("plain"),
+        box("root", **may(runAsUser=0, runAsGroup=0, capabilities={"add": ["NET_ADMIN"], "drop": ["CHOWN"]})),
+        box("bare", **may(capabilities={"drop": ["ALL"]}, allowPrivilegeEscalation=False, readOnlyRootFilesystem=True)),
+        box("open", **may(seccompProfile={"type": "Unconfined"})),
+        box("all", **may(privileged=True, runAsUser=0)),
+        securityContext={
+            "runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000],
+            "sysctls": [
+                {"name": "net.ipv4.ip_unprivileged_port_start", "value": "100"},
+                {"name": "kernel.shm_rmid_forced", "value": "1"},
+            ],
+        },
+    ),
+    pod("own-group", box("main"), securityContext={"runAsUser": 33, "runAsGroup": 3000, "supplementalGroups": [4000]}),
+    pod("shares", box("one", "echo shared > /dev/shm/x; sleep 1001"), box("two", "sleep 1002"), shareProcessNamespace=True),
+    pod("apart", box("one", "sleep 1001"), box("two", "sleep 1002")),
+    pod("host", box("main"), hostNetwork=True, hostPID=True, hostIPC=True),
+    pod(
+        "named", box("main"), hostname="web", subdomain="sub", setHostnameAsFQDN=True,
+        hostAliases=[{"ip": "10.1.2.3", "hostnames": ["foo", "bar.example"]}], dnsPolicy="None",
+        dnsConfig={"nameservers": ["192.0.2.1"], "searches": ["my.dns"], "options": [{"name": "ndots", "value": "3"}]},
+    ),
+    pod("guaranteed", box("main", resources={"limits": {"cpu": "100m", "memory": "32Mi"}})),
+    pod("sized", box("main", resources=SIZES), box("restarts", resources=SIZES, resizePolicy=[
+        {"resourceName": "memory", "restartPolicy": "RestartContainer"}])),
+    pod("no-root", box("main"), securityContext={"runAsNonRoot": True}),
+    pod("never-there", box("main") | {"image": "no-such-image", "imagePullPolicy": "Never"}),
+    pod("unsafe", box("main"), securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "65536"}]}),
+    pod("own-users", box("main"), hostUsers=False),
+]  # fmt: skip
+RUN = ("user", "own-group", "shares", "apart", "host", "named", "guaranteed", "sized")
+
+
+@pytest.fixture(scope="module")
+def room(cloud):
+    cloud.kubectl("create", "namespace", "pod-security")
+    room = Space(cloud, "pod-security")
+    room.kubectl("create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": PODS}))
+    room.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/{name}" for name in RUN))
+    yield room
+    cloud.kubectl("delete", "namespace", "pod-security", "--wait=false")
+
+
+def inside(room, pod, command, container=None):
+    where = ("-c", container) if container else ()
+    done = room.kubectl("exec", pod, *where, "--", "sh", "-c", command, check=False)
+    return (done.stdout + done.stderr).strip()
+
+
+# The fourteen capabilities of the default set, as /proc/self/status writes them.
+DEFAULT = 0xA80425FB
+CAPABILITIES = "sed -n 's/^CapBnd:.//p' /proc/self/status"
+STATUS = "sed -n 's/^{}:.//p' /proc/self/status"
+
+
+@pytest.mark.parametrize(
+    ("container", "command", "expected"),
+    [
+        ("plain", "id -u; id -g; id -G", "1000\n3000\n3000 2000 4000"),
+        ("plain", "cat /proc/1/status | grep ^Uid", r"Uid:\s+1000\s+1000\s+1000\s+1000"),
+        ("plain", CAPABILITIES, f"{DEFAULT:016x}"),
+        ("plain", STATUS.format("NoNewPrivs"), "0"),
+        ("plain", STATUS.format("Seccomp"), "2"),
+        ("plain", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced", "100\n1"),
+        ("root", "id -u; id -g", "0\n0"),
+        ("root", CAPABILITIES, f"{DEFAULT + (1 << 12) - 1:016x}"),
+        ("root", "touch /dev/shm/x; chown 5 /dev/shm/x; true", "chown: /dev/shm/x: Operation not permitted"),
+        ("bare", CAPABILITIES, f"{0:016x}"),
+        ("bare", STATUS.format("NoNewPrivs"), "1"),
+        ("bare", "touch /x; true", "touch: /x: Read-only file system"),
+        ("open", STATUS.format("Seccomp"), "0"),
+        ("all", CAPABILITIES, "000001ffffffffff|[0-9a-f]{10}[f7e][0-9a-f]{5}"),
+        ("all", "ls /dev | grep -c .", r"[3-9]\d|\d{3,}"),
+    ],
+)
+def test_who_a_program_is_and_what_it_may_do(room, container, command, expected):
+    assert re.fullmatch(expected, inside(room, "user", command, container))
+
+
+def test_groups_of_the_image_count(room):
+    assert inside(room, "own-group", "id -u; id -g").split() == ["33", "3000"]
+    assert {"3000", "4000"} <= set(inside(room, "own-group", "id -G").split())
+
+
+def test_containers_share_what_the_pod_says(room):
+    seen = inside(room, "shares", "ps", "two")
+    assert re.search("sleep 1001", seen)
+    assert re.search(r"^\s*1 root .*sleep infinity", seen, re.MULTILINE)
+    assert inside(room, "shares", "cat /dev/shm/x", "two") == "shared"
+    apart = inside(room, "apart", "ps", "two")
+    assert re.search("1 root .*sleep 1002", apart)
+    assert "sleep 1001" not in apart
+
+
+@pytest.mark.parametrize("name", ["ipc", "net"])
+def test_containers_are_in_the_same_namespaces(room, name):
+    link = f"readlink /proc/self/ns/{name}"
+    assert inside(room, "apart", link, "one") == inside(room, "apart", link, "two")
+
+
+def test_a_killed_container_takes_no_others_along(room):
+    inside(room, "shares", "for p in /proc/[0-9]*; do grep -q 100[1] $p/cmdline && kill -9 ${p#/proc/}; done", "two")
+    one = room.wait_for(lambda: [
+        status for status in room.json("get", "pod", "shares")["status"]["containerStatuses"]
+        if status["name"] == "one" and status["restartCount"] == 1
+    ])  # fmt: skip
+    assert one
+    statuses = room.json("get", "pod", "shares")["status"]["containerStatuses"]
+    assert [status["restartCount"] for status in statuses if status["name"] == "two"] == [0]
+
+
+def test_a_pod_of_the_host_sees_it(room):
+    assert int(inside(room, "host", "ls -d /proc/[0-9]* | wc -l")) > 10
+    assert inside(room, "host", "head -n 1 /etc/hosts") == "# Kubernetes-managed hosts file (host network)."
+    status = room.json("get", "pod", "host")["status"]
+    assert status["podIP"] == status["hostIP"]
+    host = room.json("get", "nodes")["items"][0]["metadata"]["name"]
+    assert inside(room, "host", "hostname").lower() == host
+
+
+def test_names(room):
+    whole = "web.sub.pod-security.svc.cluster.local"
+    address = room.json("get", "pod", "named")["status"]["podIP"]
+    assert inside(room, "named", "hostname") == whole
+    hosts = inside(room, "named", "cat /etc/hosts").splitlines()
+    assert hosts[0] == "# Kubernetes-managed hosts file."
+    assert f"{address}\t{whole} web" in hosts
+    assert hosts[-2:] == ["# Entries added by HostAliases.", "10.1.2.3\tfoo bar.example"]
+    assert inside(room, "named", "cat /etc/resolv.conf") == "nameserver 192.0.2.1\nsearch my.dns\noptions ndots:3"
+
+
+@pytest.mark.parametrize(
+    ("name", "quality", "score"),
+    [("user", "BestEffort", "1000"), ("guaranteed", "Guaranteed", "-997|0"), ("sized", "Burstable", r"\d{2,3}")],
+)
+def test_quality_of_service(room, name, quality, score):
+    """A daemon that may not lower its own score gives no less."""
+    container = room.json("get", "pod", name)["spec"]["containers"][0]["name"]
+    assert room.json("get", "pod", name)["status"]["qosClass"] == quality
+    assert re.fullmatch(score, inside(room, name, "cat /proc/1/oom_score_adj", container))
+
+
+# -- resize
+
+
+LIMIT = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+
+
+def resize(room, container, pod="sized", **amounts):
+    change = {"spec": {"containers": [{"name": container, "resources": amounts}]}}
+    return room.kubectl("patch", "pod", pod, "--subresource=resize", "-p", json.dumps(change), check=False)
+
+
+def status_of(room, container):
+    statuses = room.json("get", "pod", "sized")["status"]["containerStatuses"]
+    return next(status for status in statuses if status["name"] == container)
+
+
+def test_resize_in_place(room):
+    done = resize(room, "main", limits={"memory": "96Mi"}, requests={"cpu": "150m"})
+    assert done.returncode == 0, done.stderr
+    room.wait_for(lambda: inside(room, "sized", LIMIT, "main") == str(96 << 20))
+    room.wait_for(lambda: status_of(room, "main")["resources"]["limits"] == {"cpu": "200m", "memory": "96Mi"})
+    assert status_of(room, "main")["allocatedResources"]["cpu"] == "150m"
+    assert status_of(room, "main")["restartCount"] == 0
+
+
+def test_resize_by_a_restart(room):
+    assert resize(room, "restarts", limits={"memory": "80Mi"}).returncode == 0
+    room.wait_for(lambda: status_of(room, "restarts")["restartCount"] == 1, 60)
+    room.wait_for(lambda: inside(room, "sized", LIMIT, "restarts") == str(80 << 20))
+
+
+def test_resize_beyond_the_node(room):
+    assert resize(room, "main", requests={"cpu": "150"}, limits={"cpu": "200"}).returncode == 0
+
+    def infeasible():
+        conditions = room.json("get", "pod", "sized")["status"]["conditions"]
+        return [one for one in conditions if (one["type"], one.get("reason")) == ("PodResizePending", "Infeasible")]
+
+    room.wait_for(infeasible)
+    assert resize(room, "main", requests={"cpu": "100m"}, limits={"cpu": "200m"}).returncode == 0
+    room.wait_for(lambda: not infeasible())
+
+
+def test_what_may_not_be_resized(room):
+    removed = resize(room, "restarts", limits={"memory": None})
+    assert "spec.containers[1].resources.limits: Forbidden: resource limits cannot be removed" in removed.stderr
+    other_class = resize(room, "main", "guaranteed", limits={"cpu": "200m"})
+    assert "Pod QOS Class may not change as a result of resizing" in other_class.stderr
+    plain = {"spec": {"containers": [{"name": "main", "resources": {"limits": {"memory": "70Mi"}}}]}}
+    refused = room.kubectl("patch", "pod", "sized", "-p", json.dumps(plain), check=False)
+    assert "pod updates may not change fields other than" in refused.stderr
+
+
+# -- refused
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "message"),
+    [
+        ("no-root", "CreateContainerConfigError", r"container has runAsNonRoot and image will run as root \(pod: \"no-root_pod-security\(.*\)\", container: main\)"),
+        ("never-there", "ErrImageNeverPull", r'Container image "no-such-image" is not present with pull policy of Never'),
+    ],
+)  # fmt: skip
+def test_containers_that_wait_for_good(room, name, reason, message):
+    def waiting():
+        (status,) = room.json("get", "pod", name)["status"]["containerStatuses"]
+        return status["state"]["waiting"]
+
+    room.wait_for(lambda: waiting()["reason"] == reason)
+    assert re.fullmatch(message, waiting()["message"])
+    assert room.text("get", "pod", name, "--no-headers").split()[2] == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "message"),
+    [
+        ("unsafe", "SysctlForbidden", 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'),
+        ("own-users", "UserNamespacesNotSupported", "Pod was rejected: hostUsers: false: this node has no user namespaces for pods"),
+    ],
+)  # fmt: skip
+def test_pods_that_the_node_refuses(room, name, reason, message):
+    room.wait_for(lambda: room.json("get", "pod", name)["status"]["phase"] == "Failed")
+    status = room.json("get", "pod", name)["status"]
+    assert (status["reason"], status["message"]) == (reason, message)
+    assert room.text("get", "pod", name, "--no-headers").split()[1:3] == ["0/1", reason]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"securityContext": {"runAsUser": -1}}, "spec.securityContext.runAsUser: Invalid value: -1"),
+        ({"containers": [box("a", **may(privileged=True, allowPrivilegeEscalation=False))]}, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
+        ({"containers": [box("a", **may(procMount="Some"))]}, 'procMount: Unsupported value: "Some"'),
+        ({"hostname": "not_a_name"}, "spec.hostname: Invalid value"),
+        ({"dnsPolicy": "None"}, "must provide at least one DNS nameserver when `dnsPolicy` is None"),
+        ({"hostAliases": [{"ip": "nowhere", "hostnames": ["x"]}]}, "spec.hostAliases[0].ip: Invalid value"),
+        ({"shareProcessNamespace": True, "hostPID": True}, "ShareProcessNamespace and HostPID cannot both be enabled"),
+        ({"securityContext": {"sysctls": [{"name": "not a sysctl", "value": "1"}]}}, "spec.securityContext.sysctls[0].name: Invalid value"),
+        ({"securityContext": {"seccompProfile": {"type": "Localhost"}}}, "must be set when seccomp type is Localhost"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(room, change, said):
+    manifest = pod("refused", box("a"))
+    manifest["spec"] |= change
+    refused = room.kubectl("create", "-f", "-", input=json.dumps(manifest), check=False)
+    assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
