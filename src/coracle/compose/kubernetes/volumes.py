@@ -17,8 +17,7 @@ from coracle.compose.kubernetes.setting import Setting
 from coracle.compose.kubernetes.storage import source_of
 from coracle.compose.units import size_bytes
 
-_PROPAGATION = {"rshared": "Bidirectional", "shared": "Bidirectional", "rslave": "HostToContainer"}
-_PROPAGATION |= {"slave": "HostToContainer"}
+_SHARED, _FOLLOWING = ("rshared", "shared"), ("rslave", "slave")
 
 
 @dataclass
@@ -47,7 +46,7 @@ def mounts(service: Fields, volumes: Volumes, setting: Setting) -> list[dict[str
     """The container's `volumeMounts`; their volumes are added to `volumes`."""
     found: dict[str, dict[str, Any]] = {}
     for entry in [*service.parts("volumes"), *_borrowed(service, setting)]:
-        if mount := _mount(entry, volumes, setting):
+        if mount := _mount(entry, volumes, setting, privileged=bool(service.take("privileged"))):
             found.setdefault(mount["mountPath"], mount)
     for entry in service.take("tmpfs", ()):
         path, _, options = entry.partition(":")
@@ -60,7 +59,7 @@ def mounts(service: Fields, volumes: Volumes, setting: Setting) -> list[dict[str
     return list(found.values())
 
 
-def _mount(entry: Fields, volumes: Volumes, setting: Setting) -> dict[str, Any] | None:
+def _mount(entry: Fields, volumes: Volumes, setting: Setting, *, privileged: bool) -> dict[str, Any] | None:
     target, source = os.path.normpath(entry.take("target")), entry.take("source", "")
     read_only = entry.take("read_only") or None
     more: dict[str, Any] = {}
@@ -70,7 +69,7 @@ def _mount(entry: Fields, volumes: Volumes, setting: Setting) -> dict[str, Any] 
             volume, hint = source_of(source, entry, setting) if source else {"emptyDir": {}}, source or target
         case "bind":
             volume, hint = _host_path(source, entry, setting), os.path.basename(target)
-            more = compact(mountPropagation=_PROPAGATION.get(entry.part("bind").take("propagation", "")))
+            more = compact(mountPropagation=_propagation(entry.part("bind"), privileged=privileged))
         case "tmpfs":
             volume, hint = _memory(int(entry.part("tmpfs").take("size", 0))), target
         case "image":
@@ -81,6 +80,15 @@ def _mount(entry: Fields, volumes: Volumes, setting: Setting) -> dict[str, Any] 
             entry.warn("type", f"there are no {other} volumes in Kubernetes")
             return None
     return {"name": volumes.name_of(volume, hint), "mountPath": target, **compact(readOnly=read_only), **more}
+
+
+def _propagation(bind: Fields, *, privileged: bool) -> str | None:
+    asked = bind.take("propagation")
+    if asked in _SHARED and not privileged:
+        bind.warn("propagation", "only what a privileged container mounts is seen outside")
+    if asked in _SHARED and privileged:
+        return "Bidirectional"
+    return "HostToContainer" if asked in (*_SHARED, *_FOLLOWING) else None
 
 
 def _host_path(source: str, entry: Fields, setting: Setting) -> dict[str, Any]:

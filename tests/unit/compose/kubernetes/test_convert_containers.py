@@ -156,6 +156,10 @@ def test_constraints_that_exclude_and_spreads_are_affinities(service):
         ("gpus: all", "gpus.0: ask for a number of GPUs"),
         ("tmpfs: '/run:mode=700'", "tmpfs: mode=700"),
         ("volumes: ['/s:/d']", "volumes.0.source: /s is of the pod's machine"),
+        (
+            "volumes: [{type: bind, source: /s, target: /d, bind: {propagation: rshared}}]",
+            "bind.propagation: only what a privileged container mounts is seen outside",
+        ),
         ("volumes_from: ['container:x']", "volumes_from: container:x"),
         ("ports: ['80-82:80']", "ports.0.published: a pod cannot choose from 80-82: 80 is taken"),
         ("scale: 2\nports: ['80:80']", "ports: a port of a machine is one pod's"),

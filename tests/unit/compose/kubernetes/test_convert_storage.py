@@ -20,9 +20,14 @@ TOP = "volumes: {v: {}, b: {driver_opts: {type: none, o: bind, device: /h}}, e: 
         ("volumes: ['./x:/d']", {"name": "d", "hostPath": {"path": "/p/x", "type": "DirectoryOrCreate"}}, {}),
         ("volumes: ['./f:/d']", {"name": "d", "hostPath": {"path": "/p/f", "type": "File"}}, {}),
         (
-            "volumes: [{type: bind, source: ./x, target: /d, bind: {create_host_path: false, propagation: rshared}}]",
+            "volumes: [{type: bind, source: ./x, target: /d, bind: {create_host_path: false, propagation: rshared}}]\nprivileged: true",
             {"name": "d", "hostPath": {"path": "/p/x", "type": "Directory"}},
             {"mountPropagation": "Bidirectional"},
+        ),
+        (
+            "volumes: [{type: bind, source: ./x, target: /d, bind: {propagation: shared}}]",
+            {"name": "d", "hostPath": {"path": "/p/x", "type": "DirectoryOrCreate"}},
+            {"mountPropagation": "HostToContainer"},
         ),
         ("volumes: [/d]", {"name": "d", "emptyDir": {}}, {}),
         ("tmpfs: '/d:size=64m'", {"name": "d", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, {}),
