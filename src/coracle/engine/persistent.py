@@ -31,6 +31,10 @@ class PersistentDirectories:
         await offload(_make, path)
         return str(path)
 
+    async def empty(self) -> list[str]:
+        """The names of those in which nothing is."""
+        return await offload(_empty, self._path)
+
     async def remove(self, name: str) -> None:
         """With all that is in it.  Idempotent.  Raises: Invalid (name), Broken."""
         path = self._path / _checked(name)
@@ -44,6 +48,13 @@ def _checked(name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise Invalid(message=f"invalid directory name {name[:100]!r}")
     return name
+
+
+def _empty(path: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in path.iterdir() if not any(entry.iterdir()))
+    except FileNotFoundError:
+        return []
 
 
 def _make(path: Path) -> None:

@@ -53,7 +53,7 @@ from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
 from coracle.kube.controllers import garbage, namespaces, podgc, serviceaccounts, workloads
 from coracle.kube.controllers.storage import parts as storage
-from coracle.kube.controllers.storage.provisioning import ensure_class
+from coracle.kube.controllers.storage.provisioning import ensure_class, sweep
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
@@ -278,6 +278,7 @@ class Cloud:
         place = bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
         await bootstrap.ensure_kubernetes(self._collections, place)
         await ensure_class(self._collections["StorageClass.storage.k8s.io"])
+        await sweep(self._collections[storage.VOLUME], self._collections[storage.CLAIM], self._persistent)
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
@@ -300,9 +301,12 @@ class Cloud:
         ]
 
     def _storage_loops(self, recorder: EventRecorder) -> list[Part]:
-        directories = PersistentDirectories(self._settings.root / "persistent")
-        loops = storage.loops(self._caches, self._collections, directories, recorder, self._clock)
+        loops = storage.loops(self._caches, self._collections, self._persistent, recorder, self._clock)
         return [self._loop(loop) for loop in loops]
+
+    @property
+    def _persistent(self) -> PersistentDirectories:
+        return PersistentDirectories(self._settings.root / "persistent")
 
     def _namespaced(self) -> list[Collection]:
         return [collection for collection in self._collections.values() if collection.kind.namespaced]

@@ -107,7 +107,8 @@ def _value(
         return _entry(pod, "ConfigMap", source["configMapKeyRef"], around)
     if "secretKeyRef" in source:
         return _entry(pod, "Secret", source["secretKeyRef"], around)
-    raise ConfigError(f"invalid valueFrom of variable {variable['name']}")
+    sort = next(iter(source), "nothing")
+    raise ConfigError(f"variable {variable['name']}: valueFrom {sort} is not supported yet")
 
 
 _FIELDS: Mapping[str, Callable[[Object, Surroundings], Any]] = {

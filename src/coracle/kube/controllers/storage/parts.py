@@ -14,7 +14,7 @@ from coracle.kube.controllers.storage.provisioning import Directories, Provision
 from coracle.kube.controllers.storage.volumes import VolumeKeeper
 from coracle.kube.kinds.recorder import EventRecorder
 
-CLAIM = claims.CLAIM
+CLAIM, VOLUME = claims.CLAIM, claims.VOLUME
 SPEAKER = "persistentvolume-controller"  # as Events name it
 INDEXES: Mapping[str, Mapping[str, Index]] = {**claims.INDEXES, **protection.INDEXES}
 

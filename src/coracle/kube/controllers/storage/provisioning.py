@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Dynamic Volume Provisioning"; the external pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from coracle.core.collection import Collection, Deletion
@@ -39,6 +39,10 @@ class Directories(Protocol):
         """With all that is in it.  Idempotent."""
         ...
 
+    async def empty(self) -> Sequence[str]:
+        """The names of those in which nothing is."""
+        ...
+
 
 async def ensure_class(writer: Collection) -> None:
     """The default class, on a new cluster; one that somebody has changed or removed stays so."""
@@ -57,8 +61,24 @@ async def ensure_class(writer: Collection) -> None:
         return
 
 
+async def sweep(volumes: Collection, claims: Collection, directories: Directories) -> None:
+    """At start: remove directories that were made for volumes which the last daemon had no time to store."""
+    known = {volume.meta.name for volume in volumes.list()} | {volume_name(claim) for claim in claims.list()}
+    for name in await directories.empty():
+        if name not in known:
+            await directories.remove(name)
+
+
 def volume_name(claim: Object) -> str:
     return f"pvc-{claim.meta.uid}"
+
+
+def refused(claim: Object) -> str:
+    """Why no directory will do; "": one will."""
+    if claim.spec.get("volumeMode") == "Block":
+        return "block volumes are not supported: ask for volumeMode Filesystem"
+    source = claim.spec.get("dataSourceRef") or claim.spec.get("dataSource")
+    return f"volumes made from a {source.get('kind')} are not supported" if source else ""
 
 
 def new_volume(claim: Object, cls: Object, path: str) -> Object:
@@ -114,8 +134,9 @@ class Provisioner:
         cls = self._classes.find(Key("", class_of(claim)))
         if cls is None or self._volume_writer.find(Key("", volume_name(claim))) is not None:
             return
-        if claim.spec.get("volumeMode") == "Block":
-            self._failed(claim, cls, "block volumes are not supported: ask for volumeMode Filesystem")
+        refusal = refused(claim)
+        if refusal:
+            self._failed(claim, cls, refusal)
             return
         said = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._recorder.emit(claim, "Normal", "Provisioning", said)

@@ -26,6 +26,8 @@ async def mounts(
     service: PodVolumes,
 ) -> tuple[Mount, ...]:
     """The container's mounts; `known` are its variables, for subPathExpr.  Raises ConfigError."""
+    if container.get("volumeDevices"):
+        raise ConfigError(f'volumeDevices of container "{container["name"]}" are not supported yet')
     found = []
     for number, asked in enumerate(container.get("volumeMounts") or ()):
         volume = volumes.get(asked["name"])

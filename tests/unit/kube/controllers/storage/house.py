@@ -44,6 +44,9 @@ class Shelf:
         self.names.add(name)
         return f"/shelf/{name}"
 
+    async def empty(self):
+        return sorted(self.names)
+
     async def remove(self, name):
         self.names.discard(name)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from coracle.core.object import Key
-from coracle.kube.controllers.storage.provisioning import STANDARD, ensure_class
+from coracle.kube.controllers.storage.provisioning import STANDARD, ensure_class, refused, sweep
 from coracle.testing.autojump import run
 from coracle.testing.kube import a_pod, place
 from unit.kube.controllers.storage.house import Storage, a_claim, a_class, a_volume, for_claim
@@ -129,3 +131,29 @@ def test_a_pods_own_claims_are_made_with_it_and_not_taken_from_others():
         ]
 
     run(main())
+
+
+def test_directories_of_which_nobody_knows_are_swept_away_at_start():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        claim = await stage["PersistentVolumeClaim"].create(a_claim())
+        kept = {f"pvc-{claim.meta.uid}", "disk"}
+        await stage["PersistentVolume"].create(a_volume())
+        stage.shelf.names = kept | {"pvc-gone"}
+        await sweep(stage["PersistentVolume"], stage["PersistentVolumeClaim"], stage.shelf)
+        assert stage.shelf.names == kept
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (a_claim(), ""),
+        (a_claim(volumeMode="Block"), "block volumes are not supported: ask for volumeMode Filesystem"),
+        (a_claim(dataSource={"kind": "VolumeSnapshot"}), "volumes made from a VolumeSnapshot are not supported"),
+    ],
+)
+def test_what_no_directory_can_be(claim, said):
+    assert refused(claim) == said
