@@ -54,15 +54,16 @@ class ProjectDoor:
     async def declare(self, request: Request) -> Answer:
         asked = read_asked(_name(request), request.json())
         async with self._turns.of(asked.name):
-            follower = await self._declare(asked)
+            with self._projects.held(asked.name) as stopping:
+                follower = await self._declare(asked, stopping)
         timeout_s = asked.wait_timeout_s if asked.wait else None
         return Stream(200, self._lines(asked.name, follower, timeout_s))
 
-    async def _declare(self, asked: Asked) -> Follower:
+    async def _declare(self, asked: Asked, stopping: Mapping[str, str]) -> Follower:
         record = self._projects.records.find(objects.key(asked.name))
         former = spec_of(record) if record else None
         present = await self._projects.observer.look(asked.name)
-        spec, targets = await self._next(asked, former, present)
+        spec, targets = await self._next(asked, former, present, stopping)
         spec = replace(spec, turn=self._projects.next_turn(asked.name, former))
         follower = Follower(spec.turn, waits_for=tuple(targets) if asked.wait else ())
         for said in _already(asked, spec, targets, present):
@@ -77,14 +78,16 @@ class ProjectDoor:
             raise
         return follower
 
-    async def _next(self, asked: Asked, former: Spec | None, present: Present) -> tuple[Spec, list[str]]:
+    async def _next(
+        self, asked: Asked, former: Spec | None, present: Present, stopping: Mapping[str, str]
+    ) -> tuple[Spec, list[str]]:
         """The next spec, and the services that take part where something is to be made.  Raises as `declared`."""
         model: Mapping[str, Any] = asked.project.model if asked.project else former.model if former else {}
         makes = asked.action in MAKING
         try:
             targets = targets_of(asked, model["services"]) if makes and model else []
             images = await self._preflight.images(model, targets)
-            spec = declared(asked, former, present, images, self._projects.stopping(asked.name))
+            spec = declared(asked, former, present, images, stopping)
             if makes:
                 await self._preflight.check(spec, targets, present)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:

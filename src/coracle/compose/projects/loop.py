@@ -8,7 +8,8 @@ one to be healthy starts with the record that says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -79,11 +80,16 @@ class Projects:
         work = self._works.get(project)
         return max(former.turn if former else 0, work.turn if work else 0) + 1
 
-    def stopping(self, project: str) -> Mapping[str, str]:
-        """The runs that are being ended at this moment."""
-        work = self._works.get(project)
-        steps = work.busy.values() if work else ()
-        return {step.one.id: step.one.run for step in steps if isinstance(step, Stop)}
+    @contextlib.contextmanager
+    def held(self, project: str) -> Iterator[Mapping[str, str]]:
+        """Begin no step while somebody makes up their mind.  Gives the runs that are being ended at this moment."""
+        work = self._works.setdefault(project, Work())
+        work.held += 1
+        try:
+            yield {step.one.id: step.one.run for step in work.busy.values() if isinstance(step, Stop)}
+        finally:
+            work.held -= 1
+            self._wake(project)
 
     def state(self, project: str) -> Mapping[str, Any]:
         """What is under way, for people."""
@@ -122,7 +128,7 @@ class Projects:
         return Again(min(resting)) if resting else None
 
     def _begin(self, step: Step, spec: Spec, present: Present, work: Work) -> float:
-        return 0.0 if step.subject in work.busy else self._doing.begin(step, spec, present, work)
+        return 0.0 if work.held or step.subject in work.busy else self._doing.begin(step, spec, present, work)
 
     async def _plan(self, spec: Spec, present: Present, known: Mapping[str, int], before: frozenset[str]) -> Plan:
         work = self._works[spec.name]
@@ -188,7 +194,7 @@ class Projects:
         work = self._works.pop(project, None)
         if work is None:
             return
-        if work.busy or any(follower.turn > work.turn for follower in work.followers):
+        if work.busy or work.held or any(follower.turn > work.turn for follower in work.followers):
             self._works[project] = work
             return
         work.end(1 if work.error else 0, work.error, upto=work.turn)

@@ -15,6 +15,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 class Work:
     """Of one project.
 
+    held      how many are about to declare something else: no step is begun
     busy      subject -> the step under way
     pauses    subject -> (failures in a row, not to be tried before that monotonic moment)
     given_up  subjects of what stays because others use it
@@ -23,6 +24,7 @@ class Work:
     """
 
     turn: int = 0
+    held: int = 0
     busy: dict[str, Step] = field(default_factory=dict)
     pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
