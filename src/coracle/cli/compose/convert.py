@@ -74,9 +74,14 @@ def convert(chosen: Chosen, /, *, services: tuple[str, ...], output: str | None,
 def _converted(project: Project, options: Options) -> list[dict[str, Any]]:
     from coracle.compose.kubernetes.conversion import convert
     from coracle.core.names import name_faults
+    from coracle.core.quantity import parse
 
     if options.namespace and (wrong := name_faults("label", options.namespace)):
         fail(f'invalid namespace "{options.namespace}": {wrong[0]}', 16)
+    try:
+        parse(options.volume_size)
+    except ValueError:
+        fail(f'invalid --volume-size "{options.volume_size}": it is an amount such as 500Mi or 10Gi', 16)
     try:
         found = convert(project, options)
     except CloudError as error:

@@ -30,6 +30,8 @@ from coracle.core.clock import SystemClock
 from coracle.core.errors import Malformed
 
 _PIECE_BYTES = 65536
+_AT_ONCE = 200
+"""How many paths one command line gets."""
 
 
 def rules(project: Project, services: Sequence[str]) -> list[Rule]:
@@ -105,7 +107,7 @@ class Watching:
         before = self._image_id(service)
         build_images(self.chosen, self._docker, self.project, [service], quiet=self.quiet)
         self.say(f'service "{service}" successfully built')
-        settled(self.chosen, self.project.name, declaration("up", self.project, [service], no_deps=True))
+        settled(self.chosen, self.project.name, declaration("up", self.project, [service]))
         if self.prune and before not in ("", self._image_id(service)):
             with suppress(Refused):  # it has another name, or another container uses it
                 self._docker.call("DELETE", f"/images/{before}")
@@ -129,6 +131,10 @@ class Watching:
 
     def _remove(self, container: containers.Summary, places: Sequence[str]) -> None:
         """Remove by the container's own rm, as Compose does: Docker has no other way."""
+        for at in range(0, len(places), _AT_ONCE):
+            self._remove_some(container, places[at : at + _AT_ONCE])
+
+    def _remove_some(self, container: containers.Summary, places: Sequence[str]) -> None:
         code, said = _executed(self._docker, container["Id"], {"Cmd": ["rm", "-rf", "--", *places], "User": "0"})
         if code:
             name = containers.short_name(container)

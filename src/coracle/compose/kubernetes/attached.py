@@ -101,7 +101,7 @@ def _name(source: str, thing: dict[str, Any], setting: Setting) -> str:
 
 def _directory(thing: dict[str, Any], setting: Setting) -> str:
     path = str(thing.get("file") or "")
-    return path if path and setting.machine.is_directory(path) else ""
+    return path if path and setting.machine.sort_of(path) == "directory" else ""
 
 
 def _content(kind: str, source: str, setting: Setting) -> bytes | None:

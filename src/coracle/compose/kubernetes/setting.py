@@ -12,6 +12,7 @@ from coracle.compose.project import Project
 from coracle.core.errors import CloudError, Malformed, NotFound
 
 Controller = Literal["deployment", "replicationcontroller", "daemonset"]
+Sort = Literal["file", "directory", "other", "none"]
 Publishing = Literal["host", "node", "balancer", "none"]
 """How published ports are reached: a port of the pod's machine, of every node, or of a load balancer."""
 
@@ -31,9 +32,7 @@ class Machine(Protocol):
         """A file's content.  Raises NotFound, Malformed."""
         ...
 
-    def is_file(self, path: str) -> bool: ...
-
-    def is_directory(self, path: str) -> bool: ...
+    def sort_of(self, path: str) -> Sort: ...
 
 
 class ThisMachine:
@@ -50,11 +49,9 @@ class ThisMachine:
         except OSError as error:
             raise Malformed(f"open {path}: {(error.strerror or str(error)).lower()}") from error
 
-    def is_file(self, path: str) -> bool:
-        return Path(path).is_file()
-
-    def is_directory(self, path: str) -> bool:
-        return Path(path).is_dir()
+    def sort_of(self, path: str) -> Sort:
+        found = Path(path)
+        return "file" if found.is_file() else "directory" if found.is_dir() else "other" if found.exists() else "none"
 
 
 @dataclass(frozen=True)

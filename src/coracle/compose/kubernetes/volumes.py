@@ -17,6 +17,7 @@ from coracle.compose.kubernetes.setting import Setting
 from coracle.compose.kubernetes.storage import source_of
 from coracle.compose.units import size_bytes
 
+_SORTS = {"file": "File", "other": ""}  # a socket, a device: whatever is there
 _SHARED, _FOLLOWING = ("rshared", "shared"), ("rslave", "slave")
 
 
@@ -93,9 +94,7 @@ def _propagation(bind: Fields, *, privileged: bool) -> str | None:
 
 def _host_path(source: str, entry: Fields, setting: Setting) -> dict[str, Any]:
     made = entry.part("bind").take("create_host_path", True)
-    sort = "File" if setting.machine.is_file(source) else "DirectoryOrCreate" if made else "Directory"
-    if not setting.machine.is_file(source) and not setting.machine.is_directory(source) and os.path.lexists(source):
-        sort = ""
+    sort = _SORTS.get(setting.machine.sort_of(source), "DirectoryOrCreate" if made else "Directory")
     entry.warn("source", f"{source} is of the pod's machine: right only where the pod runs here")
     return {"hostPath": compact(path=source, type=sort)}
 

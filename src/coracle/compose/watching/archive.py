@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 _PIECE_BYTES = 1 << 20
@@ -15,13 +16,21 @@ _BLOCK = tarfile.BLOCKSIZE
 def split(files: Mapping[str, Sequence[str]]) -> tuple[list[tuple[str, str]], list[str]]:
     """(file, its place in the container) of those that are here, and the places of those that are gone."""
     here: list[tuple[str, str]] = []
-    gone: list[str] = []
+    gone: dict[str, None] = {}
     for path, places in files.items():
         if os.path.lexists(path):
             here += [(path, place) for place in places]
         else:
-            gone += places
-    return here, gone
+            gone |= dict.fromkeys(places)
+    return here, [place for place in gone if not _is_below(place, gone)]
+
+
+def _is_below(place: str, others: Collection[str]) -> bool:
+    """Whether a directory that it is in goes anyway."""
+    parents = posixpath.dirname(place)
+    while parents not in ("/", "") and parents not in others:
+        parents = posixpath.dirname(parents)
+    return parents in others
 
 
 def pieces(files: Sequence[tuple[str, str]]) -> Iterator[bytes]:

@@ -20,11 +20,10 @@ class Files:
             raise NotFound(f"open {path}: no such file or directory")
         return self.given[path]
 
-    def is_file(self, path):
-        return path in self.given
-
-    def is_directory(self, path):
-        return any(known.startswith(f"{path}/") for known in self.given)
+    def sort_of(self, path):
+        if path in self.given:
+            return "other" if path.endswith(".sock") else "file"
+        return "directory" if any(known.startswith(f"{path}/") for known in self.given) else "none"
 
 
 class Outcome:

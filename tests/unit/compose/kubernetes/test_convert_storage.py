@@ -18,6 +18,7 @@ TOP = "volumes: {v: {}, b: {driver_opts: {type: none, o: bind, device: /h}}, e: 
         ("volumes: ['e:/d']", {"name": "e", "persistentVolumeClaim": {"claimName": "theirs"}}, {}),
         ("volumes: ['b:/d']", {"name": "b", "hostPath": {"path": "/h", "type": "Directory"}}, {}),
         ("volumes: ['./x:/d']", {"name": "d", "hostPath": {"path": "/p/x", "type": "DirectoryOrCreate"}}, {}),
+        ("volumes: ['./d.sock:/d']", {"name": "d", "hostPath": {"path": "/p/d.sock"}}, {}),
         ("volumes: ['./f:/d']", {"name": "d", "hostPath": {"path": "/p/f", "type": "File"}}, {}),
         (
             "volumes: [{type: bind, source: ./x, target: /d, bind: {create_host_path: false, propagation: rshared}}]\nprivileged: true",
@@ -44,7 +45,7 @@ TOP = "volumes: {v: {}, b: {driver_opts: {type: none, o: bind, device: /h}}, e: 
     ],
 )
 def test_a_mount_becomes(service, text, volume, mount):
-    made = service(text, TOP, files={"/p/f": "x"})
+    made = service(text, TOP, files={"/p/f": "x", "/p/d.sock": ""})
     assert made.pod()["volumes"] == [volume]
     assert made.container()["volumeMounts"] == [{"name": volume["name"], "mountPath": "/d", **mount}]
 

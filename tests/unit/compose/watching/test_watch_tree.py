@@ -156,3 +156,8 @@ def test_what_is_gone_is_told_from_what_is_here(tmp_path):
     here, gone = archive.split(files)
     assert sorted(place for _, place in here) == ["/1/broken", "/1/here", "/2/broken", "/2/here"]
     assert gone == ["/1/gone", "/2/gone"]
+
+
+def test_a_directory_goes_with_all_that_is_in_it(tmp_path):
+    files = {str(tmp_path / name): [f"/app/{name}"] for name in ("deep", "deep/a", "deep/er/b", "deeper")}
+    assert archive.split(files) == ([], ["/app/deep", "/app/deeper"])
