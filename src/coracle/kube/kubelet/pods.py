@@ -112,7 +112,7 @@ class PodSync:
         notes.postponed = self._postponed(pod, present)
         view = View(pod, present, notes, now_s, self._config.address)
         todo = plan(pod, present, notes, now_s)
-        if not todo.finish or pod.meta.finalizers:
+        if not todo.finish or pod.meta.finalizers or present.all:
             await self._tell(view)
         self._mention_refusal(pod, present)
         self._mention_backoff(pod, present, notes, now_s)

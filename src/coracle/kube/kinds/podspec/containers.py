@@ -17,9 +17,7 @@ from coracle.kube.kinds.podspec import volumes as volume_rules
 from coracle.kube.kinds.rules import (
     address,
     named,
-    not_negative,
     one_of,
-    port,
     port_name_faults,
     port_number,
     quantity,
@@ -45,7 +43,6 @@ _EPHEMERAL = frozenset((
     "tty", "targetContainerName",
 ))  # fmt: skip
 _MOST_RULES, _MOST_CODES = 20, 255
-_PROBE_NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
 def problems(at: str, container: Json, volumes: Iterable[str]) -> list[Problem]:
@@ -112,37 +109,6 @@ def ephemeral(at: str, container: Json, volumes: Iterable[str], targets: Contain
     if target and target not in targets:
         found.append(not_found(f"{at}.targetContainerName", target))
     return problems(at, {**container, "resources": {}}, volumes) + found
-
-
-def health(at: str, container: Json) -> list[Problem]:
-    """The probes and hooks, which ordinary containers and sidecars may have."""
-    found: list[Problem] = []
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(name) is not None:
-            found += _probe(f"{at}.{name}", container[name], once=name != "readinessProbe")
-    if (container.get("readinessProbe") or {}).get("terminationGracePeriodSeconds") is not None:
-        grace_s = container["readinessProbe"]["terminationGracePeriodSeconds"]
-        said = "must not be set for readinessProbes"
-        found.append(invalid(f"{at}.readinessProbe.terminationGracePeriodSeconds", grace_s, said))
-    for name in ("postStart", "preStop"):
-        hook = (container.get("lifecycle") or {}).get(name)
-        if hook is not None:
-            found += _handler(f"{at}.lifecycle.{name}", hook, ("exec", "httpGet", "tcpSocket", "sleep"))
-    return found
-
-
-def hooks(at: str, container: Json, grace_s: int, os: str) -> list[Problem]:
-    """What of the hooks depends on the pod: a sleep must fit into its grace, a signal needs its system's name."""
-    lifecycle, found = container.get("lifecycle") or {}, list[Problem]()
-    for name in ("postStart", "preStop"):
-        seconds = ((lifecycle.get(name) or {}).get("sleep") or {}).get("seconds", 0)
-        if not 0 <= seconds <= grace_s:
-            said = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_s})"
-            found.append(invalid(f"{at}.lifecycle.{name}.sleep.seconds", seconds, said))
-    if lifecycle.get("stopSignal") and not os:
-        said = "may not be set for containers with empty `spec.os.name`"
-        found.append(forbidden(f"{at}.lifecycle.stopSignal", said))
-    return found
 
 
 def resize_policy(at: str, container: Json, pod_policy: str) -> list[Problem]:
@@ -246,41 +212,6 @@ def _env_from(at: str, source: Json) -> list[Problem]:
     if len(chosen) > 1:
         return [invalid(at, "", "may not have more than one field specified at a time")]
     return [] if source[chosen[0]].get("name") else [required(f"{at}.{chosen[0]}.name")]
-
-
-def _probe(at: str, probe: Json, *, once: bool) -> list[Problem]:
-    found = _handler(at, probe, ("exec", "httpGet", "tcpSocket", "grpc"))
-    for name in _PROBE_NUMBERS:
-        found += not_negative(f"{at}.{name}", probe.get(name))
-    if once and probe.get("successThreshold") != 1:
-        found.append(invalid(f"{at}.successThreshold", probe.get("successThreshold"), "must be 1"))
-    grace_s = probe.get("terminationGracePeriodSeconds")
-    if grace_s is not None and grace_s <= 0:
-        found.append(invalid(f"{at}.terminationGracePeriodSeconds", grace_s, "must be greater than 0"))
-    return found
-
-
-def _handler(at: str, given: Json, kinds: Sequence[str]) -> list[Problem]:
-    chosen = [kind for kind in kinds if given.get(kind) is not None]
-    if not chosen:
-        return [required(at, "must specify a handler type")]
-    found = _action(f"{at}.{chosen[0]}", chosen[0], given[chosen[0]])
-    return found + [forbidden(f"{at}.{kind}", "may not specify more than 1 handler type") for kind in chosen[1:]]
-
-
-def _action(at: str, kind: str, action: Json) -> list[Problem]:
-    match kind:
-        case "exec":
-            return [] if action.get("command") else [required(f"{at}.command")]
-        case "httpGet":
-            found = [] if action.get("path") else [required(f"{at}.path")]
-            found += port(f"{at}.port", action.get("port"))
-            return found + one_of(f"{at}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
-        case "tcpSocket":
-            return port(f"{at}.port", action.get("port"))
-        case "grpc":
-            return port_number(f"{at}.port", action.get("port") or 0)
-    return []
 
 
 def resources(at: str, given: Json) -> list[Problem]:

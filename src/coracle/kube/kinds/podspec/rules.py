@@ -12,7 +12,7 @@ from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
-from coracle.kube.kinds.podspec import placement, security, volumes
+from coracle.kube.kinds.podspec import placement, probes, security, volumes
 from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
@@ -55,10 +55,10 @@ def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
     found = [] if ordinary else [required(f"{at}.containers")]
     for path, container in _with_paths(at, ordinary, initial):
         found += container_rules.problems(path, container, known)
-        found += container_rules.hooks(path, container, spec.get("terminationGracePeriodSeconds") or 0, os)
+        found += probes.hooks(path, container, spec.get("terminationGracePeriodSeconds") or 0, os)
         found += container_rules.resize_policy(path, container, spec.get("restartPolicy") or "")
         if ".containers[" in path or container.get("restartPolicy") == "Always":
-            found += container_rules.health(path, container)
+            found += probes.health(path, container)
         else:
             found += _nothing_that_waits(path, container)
     late = spec.get("ephemeralContainers") or ()
