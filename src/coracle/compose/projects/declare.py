@@ -87,7 +87,7 @@ def _base(asked: Asked, former: Spec | None, present: Present) -> Spec:
         return _with_strangers(replace(former, discard={}), present)
     if asked.action in MAKING:
         raise NotFound(f"no such project: {asked.name}", kind="project", name=asked.name)
-    if file is None and not present.containers and asked.action != "down":
+    if file is None and not present.containers and asked.action == "start":
         said = f'no container found for project "{asked.name}": not found'
         raise NotFound(said, kind="project", name=asked.name)
     return borrowed(asked.name, present, file)

@@ -169,7 +169,7 @@ REFUSED = {
     "a service that is not there": (ask("up", "nope", known=PAIR), "no such service: nope"),
     "the same for stop": (ask("stop", "nope", known=PAIR), "no such service: nope"),
     "up of nothing": (ask("up"), "no such project: demo"),
-    "stop of nothing": (ask("stop"), 'no container found for project "demo": not found'),
+    "start of nothing": (ask("start"), 'no container found for project "demo": not found'),
     "start without containers": (ask("start", known=PAIR), 'service "db" has no container to start'),
 }
 
