@@ -56,13 +56,15 @@ class Scratch:
         await offload(_make_scratch, path, medium, size_bytes)
         return str(path)
 
-    async def part(self, owner: str, name: str, volume_path: str, below: str) -> str:
+    async def part(self, owner: str, name: str, volume_path: str, below: str, *, make: bool = True) -> str:
         """Show what is at `below` in a volume at <root>/scratch/<owner>/<name>, and so to a container.
 
-        Missing directories are made, with the volume's mode.  Links count as inside the volume, whoever swaps them
-        meanwhile.  Raises: Invalid (it leads nowhere), Exhausted, Broken.
+        With `make` missing directories are made, with the volume's mode.  Links count as inside the volume, whoever
+        swaps them meanwhile.  Raises: NotFound (without `make`), Invalid (it leads nowhere), Exhausted, Broken.
         """
         path = self._scratch / _checked(owner) / _checked(name)
+        if make:
+            await offload(_make_part, volume_path, below)
         await offload(_hold_part, path, volume_path, below)
         return str(path)
 
@@ -144,8 +146,15 @@ def _drop(path: Path) -> None:
 
 
 def _hold_part(path: Path, volume_path: str, below: str) -> None:
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        volumefiles.show(str(path), volume_path, below)
+    except NotFound as error:
+        raise NotFound(f"no such file or directory: {below[:200]}", kind="Subpath", name=below[:200]) from error
+
+
+def _make_part(volume_path: str, below: str) -> None:
+    try:
         root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _make_missing(root, below)
@@ -155,8 +164,7 @@ def _hold_part(path: Path, volume_path: str, below: str) -> None:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
             raise Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume") from error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (Exhausted if full else Broken)(f"cannot show {below[:200]!r}: {error.strerror}") from error
-    volumefiles.show(str(path), volume_path, below)
+        raise (Exhausted if full else Broken)(f"cannot make {below[:200]!r}: {error.strerror}") from error
 
 
 def _share(path: Path, volume_path: str) -> None:

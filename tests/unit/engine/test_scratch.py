@@ -141,6 +141,14 @@ def test_a_part_of_a_volume_is_shown_and_missing_directories_are_made(tmp_path):
     assert (tmp_path / "volume/a/text").read_text() == "hello"
 
 
+def test_what_is_only_shown_has_to_be_there(tmp_path):
+    (tmp_path / "volume").mkdir()
+    scratch = Scratch(root_path=str(tmp_path / "root"))
+    with pytest.raises(NotFound, match="no such file or directory: a/b"):
+        run(scratch.part("pod-1", "web.0", str(tmp_path / "volume"), "a/b", make=False))
+    assert not (tmp_path / "volume/a").exists()
+
+
 def test_a_link_in_a_volume_does_not_lead_a_part_out(tmp_path):
     (tmp_path / "volume").mkdir()
     os.symlink("/etc", tmp_path / "volume/link")

@@ -31,7 +31,11 @@ def write(volume: Path, payload: Payload, stamp: str, gid: int | None = None) ->
     if before is not None and _holds(volume / before, payload, gid):
         return False
     fresh = Path(tempfile.mkdtemp(prefix=f"..{stamp}.", dir=volume))
-    _fill(fresh, payload, gid)
+    try:
+        _fill(fresh, payload, gid)
+    except BaseException:
+        shutil.rmtree(fresh)
+        raise
     if gid is not None:
         _give(volume, gid)
     with contextlib.suppress(FileNotFoundError):

@@ -5,7 +5,8 @@ Source: Kubernetes v1 API, VolumeMount; documentation, "Volumes": subPath, mount
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +36,8 @@ async def mounts(
             raise ConfigError(f'cannot find volume "{asked["name"]}" to mount into container "{container["name"]}"')
         source, below = volume.path, _below(asked, known)
         if below:
-            source = await _part(pod, f"{container['name']}.{number}", volume, below, service)
+            with _told(asked["name"], container["name"]):
+                source = await service.part(pod, f"{container['name']}.{number}", volume, below)
         found.append(_mount(asked, replace(volume, path=source)))
     return tuple(found)
 
@@ -49,13 +51,14 @@ def _below(asked: Mapping[str, Any], known: Mapping[str, str]) -> str:
     return str(asked.get("subPath") or "")
 
 
-async def _part(pod: Object, name: str, volume: Volume, below: str, service: PodVolumes) -> str:
+@contextmanager
+def _told(volume: str, container: str) -> Iterator[None]:
+    """Failures in the kubelet's words, and why."""
     try:
-        return await service.part(pod, name, volume, below)
+        yield
     except CloudError as error:
-        container = name.rpartition(".")[0]
-        said = f'failed to prepare subPath for volumeMount "{below}" of container "{container}": {error}'
-        raise ConfigError(said) from error
+        said = f'failed to prepare subPath for volumeMount "{volume}" of container "{container}"'
+        raise ConfigError(f"{said}: {error}") from error
 
 
 def _mount(asked: Mapping[str, Any], volume: Volume) -> Mount:

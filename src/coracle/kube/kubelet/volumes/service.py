@@ -100,8 +100,12 @@ class PodVolumes:
         return [owner for owner in await self._directories.owners() if owner.startswith(sandbox_name(""))]
 
     async def part(self, pod: Object, name: str, volume: Volume, below: str) -> str:
-        """A path that shows what is at `below` in a volume.  Raises Invalid, Exhausted, Broken."""
-        return await self._directories.part(sandbox_name(pod.meta.uid), name, volume.path, below)
+        """A path that shows what is at `below` in a volume; missing directories are made, unless it is only read.
+
+        Raises: NotFound, Invalid, Exhausted, Broken.
+        """
+        owner, make = sandbox_name(pod.meta.uid), not volume.read_only
+        return await self._directories.part(owner, name, volume.path, below, make=make)
 
     def _lock(self, pod: Object) -> asyncio.Lock:
         return self._locks.setdefault(sandbox_name(pod.meta.uid), asyncio.Lock())
@@ -210,5 +214,6 @@ def _told(pod: Object, volume: Mapping[str, Any]) -> Iterator[None]:
     except ClaimUnusable as error:
         raise MountFailed(str(error), kind="Pod", name=pod.meta.name) from error
     except (CloudError, OSError, ValueError) as error:
-        said = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}'
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        said = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {why}'
         raise MountFailed(said, kind="Pod", name=pod.meta.name) from error

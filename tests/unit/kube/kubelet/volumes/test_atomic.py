@@ -69,6 +69,15 @@ def test_an_unfinished_change_is_swept_away(tmp_path):
     assert len(os.listdir(tmp_path)) == 3
 
 
+def test_files_that_cannot_be_leave_those_that_were(tmp_path):
+    written(tmp_path, {"a": b"1"})
+    there = sorted(os.listdir(tmp_path))
+    with pytest.raises(OSError, match="a"):
+        written(tmp_path, {"a": b"2", "a/b": b"3"})
+    assert sorted(os.listdir(tmp_path)) == there
+    assert held(tmp_path) == {"a": b"1"}
+
+
 @pytest.mark.parametrize(
     ("mode", "read_only", "expected"),
     [
