@@ -56,3 +56,25 @@ def closure(names: Iterable[str], edges: Edges) -> set[str]:
             found.add(name)
             open_names += edges.get(name, ())
     return found
+
+
+def cycle(edges: Edges) -> list[str]:
+    """Names that lead back to the first of them; [] where there is no such way."""
+    for start in sorted(edges):
+        way = _way(start, start, edges)
+        if way:
+            return way
+    return []
+
+
+def _way(start: str, end: str, edges: Edges) -> list[str]:
+    """The shortest way of at least one step."""
+    ways, known = [[start]], set[str]()
+    for way in ways:  # grows as it goes
+        for name in sorted(edges.get(way[-1], ())):
+            if name == end:
+                return [*way, end]
+            if name not in known:
+                known.add(name)
+                ways.append([*way, name])
+    return []

@@ -45,6 +45,7 @@ class FakeDocker:
             ("POST", "/containers/create", self._create),
             ("GET", "/containers/{id}/json", self._inspect),
             ("POST", "/containers/{id}/{verb}", self._verb),
+            ("PUT", "/containers/{id}/archive", self._fill),
             ("DELETE", "/containers/{id}", self._remove),
             ("POST", "/networks/create", self._make_network),
             ("GET", "/networks/{id}", self._network),
@@ -123,6 +124,10 @@ class FakeDocker:
             run = rfc3339_micro(self._clock.now_s()) + f"+{next(self._ids)}"
             await self.change(one.meta.name, state="running", run=run, health=health, reason="")
         return Response(204)
+
+    async def _fill(self, request: Request) -> Answer:
+        self._note(request, "fill", str(self._get(request.params["id"]).spec["name"]))
+        return Response(200)
 
     async def _remove(self, request: Request) -> Answer:
         one = self._get(request.params["id"])

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from coracle.compose.create.containers import Other, container_body, container_name
+from coracle.compose.create.containers import container_name
 from coracle.compose.create.files import attached
 from coracle.compose.create.labels import PROJECT, SERVICE
 from coracle.compose.projects.asking import Asking, path
 from coracle.compose.projects.deeds import image_of
 from coracle.compose.projects.objects import Spec
+from coracle.compose.projects.rehearsal import rehearse
 from coracle.compose.projects.seen import Present
 from coracle.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from coracle.core.tasks import offload
@@ -42,7 +43,7 @@ class Preflight:
 
     async def check(self, spec: Spec, targets: Sequence[str], present: Present) -> None:
         """Raises Conflict, NotFound, Malformed in Docker's and Compose's words."""
-        _check_bodies(spec, targets)
+        rehearse(spec)
         _check_scales(spec, targets)
         await self._check_networks(spec, targets)
         await self._check_volumes(spec, targets)
@@ -96,15 +97,6 @@ class Preflight:
             await offload(self._try_port, port)
         except AlreadyExists as error:
             raise _taken(name, port, error.holder) from error
-
-
-def _check_bodies(spec: Spec, targets: Sequence[str]) -> None:
-    """That each can be said in Docker's words: a model that is not in canonical form is found out here."""
-    others = {name: [Other("other", "other")] for name in spec.known}
-    for name in targets:
-        container_body(
-            spec.model, name, 1, image="", image_id="", hash="", directory="", files=(), others=others, inherited=()
-        )
 
 
 def _check_scales(spec: Spec, targets: Sequence[str]) -> None:

@@ -507,3 +507,80 @@ async def brought_up(stage):
     assert len(webs) == 2
     assert stage.docker.states() == dict.fromkeys(("demo-db-1", "demo-job-1", "demo-side-1", *webs), "running")
     assert stage.project().spec["trial"] is None
+
+
+WHOLE = {
+    "services": {
+        "a": {
+            "image": "busybox",
+            "networks": {"front": {"aliases": ["x"]}},
+            "volumes": [{"type": "volume", "source": "data", "target": "/d"}, {"type": "tmpfs", "target": "/t"}],
+            "ports": [{"target": 80, "published": "8080", "protocol": "tcp", "mode": "ingress"}],
+            "depends_on": {"b": {"condition": "service_started", "required": True}},
+            "configs": [{"source": "c", "target": "/c"}],
+            "environment": {"A": "1"},
+            "links": ["b:x"],
+            "deploy": {"replicas": 1, "resources": {"limits": {"memory": "1000"}}},
+            "healthcheck": {"test": ["CMD", "true"], "interval": "1s"},
+        },
+        "b": {"image": "busybox", "scale": 1},
+        "c": {"image": "busybox", "network_mode": "service:b", "volumes_from": ["b:ro"]},
+    },
+    "networks": {"front": {"name": "demo_front", "ipam": {"config": [{"subnet": "10.0.0.0/24"}]}}},
+    "volumes": {"data": {"name": "demo_data"}},
+    "configs": {"c": {"name": "c", "content": "text"}},
+}
+ODD = (None, 1, -1, "", "x", [], {}, [None], {"a": None}, True, 1.5, "service:nope", "\0", [{}], {"x": {}})
+
+
+def mutated(value, chance):
+    """One thing somewhere inside is something else, or gone."""
+    if not isinstance(value, (dict, list)) or not value or chance.random() < 0.15:
+        return chance.choice(ODD)
+    if isinstance(value, list):
+        at = chance.randrange(len(value))
+        return [*value[:at], mutated(value[at], chance), *value[at + 1 :]]
+    key = chance.choice(list(value))
+    if chance.random() < 0.1:
+        return {name: inner for name, inner in value.items() if name != key}
+    return {**value, key: mutated(value[key], chance)}
+
+
+def test_services_that_wait_for_each_other_are_refused():
+    async def main(stage):
+        answer = await stage.ask("up", {"a": {"links": ["b"]}, "b": {"depends_on": {"a": STARTED}}})
+        assert (answer.status, orjson.loads(answer.body)) == (
+            400,
+            {"message": "dependency cycle detected: a -> b -> a"},
+        )
+
+    on_stage(main)
+
+
+async def ends(stage, answer):
+    """Whether what is told has an end."""
+    try:
+        async with asyncio.timeout(1000):
+            return [line async for line in answer.chunks]
+    except TimeoutError:
+        return []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_model_that_is_not_canonical_is_refused_or_settled(seed):
+    async def main(stage):
+        chance = random.Random(seed)
+        for _ in range(20):
+            given = mutated(WHOLE, chance)
+            broken = {"name": "demo", **given} if isinstance(given, dict) else given
+            body = orjson.dumps({"action": "up", "project": {"model": broken}})
+            answer = await stage.compose.door.handler(Request("POST", "/compose/projects/demo", {}, body))
+            if isinstance(answer, Stream):
+                assert await ends(stage, answer), broken
+            else:
+                assert 400 <= answer.status < 500, (answer, broken)
+            async with asyncio.timeout(1000):
+                await stage.declare("down", volumes=True)
+            assert stage.docker.names() == [], broken
+
+    on_stage(main)
