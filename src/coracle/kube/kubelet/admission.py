@@ -2,14 +2,18 @@
 
 A refused pod has failed, with the reason in its status and in an event; the scheduler cannot know better.
 
-Source: Kubernetes documentation, "Using sysctls in a Kubernetes Cluster"; kubelet's sysctl allowlist.
+Source: Kubernetes documentation, "Using sysctls in a Kubernetes Cluster", "Restrict a Container's Access to Resources
+with AppArmor"; kubelet's sysctl allowlist and admission handlers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from coracle.core.object import Object
+from coracle.kube.kubelet.records import everyone
 
 SAFE_SYSCTLS = frozenset((
     "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
@@ -27,8 +31,18 @@ class Refusal:
     message: str
 
 
+def _profile(holder: Mapping[str, Any]) -> str:
+    """The AppArmor profile that a pod's or a container's securityContext names."""
+    profile = (holder.get("securityContext") or {}).get("appArmorProfile") or {}
+    return str(profile.get("type") or "")
+
+
 def refusal(pod: Object) -> Refusal | None:
     """None: it may run."""
+    if (pod.spec.get("os") or {}).get("name") not in (None, "", "linux"):
+        return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    if any(_profile(one) in ("Localhost", "RuntimeDefault") for one in [pod.spec, *everyone(pod)]):
+        return Refusal("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
     if pod.spec.get("hostUsers") is False:
         return Refusal("UserNamespacesNotSupported", "hostUsers: false: this node has no user namespaces for pods")
     for sysctl in (pod.spec.get("securityContext") or {}).get("sysctls") or ():

@@ -3,8 +3,9 @@
 Each probe of each running container is a chore that sleeps between its looks.  What it finds goes into the pod's notes,
 and the pod's loop is woken only when that changes.  The startup probe comes first; the others begin when it has passed.
 
-A container that is not ready yet is looked at more often than its period says, at first after a tenth of a second and
-then in doubling steps up to the period, so that it serves as soon as it can; nothing is said of what these find.
+A container that is not ready yet is looked at more often than its period says, so that it serves as soon as it can: at
+first after a tenth of a second (a program: four tenths), then in doubling steps up to the period.  Nothing is said of
+what these looks find.
 
 Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Probes".
 """
@@ -24,7 +25,7 @@ from coracle.kube.kubelet.notes import Health, Notes
 from coracle.kube.kubelet.records import Attempt, Present, containers_of, event_field, init_containers_of
 
 Sort = Literal["startup", "liveness", "readiness"]
-EARLY_S = 0.1
+EARLY_S, EARLY_EXEC_S = 0.1, 0.4  # a program costs a hundred times as much as a connection
 SORTS: tuple[Sort, ...] = ("startup", "liveness", "readiness")
 
 
@@ -80,7 +81,8 @@ class Prober:
 
     async def _probe(self, sort: Sort, where: Where, started_s: float, notes: Notes) -> None:
         probe = where.container[f"{sort}Probe"]
-        period_s, early_s = float(probe.get("periodSeconds", 10)), EARLY_S
+        period_s = float(probe.get("periodSeconds", 10))
+        early_s = EARLY_EXEC_S if "exec" in probe else EARLY_S
         streak = Streak(passed=True)
         await self._clock.sleep(max(0.0, started_s + probe.get("initialDelaySeconds", 0) - self._clock.now_s()))
         while True:

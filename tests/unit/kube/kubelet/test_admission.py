@@ -5,6 +5,8 @@ from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.status import View, status
 from suites.attempts import NOW_S, a_pod, there
 
+ARMOUR = {"appArmorProfile": {"type": "Localhost", "localhostProfile": "tight"}}
+
 
 def sysctls(*names, **spec):
     return a_pod(securityContext={"sysctls": [{"name": name, "value": "1"} for name in names]}, **spec)
@@ -16,6 +18,11 @@ def sysctls(*names, **spec):
         (a_pod(), None),
         (a_pod(hostUsers=True), None),
         (a_pod(hostUsers=False), "UserNamespacesNotSupported"),
+        (a_pod(os={"name": "linux"}), None),
+        (a_pod(os={"name": "windows"}), "PodOSNotSupported"),
+        (a_pod(securityContext={"appArmorProfile": {"type": "Unconfined"}}), None),
+        (a_pod(securityContext={"appArmorProfile": {"type": "RuntimeDefault"}}), "AppArmor"),
+        (a_pod(initContainers=[{"name": "i", "securityContext": ARMOUR}]), "AppArmor"),
         (sysctls("kernel.shm_rmid_forced", "net.ipv4.tcp_syncookies"), None),
         (sysctls("net/ipv4/tcp_syncookies"), None),
         (sysctls("kernel.msgmax"), "SysctlForbidden"),

@@ -1,13 +1,17 @@
 """Init containers, sidecars, hooks, probes and last words, with the real kubelet on virtual time."""
 
 import asyncio
+import random
 from pathlib import Path
+
+import pytest
 
 from coracle.core.errors import Unavailable
 from coracle.core.object import Key
 from coracle.kube.kubelet.actions import ActionFailed
 from coracle.testing.autojump import run
 
+GROUPS = ("initContainerStatuses", "containerStatuses")
 WEB = Key("default", "web")
 
 
@@ -187,3 +191,58 @@ def test_last_words(machine):
 
     said = run(main())
     assert said == "goodbye" + "!" * 4089
+
+
+def test_a_failed_pre_stop_hook_is_told_and_holds_nothing_up(machine):
+    async def main():
+        await machine.has_image("nginx:1")
+        async with machine.daemon():
+            hook = {"preStop": {"exec": {"command": ["false"]}}}
+            await machine.create("web", container("web", lifecycle=hook))
+            await asyncio.sleep(1)
+            await machine.pods.delete(WEB)
+            await asyncio.sleep(1)
+            return machine.pod(), machine.messages("FailedPreStopHook")
+
+    assert run(main()) == (None, ["PreStopHook failed"])
+
+
+def test_a_deleted_pod_does_not_wait_for_its_post_start_hook(machine):
+    async def main():
+        await machine.has_image("nginx:1")
+        async with machine.daemon():
+            await machine.create("web", container("web", lifecycle={"postStart": {"sleep": {"seconds": 30}}}))
+            await asyncio.sleep(1)
+            await machine.pods.delete(WEB)
+            await asyncio.sleep(1)
+            return machine.pod()
+
+    assert run(main()) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_killed_comes_back(machine, seed):
+    """Containers, sidecars and init containers are killed at random moments, and the daemon with them."""
+    chance = random.Random(seed)
+
+    async def main():
+        await machine.has_image("nginx:1")
+        inits = [sidecar("one"), container("first", "sleep", "2"), sidecar("two")]
+        await machine.create("web", container("a"), container("b"), initContainers=inits)
+        kills = 0
+        for _ in range(4):
+            async with machine.daemon():
+                for _ in range(5):
+                    await asyncio.sleep(chance.uniform(0, 40))
+                    running = [one.meta.name for one in machine.records() if one.status["state"] == "running"]
+                    for id in chance.sample(running, min(len(running), chance.randrange(3))):
+                        await machine.runtime.kill(id, 9)
+                        kills += 1
+        async with machine.daemon():
+            await asyncio.sleep(2000)
+            status = machine.pod().status
+            counts = [one["restartCount"] for group in GROUPS for one in status[group]]
+            return kills, sum(counts), status["phase"], [machine.state(name) for name in "ab"], len(machine.net.ports)
+
+    kills, restarts, phase, states, ports = run(main())
+    assert (restarts, phase, states, ports) == (kills, "Running", ["running", "running"], 1)
