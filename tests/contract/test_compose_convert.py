@@ -103,13 +103,16 @@ def test_the_lectures_application(controller, convert, docker, space, tmp_path):
     """An image that is built, a directory of this machine, a volume, a link, a published port."""
     folder = shutil.copytree(LECTURE, tmp_path / "lecture")
     docker("build", "--quiet", "--tag", "lecture-web", str(folder))
-    made = convert(folder, "--controller", controller)
+    made = convert(folder, "--controller", controller, "--fill-volumes")
     assert "services.web.build: build lecture-web" in made.stderr
     space.kubectl("apply", "-f", "-", input=made.stdout)
     assert space.wait_for(lambda: fetch("http://127.0.0.1:5000/")) == "Hello! This page has been seen 1 times.\n"
     assert fetch("http://127.0.0.1:5000/").endswith("2 times.\n")
     kind = {"rc": "replicationcontroller"}.get(controller, controller)
     assert space.text("exec", f"{kind}/web", "--", "cat", "/var/log/visits.log").splitlines()[-1].endswith(" 2")
+    of_the_image = docker("run", "--rm", "lecture-web", "sh", "-c", "cd /var/log; stat -c '%n %u:%g %a' *").splitlines()
+    found = space.text("exec", f"{kind}/web", "--", "sh", "-c", "cd /var/log; stat -c '%n %u:%g %a' *").splitlines()
+    assert [line for line in found if not line.startswith("visits.log ")] == of_the_image != []
     again = space.text("apply", "-f", "-", input=made.stdout).splitlines()
     assert [line for line in again if not line.endswith(" unchanged")] == []
     space.kubectl("delete", "-f", "-", input=made.stdout)

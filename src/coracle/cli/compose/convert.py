@@ -47,6 +47,7 @@ def _controller(_context: click.Context, _option: click.Parameter, given: str) -
     help="Where published ports are: on the pod's machine, on every node, at a load balancer.  [default: host]",
 )
 @click.option("--volume-size", default="1Gi", metavar="SIZE", help="What named volumes ask for.  [default: 1Gi]")
+@click.option("--fill-volumes", is_flag=True, help="Let new volumes begin with what the image has, by its own shell.")
 @click.pass_obj
 def convert(chosen: Chosen, /, *, services: tuple[str, ...], output: str | None, form: str, **options: Any) -> None:
     """Print the project as Kubernetes manifests, for `kubectl apply -f -`.

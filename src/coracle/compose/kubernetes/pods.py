@@ -38,7 +38,7 @@ def template(unit: Unit, units: dict[str, Unit], setting: Setting, *, restart: s
     containers = [container(one, known, setting) for one in unit.together]
     graces = [str(one.fields.take("stop_grace_period", _GRACE)) for one in unit.together]
     spec = compact(
-        initContainers=init_containers(unit, units, setting),
+        initContainers=known.fills + init_containers(unit, units, setting),
         containers=containers,
         volumes=known.as_list(),
         restartPolicy=restart,

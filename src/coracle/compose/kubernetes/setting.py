@@ -23,6 +23,7 @@ class Options:
     controller: Controller = "deployment"
     publish: Publishing = "host"
     volume_size: str = "1Gi"
+    fill_volumes: bool = False
 
 
 class Machine(Protocol):

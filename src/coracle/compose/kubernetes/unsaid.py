@@ -17,7 +17,6 @@ IRRELEVANT = {
     "services.pull_refresh_after": "goes with `pull_policy: refresh`, which is warned of",
     "services.ports.mode": "a port of the pod's machine is meant by both",
     "services.volumes.consistency": "has no meaning on Linux",
-    "services.volumes.volume.nocopy": "Kubernetes never copies",
     "services.deploy.endpoint_mode": "taken with the Service",
     "networks.name": "pods need no name for their network",
     "networks.attachable": "pods need no leave",

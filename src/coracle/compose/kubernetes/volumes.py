@@ -12,6 +12,7 @@ from typing import Any
 
 from coracle.compose.kubernetes.amounts import memory
 from coracle.compose.kubernetes.fields import Fields, compact
+from coracle.compose.kubernetes.filling import fill
 from coracle.compose.kubernetes.names import free, label
 from coracle.compose.kubernetes.setting import Setting
 from coracle.compose.kubernetes.storage import source_of
@@ -23,9 +24,10 @@ _SHARED, _FOLLOWING = ("rshared", "shared"), ("rslave", "slave")
 
 @dataclass
 class Volumes:
-    """The volumes of one pod, each named once."""
+    """The volumes of one pod, each named once, and the init containers that fill them."""
 
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fills: list[dict[str, Any]] = field(default_factory=list)
 
     def name_of(self, source: dict[str, Any], hint: str) -> str:
         """The name of the volume with this source, added where it is new; what is empty is new every time."""
@@ -39,8 +41,9 @@ class Volumes:
     def as_list(self) -> list[dict[str, Any]]:
         return [{"name": name, **source} for name, source in self.known.items()]
 
-    def has_claims(self) -> bool:
-        return any("persistentVolumeClaim" in source for source in self.known.values())
+    def is_new(self, name: str) -> bool:
+        """Whether the cluster makes this volume, empty."""
+        return not {"persistentVolumeClaim", "emptyDir"}.isdisjoint(self.known[name])
 
 
 def mounts(service: Fields, volumes: Volumes, setting: Setting) -> list[dict[str, Any]]:
@@ -49,6 +52,8 @@ def mounts(service: Fields, volumes: Volumes, setting: Setting) -> list[dict[str
     for entry in [*service.parts("volumes"), *_borrowed(service, setting)]:
         if mount := _mount(entry, volumes, setting, privileged=bool(service.take("privileged"))):
             found.setdefault(mount["mountPath"], mount)
+            if entry.given["type"] == "volume" and entry.path[1] == service.name and volumes.is_new(mount["name"]):
+                volumes.fills += fill(service, entry, mount, setting, {one["name"] for one in volumes.fills})
     for entry in service.take("tmpfs", ()):
         path, _, options = entry.partition(":")
         source = _memory(_tmpfs_size(service, options))

@@ -105,6 +105,27 @@ def test_configs_and_secrets_are_single_files(converted):
     ]
 
 
+FILL = """ls -A /volume | grep -qvx 'lost+found' || [ ! -d "$0" ] || cp -a "$0/." /volume"""
+
+
+def test_new_volumes_can_begin_with_what_the_image_has(service):
+    text = "volumes: ['v:/1', /2, 'b:/3', './x:/4', {type: volume, source: s, target: /5, volume: {nocopy: true}}]"
+    said = [line for line in service(text, TOP).warnings if "a new volume is empty" in line]
+    assert [line.partition("image has in ")[2].split()[0] for line in said] == ["/1", "/2"]
+    made = service(text, TOP, fill_volumes=True)
+    assert not [line for line in made.warnings if "a new volume is empty" in line]
+    first, second = made.pod()["initContainers"]
+    assert first == {
+        "name": "fill-v",
+        "image": "x",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", FILL, "/1"],
+        "securityContext": {"runAsUser": 0},
+        "volumeMounts": [{"name": "v", "mountPath": "/volume"}],
+    }
+    assert (second["command"][-1], second["volumeMounts"][0]["name"]) == ("/2", "2")
+
+
 def test_other_content_makes_new_pods(converted):
     def digest(**given):
         made = converted(FILES, **{"files": {"/p/f": "text"}, "environment": {"PW": "x"}, **given})
