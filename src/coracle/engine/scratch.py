@@ -114,18 +114,24 @@ def _checked(name: str) -> str:
 def _make_scratch(path: Path, medium: str, size_bytes: int | None) -> None:
     try:
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            path.mkdir()
+        if not path.exists():
+            _publish(path)
         if medium == "Memory" and not mounts.is_mount_point(path):
             size = f",size={size_bytes}" if size_bytes else ""
             mounts.mount(
                 "tmpfs", path, source="tmpfs", flags=mounts.MS_NODEV | mounts.MS_NOSUID, data=f"mode=0777{size}"
             )
-        elif medium == "":
-            path.chmod(0o777)  # whatever the umask is
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise (Exhausted if full else Broken)(f"cannot make volume {path.name}: {error}") from error
+
+
+def _publish(path: Path) -> None:
+    """Make a directory that is everybody's from its first moment; what containers make of it later stays."""
+    new = path.with_name(f"{path.name}.new")
+    new.mkdir(exist_ok=True)
+    new.chmod(0o777)  # whatever the umask is
+    new.rename(path)
 
 
 def _usage_bytes(path: Path) -> int:

@@ -48,8 +48,9 @@ class SandboxStarter:
     async def ensure(self, pod: Object, notes: Notes) -> None:
         """Volumes and sandbox are there afterwards, or `notes.sandbox` says why not."""
         try:
-            notes.volumes = await self._volumes.prepare(pod)
-            await self._sandboxes.ensure(sandbox_spec(pod, self._config))
+            spec = sandbox_spec(pod, self._config)
+            notes.volumes = await self._volumes.prepare(pod, again=self._sandboxes.find(spec.name) is not None)
+            await self._sandboxes.ensure(spec)
         except MountFailed as error:
             self._failed(pod, notes, "FailedMount", str(error))
         except CloudError as error:

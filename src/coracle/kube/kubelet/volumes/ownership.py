@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import stat
 
+from coracle.linux.walks import walk
+
 _READ, _WRITE, _SEARCH = 0o440, 0o660, 0o110
 
 
@@ -18,20 +20,39 @@ def mask(mode: int, *, read_only: bool) -> int:
 
 
 def give(path: str, gid: int, *, only_if_root_differs: bool = False) -> None:
-    """Give everything below `path`, and itself, to the group.  Links are not followed.  Raises OSError."""
-    top = os.lstat(path)
-    wanted = mask(top.st_mode, read_only=False)
-    if only_if_root_differs and top.st_gid == gid and top.st_mode & wanted == wanted:
-        return
-    for _, directories, files, fd in os.fwalk(path, topdown=False, follow_symlinks=False):
-        for name in (*files, *directories):
-            _give_one(name, fd, gid)
-    os.chown(path, -1, gid)
-    os.chmod(path, stat.S_IMODE(top.st_mode) | wanted)
+    """Give everything below `path`, and itself, to the group, whoever changes it meanwhile.  Links are not followed.
+
+    Raises: OSError.
+    """
+    root = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        top = os.fstat(root)
+        wanted = mask(top.st_mode, read_only=False)
+        if only_if_root_differs and top.st_gid == gid and top.st_mode & wanted == wanted:
+            return
+        if stat.S_ISDIR(top.st_mode):
+            for folder in walk(path):
+                for name, _ in folder.entries:
+                    _give_one(name, folder.fd, gid)
+        _give(root, gid)
+    finally:
+        os.close(root)
 
 
 def _give_one(name: str, folder: int, gid: int) -> None:
-    found = os.lstat(name, dir_fd=folder)
-    os.chown(name, -1, gid, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISLNK(found.st_mode):
-        os.chmod(name, stat.S_IMODE(found.st_mode) | mask(found.st_mode, read_only=False), dir_fd=folder)
+    try:
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    try:
+        _give(fd, gid)
+    finally:
+        os.close(fd)
+
+
+def _give(fd: int, gid: int) -> None:
+    """What is open at `fd` (O_PATH) is what changes, and nothing that takes its name."""
+    mode, itself = os.fstat(fd).st_mode, f"/proc/self/fd/{fd}"
+    os.chown(itself, -1, gid)
+    if not stat.S_ISLNK(mode):
+        os.chmod(itself, stat.S_IMODE(mode) | mask(mode, read_only=False))

@@ -58,13 +58,18 @@ class PodVolumes:
         self._around, self._clock = around, clock
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def prepare(self, pod: Object) -> dict[str, Volume]:
-        """Where each volume of the pod is on the host.  Idempotent.  Raises MountFailed."""
+    async def prepare(self, pod: Object, *, again: bool = False) -> dict[str, Volume]:
+        """Where each volume of the pod is on the host.  Idempotent.  Raises MountFailed.
+
+        `again`: the pod has had them before, and may have changed what the group was given.
+        """
         found = {}
         async with self._lock(pod):
             for volume in pod.spec.get("volumes") or ():
                 with _told(pod, volume):
-                    found[volume["name"]] = await self._shown(pod, volume["name"], await self._one(pod, volume))
+                    found[volume["name"]] = await self._shown(
+                        pod, volume["name"], await self._one(pod, volume, again=again)
+                    )
         return found
 
     async def refresh(self, pod: Object) -> list[str]:
@@ -110,18 +115,18 @@ class PodVolumes:
     def _lock(self, pod: Object) -> asyncio.Lock:
         return self._locks.setdefault(sandbox_name(pod.meta.uid), asyncio.Lock())
 
-    async def _one(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+    async def _one(self, pod: Object, volume: Mapping[str, Any], *, again: bool) -> Volume:
         sort = _sort(volume)
         if sort in SORTS:
             return await self._files(pod, volume)
         match sort:
             case "emptyDir":
-                return await self._empty(pod, volume)
+                return await self._empty(pod, volume, again=again)
             case "hostPath":
                 asked = volume["hostPath"]
                 return Volume(await self._host_path(Place(asked["path"], asked.get("type") or "")))
             case "persistentVolumeClaim" | "ephemeral":
-                return await self._claimed(pod, volume)
+                return await self._claimed(pod, volume, again=again)
             case "image":
                 return await self._image(pod, volume)
         raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
@@ -141,22 +146,22 @@ class PodVolumes:
         await offload(atomic.write, Path(path), files, stamp, _group(pod))
         return Volume(path, read_only=True)
 
-    async def _empty(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+    async def _empty(self, pod: Object, volume: Mapping[str, Any], *, again: bool) -> Volume:
         asked = volume["emptyDir"] or {}
         medium = asked.get("medium") or ""
         limit = empty_dir_limit(pod, volume)
         path = await self._directories.scratch(
             sandbox_name(pod.meta.uid), volume["name"], medium=medium, size_bytes=limit
         )
-        await self._give(pod, path)
+        await self._give(pod, path, again=again)
         return Volume(path)
 
-    async def _claimed(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+    async def _claimed(self, pod: Object, volume: Mapping[str, Any], *, again: bool) -> Volume:
         place = locate(pod, volume, self._around.reader)
         path = await self._host_path(place)
         read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
         if place.ours and not read_only:
-            await self._give(pod, path)
+            await self._give(pod, path, again=again)
         return Volume(path, read_only)
 
     async def _image(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
@@ -173,12 +178,13 @@ class PodVolumes:
         nothing = not place.type and not await offload(os.path.lexists, place.path)
         return await self._directories.host_path(place.path, "DirectoryOrCreate" if nothing else place.type)
 
-    async def _give(self, pod: Object, path: str) -> None:
+    async def _give(self, pod: Object, path: str, *, again: bool) -> None:
+        """A pod's second time, after a reboot its memory is new and has to be given anew."""
         gid = _group(pod)
-        if gid is not None:
-            policy = (pod.spec.get("securityContext") or {}).get("fsGroupChangePolicy")
-            give = partial(ownership.give, path, gid, only_if_root_differs=policy == "OnRootMismatch")
-            await offload(give)
+        if gid is None or (again and (await offload(os.stat, path)).st_gid == gid):
+            return
+        policy = (pod.spec.get("securityContext") or {}).get("fsGroupChangePolicy")
+        await offload(partial(ownership.give, path, gid, only_if_root_differs=policy == "OnRootMismatch"))
 
 
 def empty_dir_limit(pod: Object, volume: Mapping[str, Any]) -> int | None:
