@@ -77,7 +77,7 @@ class PodVerbs:
         pod = target.collection.get(target.key)
         container = pick_container(pod, request.query.get("container"))
         wish.check()
-        _check_phase(pod)
+        _check_phase(pod, "attach a")
 
         async def run(socket: WebSocket) -> None:
             try:
@@ -92,7 +92,7 @@ class PodVerbs:
     async def port_forward(self, request: Request, target: Target) -> Answer:
         """GET (WebSocket) or POST (SPDY) .../pods/{name}/portforward -> 101"""
         pod = target.collection.get(target.key)
-        _check_phase(pod)
+        _check_phase(pod, "forward ports of a")
         return portforward.answer(request, pod, self.streams)
 
 
@@ -205,10 +205,10 @@ def _websocket(request: Request) -> Request:
     return request
 
 
-def _check_phase(pod: Object) -> None:
+def _check_phase(pod: Object, deed: str = "exec into a") -> None:
     phase = pod.status.get("phase")
     if phase in _FINISHED:
-        raise Malformed(f"cannot exec into a container in a completed pod; current phase is {phase}")
+        raise Malformed(f"cannot {deed} container in a completed pod; current phase is {phase}")
     if not pod.spec.get("nodeName"):
         raise Malformed(f"pod {pod.meta.name} does not have a host assigned")
 
