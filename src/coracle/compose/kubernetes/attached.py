@@ -18,6 +18,7 @@ from coracle.compose.kubernetes.volumes import Volumes
 from coracle.core.errors import Malformed
 
 LIMIT_BYTES = 1 << 20
+_APPLIED_BYTES = 180 << 10  # apply notes the whole object in an annotation, and annotations may have 256 KiB
 DIGEST = "io.coracle.compose/files"
 _MODE = 0o444
 _HOMES = {"configs": "/", "secrets": "/run/secrets"}
@@ -66,6 +67,8 @@ def objects(setting: Setting) -> list[dict[str, Any]]:
                 what = "Secret" if kind == "secrets" else "ConfigMap"
                 thing.warn("external", f"a {what} {name} with the key {source} must be there")
             elif content is not None:
+                if len(content) > _APPLIED_BYTES:
+                    thing.warn("", "is large: `kubectl apply` needs --server-side, or use `kubectl create`")
                 found.append(_object(kind, name, labels, {source: content}))
             thing.finish()
     return found

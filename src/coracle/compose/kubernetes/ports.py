@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coracle.compose.kubernetes.fields import Fields, compact
@@ -24,12 +24,19 @@ class Port:
 
     @property
     def name(self) -> str:
-        return self.given_name or f"{self.protocol.lower()}-{self.target}"
+        return self.given_name or self.regular_name
+
+    @property
+    def regular_name(self) -> str:
+        return f"{self.protocol.lower()}-{self.target}"
 
 
 def ports(service: Fields, setting: Setting) -> list[Port]:
     """What `ports` and `expose` say, each port of the container and the machine once."""
     found = [_published(entry, setting) for entry in service.parts("ports")]
+    if service.take("network_mode") == "host" and any(port.published or port.anywhere for port in found):
+        service.warn("ports", "published ports are discarded when using host network mode")
+        found = [replace(port, published=0, anywhere=False) for port in found]
     known = {(port.target, port.protocol) for port in found}
     for entry in service.take("expose", ()):
         first, last, protocol = _range(str(entry))
@@ -61,8 +68,9 @@ def of_service(given: list[Port]) -> list[dict[str, Any]]:
     """A Service's `ports`: others of the project reach the container at its own ports, as in Compose."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for port in given:
+        taken = {entry["name"] for entry in found.values()}
         entry = compact(
-            name=port.name,
+            name=port.name if port.name not in taken else port.regular_name,
             port=port.target,
             targetPort=port.target,
             protocol=port.protocol,

@@ -32,12 +32,15 @@ def of_container(service: Fields) -> dict[str, Any]:
         add=[_capability(name) for name in service.take("cap_add", ())],
         drop=[_capability(name) for name in service.take("cap_drop", ())],
     )
+    options = _options(service)
+    if service.take("privileged") and options.pop("allowPrivilegeEscalation", None) is not None:
+        service.warn("security_opt", "no-new-privileges: a privileged container cannot be kept from new privileges")
     return compact(
         **_user(service),
         privileged=service.take("privileged") or None,
         readOnlyRootFilesystem=service.take("read_only") or None,
         capabilities=capabilities,
-        **_options(service),
+        **options,
     )
 
 
@@ -108,8 +111,6 @@ def _option(name: str, value: str) -> dict[str, Any]:
             return {"appArmorProfile": {"type": "Unconfined"}}
         case "apparmor":
             return {"appArmorProfile": {"type": "Localhost", "localhostProfile": value}}
-        case "systempaths" if value == "unconfined":
-            return {"procMount": "Unmasked"}
         case "label":
             key, _, what = value.partition(":")
             return {"seLinuxOptions": {key: what}} if key in _SELINUX and what else {}

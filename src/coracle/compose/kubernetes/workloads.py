@@ -30,8 +30,8 @@ def workload(unit: Unit, units: dict[str, Unit], setting: Setting) -> dict[str, 
         _no_updates(update)
         return _job(metadata, template(unit, units, setting, restart=restart or "OnFailure"), unit.replicas, most)
     pod = template(unit, units, setting)
-    _ports_of_one_machine(unit, pod)
     controller = "daemonset" if mode == "global" else setting.options.controller
+    _check_number(unit, pod, controller)
     if controller == "replicationcontroller":
         _no_updates(update)
         spec = {"replicas": unit.replicas, "selector": labels, "template": pod}
@@ -91,8 +91,10 @@ def _no_updates(update: Fields) -> None:
         update.take(key)
 
 
-def _ports_of_one_machine(unit: Unit, pod: dict[str, Any]) -> None:
-    if unit.replicas > 1 and _has_host_ports(pod):
+def _check_number(unit: Unit, pod: dict[str, Any], controller: str) -> None:
+    if unit.replicas != 1 and controller == "daemonset":
+        unit.fields.warn("scale", f"a DaemonSet has one pod on each node, not {unit.replicas}")
+    elif unit.replicas > 1 and _has_host_ports(pod):
         unit.fields.warn("ports", "a port of a machine is one pod's: there can be one pod on each node")
 
 

@@ -151,6 +151,11 @@ def test_content_that_cannot_be_had_is_refused(converted, given, message):
         converted(FILES, **given)
 
 
+def test_content_that_apply_cannot_note_is_warned_of(converted):
+    made = converted(FILES, files={"/p/f": "x" * 300_000}, environment={"PW": "x"})
+    assert any("configs.f: is large: `kubectl apply` needs --server-side" in said for said in made.warnings)
+
+
 @pytest.mark.parametrize(
     "value", ["yes", "on", "1e3", "0x10", "1_0", "12:30:45", "null", "~", "", "0o17", "a: b", "- x", "é\n  x\n"]
 )

@@ -106,6 +106,11 @@ def test_a_service_is_found_by(service, text, spec):
     assert found == spec
 
 
+def test_ports_of_one_name_are_told_apart(service):
+    text = "ports: [{target: 53, name: dns}, {target: 53, name: dns, protocol: udp}]"
+    assert [port["name"] for port in service(text).get("Service", "a")["spec"]["ports"]] == ["dns", "udp-53"]
+
+
 def test_published_ports_can_be_at_a_balancer_or_on_every_node(service):
     made = service("ports: ['8080:80']", publish="balancer")
     assert made.get("Service", "a-published")["spec"]["ports"] == [
