@@ -5,16 +5,21 @@ Source: Kubernetes v1 API, ServiceSpec and ServicePort.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
-from coracle.core.names import label_problems
+from coracle.core.names import label_problems, qualified_faults
 from coracle.core.object import Json, Object
-from coracle.kube.kinds.rules import address, named, one_of, optional_name, port, port_number, unique
+from coracle.kube.kinds.rules import address, named, one_of, optional_name, port, port_number, unique, unsupported
+from coracle.kube.kinds.servicetypes import answers_health_checks, balances, externally_open, has_address, headless
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
+DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+IP_MODES = ("Proxy", "VIP")
 LONGEST_AFFINITY_S = 86400
 
 
@@ -29,17 +34,42 @@ def problems(service: Object) -> list[Problem]:
         found += _port(f"spec.ports[{index}]", entry, several=len(spec["ports"]) > 1)
     found += _ports_together(spec) + label_problems(spec.get("selector"), "spec.selector")
     found += one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
-    return found + _affinity_seconds(spec) + _addresses(spec) + _policies(spec)
+    return found + _affinity_seconds(spec) + _addresses(spec) + _policies(spec) + _balancing(spec)
 
 
-def headless(spec: Mapping[str, Any]) -> bool:
-    return spec.get("clusterIP") == "None"
+def changed(spec: Mapping[str, Any], before: Mapping[str, Any]) -> list[Problem]:
+    """What may not change: a cluster IP, until the service becomes a name; a balancer's class and health port."""
+    found: list[Problem] = []
+    was, now = before.get("clusterIP"), spec.get("clusterIP")
+    if was != now and has_address(before) and has_address(spec):
+        found.append(invalid("spec.clusterIPs[0]", spec.get("clusterIPs") or [now], "may not change once set"))
+    was, now = before.get("loadBalancerClass"), spec.get("loadBalancerClass")
+    if was != now and balances(before) and balances(spec):
+        found.append(invalid("spec.loadBalancerClass", now, "may not change once set"))
+    was, now = before.get("healthCheckNodePort"), spec.get("healthCheckNodePort")
+    if was and was != now and answers_health_checks(before) and answers_health_checks(spec):
+        found.append(invalid("spec.healthCheckNodePort", now, "field is immutable"))
+    return found
 
 
-def opens_node_ports(spec: Mapping[str, Any]) -> bool:
-    """Whether every port of the service is to be had on the nodes."""
-    kind = spec.get("type")
-    return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
+def status_problems(service: Object) -> list[Problem]:
+    """What is wrong with the addresses of a load balancer."""
+    at, found = "status.loadBalancer.ingress", list[Problem]()
+    ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
+    if ingress and not balances(service.spec):
+        found.append(forbidden(at, 'may only be used when `spec.type` is "LoadBalancer"'))
+    for index, one in enumerate(ingress):
+        here = f"{at}[{index}]"
+        if one.get("ip"):
+            found += address(f"{here}.ip", one["ip"])
+        if one.get("hostname"):
+            found += named("subdomain", f"{here}.hostname", one["hostname"])
+        mode = one.get("ipMode")
+        if mode and not one.get("ip"):
+            found.append(forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
+        elif mode:
+            found += one_of(f"{here}.ipMode", mode, IP_MODES)
+    return found
 
 
 def _type(spec: Mapping[str, Any]) -> list[Problem]:
@@ -62,6 +92,8 @@ def _port(at: str, entry: Json, *, several: bool) -> list[Problem]:
     found = [required(f"{at}.name")] if several and not name else optional_name("label", f"{at}.name", name)
     found += port_number(f"{at}.port", entry.get("port") or 0)
     found += one_of(f"{at}.protocol", entry.get("protocol"), PROTOCOLS)
+    if entry.get("appProtocol"):
+        found += [invalid(f"{at}.appProtocol", entry["appProtocol"], f) for f in qualified_faults(entry["appProtocol"])]
     return found + port(f"{at}.targetPort", entry.get("targetPort"))
 
 
@@ -110,8 +142,22 @@ def _addresses(spec: Mapping[str, Any]) -> list[Problem]:
     if len(every) > 1:
         found.append(invalid("spec.clusterIPs", every, "may only hold one address: the cluster has one IP family"))
     for index, given in enumerate(spec.get("externalIPs") or ()):
-        found += address(f"spec.externalIPs[{index}]", given)
+        at = f"spec.externalIPs[{index}]"
+        found += address(at, given) or [invalid(at, given, fault) for fault in _special(given)]
     return found
+
+
+def _special(given: str) -> list[str]:
+    """Why an address can be nobody's in particular."""
+    asked = ipaddress.ip_address(given)
+    ipv4 = asked.version == 4
+    faults = (
+        (asked.is_unspecified, f"may not be unspecified ({asked})"),
+        (asked.is_loopback, f"may not be in the loopback range ({'127.0.0.0/8' if ipv4 else '::1/128'})"),
+        (asked.is_link_local, f"may not be in the link-local range ({'169.254.0.0/16' if ipv4 else 'fe80::/10'})"),
+        (asked.is_multicast, f"may not be in the multicast range ({'224.0.0.0/4' if ipv4 else 'ff00::/8'})"),
+    )
+    return [said for broken, said in faults if broken]
 
 
 def _policies(spec: Mapping[str, Any]) -> list[Problem]:
@@ -122,11 +168,35 @@ def _policies(spec: Mapping[str, Any]) -> list[Problem]:
     if spec.get("externalTrafficPolicy") and not externally_open(spec):
         said = "may only be set for externally-accessible services"
         found.append(invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], said))
-    if spec.get("ipFamilyPolicy") in ("PreferDualStack", "RequireDualStack", "SingleStack", None):
-        return found
-    return found + one_of("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], ("PreferDualStack", "RequireDualStack", "SingleStack"))  # noqa: E501  # fmt: skip
+    if spec.get("ipFamilyPolicy"):
+        found += one_of("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], FAMILY_POLICIES)
+    if spec.get("trafficDistribution") and spec["trafficDistribution"] not in DISTRIBUTIONS:
+        found.append(unsupported("spec.trafficDistribution", spec["trafficDistribution"], DISTRIBUTIONS))
+    return found
 
 
-def externally_open(spec: Mapping[str, Any]) -> bool:
-    kind = spec.get("type")
-    return kind in ("NodePort", "LoadBalancer") or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
+def _balancing(spec: Mapping[str, Any]) -> list[Problem]:
+    """What only load balancers have."""
+    found: list[Problem] = []
+    for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass", "loadBalancerSourceRanges"):
+        if spec.get(name) not in (None, []) and not balances(spec):
+            found.append(forbidden(f"spec.{name}", "may only be used when `type` is 'LoadBalancer'"))
+    if spec.get("loadBalancerClass"):
+        at = "spec.loadBalancerClass"
+        found += [
+            invalid(at, spec["loadBalancerClass"], fault) for fault in qualified_faults(spec["loadBalancerClass"])
+        ]
+    for index, given in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        found += _range(f"spec.loadBalancerSourceRanges[{index}]", given)
+    if spec.get("healthCheckNodePort") and not answers_health_checks(spec):
+        said = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        found.append(invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], said))
+    return found
+
+
+def _range(at: str, given: str) -> list[Problem]:
+    try:
+        ipaddress.ip_network(given.strip(), strict=False)
+    except ValueError:
+        return [invalid(at, given, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
+    return []

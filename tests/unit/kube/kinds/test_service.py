@@ -167,6 +167,18 @@ TWO = [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]
         ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 0}}}, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", "Invalid value: 0: must be greater than 0 and less than 86400"),
         ({"selector": {"a": "b c"}}, "spec.selector", 'Invalid value: "b c": a valid label must be'),
         ({"externalIPs": ["x"]}, "spec.externalIPs[0]", 'Invalid value: "x": must be a valid IP address'),
+        ({"externalIPs": ["127.0.0.1"]}, "spec.externalIPs[0]", 'Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8)'),
+        ({"externalTrafficPolicy": "Local"}, "spec.externalTrafficPolicy", 'Invalid value: "Local": may only be set for externally-accessible services'),
+        ({"internalTrafficPolicy": "X"}, "spec.internalTrafficPolicy", 'Unsupported value: "X": supported values: "Cluster", "Local"'),
+        ({"ipFamilyPolicy": "RequireDualStack"}, "spec.ipFamilyPolicy", 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services'),
+        ({"ipFamilies": ["IPv6"]}, "spec.ipFamilies[0]", 'Invalid value: "IPv6": not configured on this cluster'),
+        ({"trafficDistribution": "X"}, "spec.trafficDistribution", 'Unsupported value: "X": supported values: "PreferClose"'),
+        ({"loadBalancerClass": "a/b"}, "spec.loadBalancerClass", "Forbidden: may only be used when `type` is 'LoadBalancer'"),
+        ({"loadBalancerSourceRanges": ["10.0.0.0/8"]}, "spec.loadBalancerSourceRanges", "Forbidden: may only be used when"),
+        ({"type": "LoadBalancer", "loadBalancerSourceRanges": ["x"]}, "spec.loadBalancerSourceRanges[0]", 'Invalid value: "x": must be a valid CIDR'),
+        ({"type": "LoadBalancer", "clusterIP": "None"}, "spec.clusterIPs[0]", "Invalid value: \"None\": may not be set to 'None' for LoadBalancer"),
+        ({"type": "NodePort", "healthCheckNodePort": 30001}, "spec.healthCheckNodePort", "Invalid value: 30001: may only be set when `type` is 'LoadBalancer' and"),
+        ({"ports": [{"port": 80, "appProtocol": "a b"}]}, "spec.ports[0].appProtocol", 'Invalid value: "a b"'),
     ],
 )  # fmt: skip
 def test_what_is_refused(spec, field, text):
@@ -175,6 +187,143 @@ def test_what_is_refused(spec, field, text):
             await a_collection().create(a_service(**spec))
         problems = caught.value.problems
         assert [problem for problem in problems if problem.field == field and problem.text.startswith(text)], problems
+
+    run(main())
+
+
+BALANCER = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerClass": "example.org/x"}
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "has", "has_not"),
+    [
+        pytest.param(
+            {}, {"type": "NodePort"}, ("nodePort", "externalTrafficPolicy", "clusterIP"), (), id="to NodePort"
+        ),
+        pytest.param(
+            {"type": "NodePort"},
+            {"type": "ClusterIP"},
+            ("clusterIP",),
+            ("nodePort", "externalTrafficPolicy"),
+            id="back",
+        ),
+        pytest.param(
+            {"type": "NodePort"},
+            {"type": "ExternalName", "externalName": "example.org"},
+            ("externalName",),
+            ("nodePort", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"),
+            id="to a name",
+        ),
+        pytest.param(
+            {"type": "ExternalName", "externalName": "example.org"},
+            {"type": "NodePort", "externalName": None},
+            ("nodePort", "clusterIP", "clusterIPs", "ipFamilies", "internalTrafficPolicy"),
+            ("externalName",),
+            id="from a name",
+        ),
+        pytest.param(
+            BALANCER,
+            {"type": "ClusterIP"},
+            ("clusterIP",),
+            ("nodePort", "healthCheckNodePort", "loadBalancerClass", "allocateLoadBalancerNodePorts"),
+            id="from a balancer",
+        ),
+        pytest.param(
+            BALANCER, {"externalTrafficPolicy": "Cluster"}, ("nodePort",), ("healthCheckNodePort",), id="policy changed"
+        ),
+        pytest.param(
+            BALANCER, {"allocateLoadBalancerNodePorts": False}, ("nodePort",), (), id="node ports stay once they are"
+        ),
+        pytest.param(
+            {**BALANCER, "allocateLoadBalancerNodePorts": False}, {}, ("healthCheckNodePort",), ("nodePort",), id="none"
+        ),
+    ],
+)
+def test_types_may_change(before, change, has, has_not):
+    async def main():
+        services = a_collection()
+        await services.create(a_service(**before))
+        changed = await services.change(WEB, lambda web: web.with_spec(**change))
+        found = {name for name, value in changed.spec.items() if value is not None} | {*changed.spec["ports"][0]}
+        assert (found & {*has}, found & {*has_not}) == ({*has}, set())
+        others = await services.create(a_service("other", **before))  # what was let go of is free
+        assert others.spec.get("clusterIP", "") != changed.spec.get("clusterIP")
+
+    run(main())
+
+
+def test_a_balancers_class_and_health_port_stay():
+    async def main():
+        services = a_collection()
+        made = await services.create(a_service(**BALANCER))
+        port = made.spec["healthCheckNodePort"]
+        assert 30000 <= port <= 32767
+        for change, said in (
+            ({"loadBalancerClass": "example.org/y"}, "may not change once set"),
+            ({"healthCheckNodePort": port - 1 if port > 30000 else port + 1}, "field is immutable"),
+        ):
+            with pytest.raises(Invalid, match=said):
+                await services.change(WEB, lambda web, change=change: web.with_spec(**change))
+        with pytest.raises(Invalid, match="already allocated"):
+            await services.create(a_service("two", **{**BALANCER, "healthCheckNodePort": port}))
+
+    run(main())
+
+
+def test_one_port_of_two_protocols_has_one_node_port():
+    async def main():
+        both = [{"name": p.lower(), "port": 53, "protocol": p} for p in ("TCP", "UDP")]
+        made = await a_collection().create(a_service(type="NodePort", ports=both))
+        one, two = (port["nodePort"] for port in made.spec["ports"])
+        assert one == two
+
+    run(main())
+
+
+def test_a_headless_service_of_nobodys_pods_may_have_both_families():
+    async def main():
+        made = await a_collection().create(a_service(clusterIP="None", selector={}))
+        assert (made.spec["ipFamilies"], made.spec["ipFamilyPolicy"]) == (["IPv4", "IPv6"], "RequireDualStack")
+        prefer = await a_collection().create(a_service(ipFamilyPolicy="PreferDualStack"))
+        assert (prefer.spec["ipFamilies"], prefer.spec["ipFamilyPolicy"]) == (["IPv4"], "PreferDualStack")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "ingress", "said"),
+    [
+        ("ClusterIP", {"ip": "192.0.2.1"}, 'may only be used when `spec.type` is "LoadBalancer"'),
+        ("LoadBalancer", {"ip": "x"}, "must be a valid IP address"),
+        (
+            "LoadBalancer",
+            {"ip": "192.0.2.1", "ipMode": "X"},
+            'Unsupported value: "X": supported values: "Proxy", "VIP"',
+        ),
+        ("LoadBalancer", {"hostname": "a.b", "ipMode": "VIP"}, "may not be specified when `ip` is not set"),
+    ],
+)
+def test_a_balancers_addresses(kind, ingress, said):
+    async def main():
+        services = a_collection()
+        await services.create(a_service(type=kind))
+        with pytest.raises(Invalid, match=said):
+            await services.change(WEB, lambda web: web.with_status(loadBalancer={"ingress": [ingress]}), part="status")
+
+    run(main())
+
+
+def test_a_balancers_address_out_of_the_range_is_its_own_until_it_is_none():
+    async def main():
+        services = a_collection()
+        await services.create(a_service(type="LoadBalancer"))
+        ingress = {"loadBalancer": {"ingress": [{"ip": "100.64.255.254", "ipMode": "VIP"}]}}
+        await services.change(WEB, lambda web: web.with_status(**ingress), part="status")
+        with pytest.raises(Invalid, match="already allocated"):
+            await services.create(a_service("two", clusterIP="100.64.255.254"))
+        plain = await services.change(WEB, lambda web: web.with_spec(type="ClusterIP"))
+        assert plain.status == {"loadBalancer": {}}
+        await services.create(a_service("two", clusterIP="100.64.255.254"))
 
     run(main())
 
