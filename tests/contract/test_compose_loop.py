@@ -204,6 +204,25 @@ def test_what_cannot_be_is_refused_before_anything_is_made(project, docker):
         assert project.declared() is None
 
 
+def test_what_others_made_is_used_with_a_warning(project, docker):
+    docker("volume", "create", f"mine-{project.name}")
+    docker("network", "create", "--label", "com.docker.compose.network=n", f"net-{project.name}")
+    project.file(
+        f"services: {{a: {{image: busybox, command: sleep infinity, {QUICK}, networks: [n], volumes: ['v:/v']}}}}\n"
+        f"networks: {{n: {{name: net-{project.name}}}}}\nvolumes: {{v: {{name: mine-{project.name}}}}}\n"
+    )
+    said = project.up()
+    assert f'volume "mine-{project.name}" already exists but was not created by Docker Compose' in said[1]
+    assert f"a network with name net-{project.name} exists but was not created for project" in said[0]
+    assert project.running("a-1")
+    project.declare("down", volumes=True)
+    assert f"mine-{project.name}" in docker("volume", "ls", "--quiet").split()
+    docker("network", "rm", f"net-{project.name}")
+    docker("network", "create", f"net-{project.name}")
+    answer = project.ask("up")
+    assert "has incorrect label com.docker.compose.network" in json.loads(answer.read())["message"]
+
+
 def test_other_clients_have_the_last_word(project, docker, tmp_path):
     project.file(f"services: {{a: {{image: busybox, command: sleep infinity, {QUICK}}}}}\n")
     environment = {**docker.environment, "DOCKER_BUILDKIT": "0"}

@@ -51,6 +51,7 @@ class FakeDocker:
             ("GET", "/networks/{id}", self._network),
             ("DELETE", "/networks/{id}", self._drop_network),
             ("POST", "/volumes/create", self._make_volume),
+            ("GET", "/volumes/{id}", self._volume),
             ("DELETE", "/volumes/{id}", self._drop_volume),
         ):
             self._router.add(method, pattern, handler)
@@ -144,9 +145,10 @@ class FakeDocker:
         return Response.of(201, {"Id": meta.name})
 
     async def _network(self, request: Request) -> Answer:
-        if self._store.find(networks.TYPE, Key("", f"id-{request.params['id']}")) is None:
+        entry = self._store.find(networks.TYPE, Key("", f"id-{request.params['id']}"))
+        if entry is None:
             raise NotFound(f"network {request.params['id']} not found")
-        return Response.of(200, {})
+        return Response.of(200, {"Name": request.params["id"], "Labels": dict(entry.labels)})
 
     async def _drop_network(self, request: Request) -> Answer:
         self._note(request, "drop", request.params["id"])
@@ -159,6 +161,12 @@ class FakeDocker:
         record = Object("Volume", Meta(name=body["Name"], labels=body["Labels"]), {"spec": {}}, volumes.API)
         await self._store.commit(Put(record))
         return Response.of(201, {"Name": body["Name"]})
+
+    async def _volume(self, request: Request) -> Answer:
+        entry = self._store.find(volumes.TYPE, Key("", request.params["id"]))
+        if entry is None:
+            raise NotFound(f"get {request.params['id']}: no such volume")
+        return Response.of(200, {"Name": request.params["id"], "Labels": dict(entry.labels)})
 
     async def _drop_volume(self, request: Request) -> Answer:
         self._note(request, "drop", request.params["id"])

@@ -63,10 +63,10 @@ class ProjectDoor:
         record = self._projects.records.find(objects.key(asked.name))
         former = spec_of(record) if record else None
         present = await self._projects.observer.look(asked.name)
-        spec, targets = await self._next(asked, former, present, stopping)
+        spec, targets, warnings = await self._next(asked, former, present, stopping)
         spec = replace(spec, turn=self._projects.next_turn(asked.name, former))
         follower = Follower(spec.turn, waits_for=tuple(targets) if asked.wait else ())
-        for said in _already(asked, spec, targets, present):
+        for said in (*map(warning, warnings), *_already(asked, spec, targets, present)):
             follower.tell(said)
         if spec.going is not None and not _anything(present) and not spec.going.images:
             follower.tell(warning(f'No resource found to remove for project "{asked.name}".'))
@@ -80,19 +80,21 @@ class ProjectDoor:
 
     async def _next(
         self, asked: Asked, former: Spec | None, present: Present, stopping: Mapping[str, str]
-    ) -> tuple[Spec, list[str]]:
-        """The next spec, and the services that take part where something is to be made.  Raises as `declared`."""
+    ) -> tuple[Spec, list[str], list[str]]:
+        """The next spec, the services that take part where something is to be made, and warnings.
+
+        Raises as `declared`.
+        """
         model: Mapping[str, Any] = asked.project.model if asked.project else former.model if former else {}
         makes = asked.action in MAKING
         try:
             targets = targets_of(asked, model["services"]) if makes and model else []
             images = await self._preflight.images(model, targets)
             spec = declared(asked, former, present, images, stopping)
-            if makes:
-                await self._preflight.check(spec, targets, present)
+            warnings = await self._preflight.check(spec, targets, present) if makes else []
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             raise Malformed(f"project.model: is not in canonical form: {error!r}") from error
-        return spec, targets
+        return spec, targets, warnings
 
     async def _write(self, spec: Spec, targets: list[str]) -> None:
         """Of services that take part, nothing that has ended counts any more."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from coracle.compose.create import labels
 from coracle.compose.projects.asking import Asking, Refused, path
 from coracle.compose.projects.seen import Present, Seen, SeenNetwork, seen
+from coracle.core import claims
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Key, Object
 from coracle.core.store import Event, Store
 from coracle.engine.kinds.container import TYPE as CONTAINERS
 from coracle.engine.kinds.network import TYPE as NETWORKS
+from coracle.engine.kinds.network import name_claim as network_name
 from coracle.engine.kinds.volume import TYPE as VOLUMES
 
 BY_PROJECT = "compose-project"
@@ -46,15 +49,13 @@ class Observer:
         found = [await self._container(record) for record in self._caches[CONTAINERS].by(BY_PROJECT, project)]
         return Present(
             [one for one in found if one is not None],
-            [
-                _network(record)
-                for record in self._caches[NETWORKS].by(BY_PROJECT, project)
-                if record.status.get("state") != "making"
-            ],
+            [_network(record) for record in self._caches[NETWORKS].by(BY_PROJECT, project)],
             {
                 record.meta.name: record.meta.labels.get(labels.VOLUME, record.meta.name)
                 for record in self._caches[VOLUMES].by(BY_PROJECT, project)
             },
+            _Stored(self._store, claims.TYPE, network_name),
+            _Stored(self._store, VOLUMES, str),
         )
 
     async def _container(self, record: Object) -> Seen | None:
@@ -73,7 +74,25 @@ class Observer:
         return one
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The names for which there is an object in the store."""
+
+    store: Store
+    type: str
+    to_name: Callable[[str], str]
+
+    def __contains__(self, name: object) -> bool:
+        return self.store.find(self.type, Key("", self.to_name(str(name)))) is not None
+
+
 def _network(record: Object) -> SeenNetwork:
     marks = record.meta.labels
     name = str(record.spec["name"])
-    return SeenNetwork(record.meta.name, name, marks.get(labels.NETWORK, name), marks.get(labels.HASH, ""))
+    return SeenNetwork(
+        id=record.meta.name,
+        name=name,
+        key=marks.get(labels.NETWORK, name),
+        hash=marks.get(labels.HASH, ""),
+        ready=record.status.get("state") == "ready",
+    )

@@ -158,7 +158,7 @@ class _Planning:
         return [Restart(one)]
 
     def _starts(self, name: str, one: Seen, *, starts: bool) -> list[Step]:
-        if not starts or not self._may_start(name):
+        if not starts or self._things.lack(self._spec.known[name]) or not self._may_start(name):
             self._late = True
             return []
         return [Start(one)]

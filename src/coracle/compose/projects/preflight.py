@@ -9,7 +9,7 @@ from typing import Any
 
 from coracle.compose.create.containers import container_name
 from coracle.compose.create.files import attached
-from coracle.compose.create.labels import PROJECT, SERVICE
+from coracle.compose.create.labels import NETWORK, PROJECT, SERVICE
 from coracle.compose.projects.asking import Asking, path
 from coracle.compose.projects.deeds import image_of
 from coracle.compose.projects.objects import Spec
@@ -41,30 +41,41 @@ class Preflight:
             found[name] = str(known["Id"])
         return found
 
-    async def check(self, spec: Spec, targets: Sequence[str], present: Present) -> None:
-        """Raises Conflict, NotFound, Malformed in Docker's and Compose's words."""
+    async def check(self, spec: Spec, targets: Sequence[str], present: Present) -> list[str]:
+        """What there is to warn of.  Raises Conflict, NotFound, Malformed in Docker's and Compose's words."""
         rehearse(spec)
         _check_scales(spec, targets)
-        await self._check_networks(spec, targets)
-        await self._check_volumes(spec, targets)
+        warnings = [*await self._check_networks(spec, targets), *await self._check_volumes(spec, targets)]
         await offload(_check_sources, spec.model, targets)
         await self._check_names(spec, targets, present)
         await self._check_ports(spec, targets, present)
+        return warnings
 
-    async def _check_networks(self, spec: Spec, targets: Sequence[str]) -> None:
+    async def _check_networks(self, spec: Spec, targets: Sequence[str]) -> list[str]:
+        warnings = []
         for key in sorted({key for name in targets for key in spec.known[name].get("networks") or ()}):
             network = spec.model["networks"][key]
-            if network.get("external") and await self._docker.find(path("networks", network["name"])) is None:
-                said = f"network {network['name']} declared as external, but could not be found"
-                raise NotFound(said, kind="network", name=network["name"])
+            name, found = network["name"], await self._docker.find(path("networks", network["name"]))
+            if network.get("external"):
+                if found is None:
+                    said = f"network {name} declared as external, but could not be found"
+                    raise NotFound(said, kind="network", name=name)
+            elif found is not None and found["Name"] == name:
+                warnings += _strange_network(spec.name, key, name, found.get("Labels") or {})
+        return warnings
 
-    async def _check_volumes(self, spec: Spec, targets: Sequence[str]) -> None:
+    async def _check_volumes(self, spec: Spec, targets: Sequence[str]) -> list[str]:
+        warnings = []
         mounts = [mount for name in targets for mount in spec.known[name].get("volumes") or ()]
         for key in sorted({mount["source"] for mount in mounts if mount["type"] == "volume" and mount.get("source")}):
             volume = spec.model["volumes"][key]
-            if volume.get("external") and await self._docker.find(path("volumes", volume["name"])) is None:
-                said = f'external volume "{volume["name"]}" not found'
-                raise NotFound(said, kind="volume", name=volume["name"])
+            name, found = volume["name"], await self._docker.find(path("volumes", volume["name"]))
+            if volume.get("external"):
+                if found is None:
+                    raise NotFound(f'external volume "{name}" not found', kind="volume", name=name)
+            elif found is not None:
+                warnings += _strange_volume(spec.name, name, found.get("Labels") or {})
+        return warnings
 
     async def _check_names(self, spec: Spec, targets: Sequence[str], present: Present) -> None:
         own = {one.name for one in present.containers}
@@ -97,6 +108,25 @@ class Preflight:
             await offload(self._try_port, port)
         except AlreadyExists as error:
             raise _taken(name, port, error.holder) from error
+
+
+def _strange_network(project: str, key: str, name: str, marks: Mapping[str, str]) -> list[str]:
+    """A network that somebody else made is used, if it was made for the same purpose.  Raises Conflict."""
+    if marks.get(PROJECT) == project:
+        return []
+    if marks.get(NETWORK) != key:
+        said = f'network {name} was found but has incorrect label {NETWORK} set to "{marks.get(NETWORK, "")}"'
+        raise Conflict(f'{said} (expected: "{key}")', kind="Network", name=name)
+    said = f'a network with name {name} exists but was not created for project "{project}".'
+    return [f"{said}\nSet `external: true` to use an existing network"]
+
+
+def _strange_volume(project: str, name: str, marks: Mapping[str, str]) -> list[str]:
+    maker = marks.get(PROJECT)
+    if maker == project:
+        return []
+    made = f'created for project "{maker}" (expected "{project}")' if maker else "not created by Docker Compose"
+    return [f'volume "{name}" already exists but was {made}. Use `external: true` to use an existing volume']
 
 
 def _check_scales(spec: Spec, targets: Sequence[str]) -> None:

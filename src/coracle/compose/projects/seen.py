@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,19 +58,27 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class SeenNetwork:
+    """`ready` is false while it is being made or removed."""
+
     id: str
     name: str
     key: str
     hash: str = ""
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """All there is of a project.  `volumes`: name -> key."""
+    """All there is of a project.  `volumes`: name -> key.
+
+    other_networks, other_volumes   names of all that there are, whoever made them: they are used, and never removed
+    """
 
     containers: Sequence[Seen] = ()
     networks: Sequence[SeenNetwork] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)
+    other_networks: Container[str] = ()
+    other_volumes: Container[str] = ()
 
     def of(self, service: str) -> list[Seen]:
         """The containers of a service that are no one-offs, by number, the oldest first."""

@@ -26,7 +26,7 @@ def is_working(busy: Collection[str]) -> bool:
 
 
 class Things:
-    """`steps` make them; `stale`: a network is another one now, and has to be taken away first."""
+    """`steps` make them; `stale`: a network is not ready yet, or another one now, to be taken away first."""
 
     def __init__(self, spec: Spec, present: Present, busy: Collection[str]) -> None:
         self._spec, self._present, self._is_working = spec, present, is_working(busy)
@@ -76,7 +76,10 @@ class Things:
                 continue
             network = present.get(body["Name"])
             if network is None:
-                self.steps.append(MakeNetwork(key))
+                if body["Name"] not in self._present.other_networks:
+                    self.steps.append(MakeNetwork(key))
+            elif not network.ready:
+                self.stale = True
             elif network.hash and network.hash != body["Labels"][labels.HASH]:
                 on_it = [one for one in self._present.containers if one.alive and network.name in one.networks]
                 free: list[Step] = [] if self._is_working else [DropNetwork(network)]
@@ -86,5 +89,6 @@ class Things:
     def _plan_volumes(self) -> None:
         for key in sorted(self._used("volumes")):
             volume = self._spec.model["volumes"][key]
-            if not volume.get("external") and volume["name"] not in self._present.volumes:
+            there = volume["name"] in self._present.volumes or volume["name"] in self._present.other_volumes
+            if not there and not volume.get("external"):
                 self.steps.append(MakeVolume(key))

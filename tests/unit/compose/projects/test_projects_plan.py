@@ -283,6 +283,14 @@ def test_networks_and_volumes_come_first():
     assert words(plan(declared, made, {})) == ["Create a-1"]
 
 
+def test_what_others_made_is_used():
+    services = {"a": {"networks": {"front": None}, "volumes": [{"type": "volume", "source": "data", "target": "/d"}]}}
+    things = {"networks": {"front": {"name": "shared"}}, "volumes": {"data": {"name": "mine"}}}
+    declared = spec(services, model={**model(**services), **things})
+    there = replace(present(), other_networks={"shared"}, other_volumes={"mine"})
+    assert words(plan(declared, there, {})) == ["Create a-1"]
+
+
 def test_a_network_that_is_another_one_now_is_made_anew_when_nobody_runs_on_it():
     services = {"a": {"networks": {"front": None}}}
     declared = spec(services, model={**model(**services), "networks": {"front": {"name": "demo_front"}}})
