@@ -69,15 +69,27 @@ MAIN = container(
         ref("OTHERS_MEMORY", "resourceFieldRef", containerName="second", resource="requests.memory", divisor="1Ki"),
         ref("MODE", "configMapKeyRef", name="settings", key="mode"),
         ref("PASSWORD", "secretKeyRef", name="keys", key="password"),
+        ref("LEFT", "fileKeyRef", volumeName="left", path="variables", key="FIRST"),
+        ref("NOT_LEFT", "fileKeyRef", volumeName="left", path="variables", key="THIRD", optional=True),
         ref("MAYBE", "secretKeyRef", name="keys", key="absent", optional=True),
     ],
 )
 SECOND = container("second", args=["sh", "-c", "env; exec sleep 1000"], resources={"requests": {"memory": "1Mi"}})
+WRITER = container(
+    "writes",
+    command=["sh", "-c", "printf \"FIRST='one'\\nSECOND='two\\nlines'\\n\" > /left/variables"],
+    volumeMounts=[{"name": "left", "mountPath": "/left"}],
+)
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "looks", "labels": {"app": "look"}, "annotations": {"example.org/note": "two words"}},
-    "spec": {"containers": [MAIN, SECOND], "terminationGracePeriodSeconds": 0},
+    "spec": {
+        "initContainers": [WRITER],
+        "containers": [MAIN, SECOND],
+        "volumes": [{"name": "left", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": 0,
+    },
 }
 BARE = {
     "apiVersion": "v1",
@@ -127,6 +139,7 @@ def test_the_environment_is_as_the_pod_says(space):
         "OTHERS_MEMORY": "1024",
         "MODE": "fast",
         "PASSWORD": "p$(x)w",
+        "LEFT": "one",
         "SHOP_DB_SERVICE_HOST": service,
         "SHOP_DB_SERVICE_PORT": "5432",
         "SHOP_DB_SERVICE_PORT_SQL": "5432",
@@ -140,7 +153,7 @@ def test_the_environment_is_as_the_pod_says(space):
         "HOSTNAME": "looks",
     }
     assert {name: found.get(name) for name in expected} == expected
-    assert "MAYBE" not in found
+    assert not {"MAYBE", "NOT_LEFT"} & set(found)
     bare = told(space, "bare", "second")
     assert "SHOP_DB_SERVICE_HOST" not in bare
     assert "KUBERNETES_SERVICE_HOST" in bare

@@ -13,6 +13,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from coracle.core.errors import CloudError
@@ -33,16 +34,21 @@ class ConfigError(CloudError):
         self.reason = reason
 
 
+# The variables in files of the pod's volumes, by volume and path; None: there is no such file.
+EnvFiles = Mapping[tuple[str, str], Mapping[str, str] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What variables may refer to beside the pod: `reader` finds ConfigMaps, Secrets and Services; the rest is the
-    node's.  `allocatable`: resource -> quantity text."""
+    """What variables may refer to beside the pod: `reader` finds ConfigMaps, Secrets and Services, `files` were read
+    before; the rest is the node's.  `allocatable`: resource -> quantity text."""
 
     reader: Reader
     node: str
     host_address: str
     address: str
     allocatable: Mapping[str, str]
+    files: EnvFiles = dataclass_field(default_factory=dict)
 
 
 def environment(pod: Object, container: Mapping[str, Any], around: Surroundings) -> dict[str, str]:
@@ -107,8 +113,9 @@ def _value(
         return _entry(pod, "ConfigMap", source["configMapKeyRef"], around)
     if "secretKeyRef" in source:
         return _entry(pod, "Secret", source["secretKeyRef"], around)
-    sort = next(iter(source), "nothing")
-    raise ConfigError(f"variable {variable['name']}: valueFrom {sort} is not supported yet")
+    if "fileKeyRef" in source:
+        return _from_file(source["fileKeyRef"], around)
+    raise ConfigError(f"invalid valueFrom of variable {variable['name']}")
 
 
 _FIELDS: Mapping[str, Callable[[Object, Surroundings], Any]] = {
@@ -148,6 +155,13 @@ def resource(pod: Object, container: Mapping[str, Any], ref: Mapping[str, Any], 
         amount = parse(around.allocatable.get(what, "0")) if which == "limits" else parse("0")
     divisor = parse(ref.get("divisor") or "1") or parse("1")
     return str(-(-amount.nano // divisor.nano))
+
+
+def _from_file(ref: Mapping[str, Any], around: Surroundings) -> str | None:
+    known = around.files.get((ref["volumeName"], ref["path"])) or {}
+    if ref["key"] in known or ref.get("optional"):
+        return known.get(ref["key"])
+    raise ConfigError(f'environment variable key "{ref["key"]}" not found in file "{ref["path"]}"')
 
 
 def _entry(pod: Object, kind: str, ref: Mapping[str, Any], around: Surroundings) -> str | None:

@@ -29,6 +29,7 @@ from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import event_field, everyone
 from coracle.kube.kubelet.resizing import Resize
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
+from coracle.kube.kubelet.volumes import envfiles
 from coracle.kube.kubelet.volumes.mounting import mounts
 from coracle.kube.kubelet.volumes.service import MountFailed, PodVolumes
 
@@ -120,7 +121,8 @@ class ContainerStarter:
         """The id of the container; "" where it cannot be made."""
         name = container["name"]
         try:
-            known = environment(pod, container, self._node.around(address))
+            files = await envfiles.read(container, notes.volumes or {})
+            known = environment(pod, container, replace(self._node.around(address), files=files))
             last_words = await self._messages.mount(pod, container, made_of.number)
             there = (*await mounts(pod, container, notes.volumes or {}, known, self._volumes), *last_words)
             made_of = replace(made_of, environment=known, mounts=there)

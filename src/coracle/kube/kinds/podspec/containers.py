@@ -14,6 +14,7 @@ from coracle.core.object import Json
 from coracle.core.quantity import parse
 from coracle.kube.kinds.podspec import security
 from coracle.kube.kinds.podspec import volumes as volume_rules
+from coracle.kube.kinds.podspec.volumesources import file_path
 from coracle.kube.kinds.rules import (
     address,
     named,
@@ -193,7 +194,8 @@ def _key_ref(at: str, ref: Json) -> list[Problem]:
 
 
 def _file_ref(at: str, ref: Json) -> list[Problem]:
-    return [] if ref.get("key") else [required(f"{at}.key")]
+    found = [required(f"{at}.{name}") for name in ("key", "volumeName") if not ref.get(name)]
+    return found + file_path(f"{at}.path", ref.get("path") or "")
 
 
 _SOURCE_RULES: dict[str, Callable[[str, Json], list[Problem]]] = {

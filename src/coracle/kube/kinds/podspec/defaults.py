@@ -14,6 +14,7 @@ from typing import Any
 from coracle.core import quantity
 from coracle.core.object import Json
 from coracle.kube.kinds.blanks import absent, blank, each, inside
+from coracle.kube.kinds.persistentvolumeclaim import claim_spec
 
 ACCOUNT = "default"
 UNREACHABLE_S = 300  # how long pods stay on a node that is lost: DefaultTolerationSeconds
@@ -74,9 +75,19 @@ def volume(given: Json) -> Json:
     for name in ("secret", "configMap", "downwardAPI", "projected"):
         doc = inside(doc, name, lambda source: absent(source, defaultMode=_MODE))
     doc = inside(doc, "hostPath", lambda source: absent(source, type=""))
+    doc = inside(doc, "image", _image)
+    doc = inside(doc, "ephemeral", lambda source: inside(absent(source), "volumeClaimTemplate", _claim_template))
     doc = inside(doc, "projected", lambda source: each(source, "sources", _projection))
     doc = inside(doc, "downwardAPI", lambda source: each(source, "items", _field_item))
     return inside(doc, "emptyDir", lambda source: inside(source, "sizeLimit", _amount))
+
+
+def _image(source: Json) -> Json:
+    return blank(source, pullPolicy=pull_policy(source.get("reference") or ""))
+
+
+def _claim_template(template: Json) -> Json:
+    return {**absent(template), "spec": claim_spec(template.get("spec"))}
 
 
 def pull_policy(image: str) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid, required
-from coracle.core.names import qualified_faults
+from coracle.core.names import label_problems, qualified_faults
 from coracle.core.object import Json
 from coracle.core.quantity import parse
+from coracle.kube.kinds.persistentvolumeclaim import claim_spec, spec_problems
 from coracle.kube.kinds.rules import label_selector, one_of, unsupported
 
 _HOST_PATHS = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
@@ -51,7 +52,7 @@ def no_way_up(at: str, path: str) -> list[Problem]:
     return [invalid(at, path, "must not contain '..'")] if ".." in path.split("/") else []
 
 
-def _file_path(at: str, path: str) -> list[Problem]:
+def file_path(at: str, path: str) -> list[Problem]:
     """Where a file goes in a volume that is written by us, which keeps names that begin with '..' for itself."""
     if not path:
         return [required(at)]
@@ -92,7 +93,7 @@ def _items(at: str, given: Mapping[str, Any]) -> list[Problem]:
     for index, item in enumerate(given.get("items") or ()):
         here = f"{at}.items[{index}]"
         found += [] if item.get("key") else [required(f"{here}.key")]
-        found += _file_path(f"{here}.path", item.get("path") or "") + _mode(f"{here}.mode", item.get("mode"))
+        found += file_path(f"{here}.path", item.get("path") or "") + _mode(f"{here}.mode", item.get("mode"))
     return found
 
 
@@ -114,7 +115,7 @@ def _downward(at: str, given: Mapping[str, Any]) -> list[Problem]:
 
 
 def _downward_item(at: str, item: Json) -> list[Problem]:
-    found = _file_path(f"{at}.path", item.get("path") or "") + _mode(f"{at}.mode", item.get("mode"))
+    found = file_path(f"{at}.path", item.get("path") or "") + _mode(f"{at}.mode", item.get("mode"))
     field, amount = item.get("fieldRef"), item.get("resourceFieldRef")
     if field is not None and amount is not None:
         found.append(invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
@@ -195,7 +196,7 @@ def _token(at: str, given: Json) -> list[Problem]:
         found.append(invalid(f"{at}.expirationSeconds", seconds, said))
     if seconds is not None and seconds > LONGEST_TOKEN_S:
         found.append(invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"))
-    return found + _file_path(f"{at}.path", given.get("path") or "")
+    return found + file_path(f"{at}.path", given.get("path") or "")
 
 
 def _clashes(at: str, sources: Sequence[Json]) -> list[Problem]:
@@ -230,9 +231,9 @@ def _ephemeral(at: str, given: Mapping[str, Any]) -> list[Problem]:
     template = given.get("volumeClaimTemplate")
     if template is None:
         return [required(f"{at}.volumeClaimTemplate")]
-    modes = (template.get("spec") or {}).get("accessModes")
-    said = "at least 1 access mode is required"
-    return [] if modes else [required(f"{at}.volumeClaimTemplate.spec.accessModes", said)]
+    here = f"{at}.volumeClaimTemplate"
+    found = label_problems((template.get("metadata") or {}).get("labels"), f"{here}.metadata.labels")
+    return found + spec_problems(f"{here}.spec", claim_spec(template.get("spec")))
 
 
 def _image(at: str, given: Mapping[str, Any]) -> list[Problem]:

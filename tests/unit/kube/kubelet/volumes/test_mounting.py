@@ -56,7 +56,10 @@ def test_mounts(volume, asked, expected):
     ("asked", "said"),
     [
         ({"name": "other"}, 'cannot find volume "other" to mount into container "web"'),
-        ({"subPath": "bad"}, 'failed to prepare subPath for volumeMount "data" of container "web": it leads to nothing'),
+        (
+            {"subPath": "bad"},
+            'failed to prepare subPath for volumeMount "data" of container "web": it leads to nothing',
+        ),
         ({"subPathExpr": "$(NOBODY)"}, "missing value for 'NOBODY'"),
         ({"subPathExpr": "a/$(UP)/b"}, "must be a relative path"),
     ],
