@@ -21,7 +21,14 @@ from coracle.kube.controllers.storage.claims import CLAIM, CLASS, VOLUME
 from coracle.kube.kinds import persistentvolumeclaim as claims
 from coracle.kube.kinds import storageclass
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kinds.storagerules import DEFAULT_CLASS, PROVISIONED_BY, PROVISIONER, capacity, class_of
+from coracle.kube.kinds.storagerules import (
+    DEFAULT_CLASS,
+    PROVISIONED_BY,
+    PROVISIONER,
+    capacity,
+    class_of,
+    default_class,
+)
 
 NAME = "coracle.io/local-directory"
 FINALIZER = "coracle.io/local-directory"
@@ -45,16 +52,18 @@ class Directories(Protocol):
 
 
 async def ensure_class(writer: Collection) -> None:
-    """The default class, on a new cluster; one that somebody has changed or removed stays so."""
-    if any(cls.body.get("provisioner") == NAME for cls in writer.list()):
+    """A class of ours, where there is none; the default one, unless somebody has made another that."""
+    present = writer.list()
+    if any(cls.body.get("provisioner") == NAME for cls in present):
         return
+    marks = {} if default_class(present) else {DEFAULT_CLASS: "true"}
     body = {
         "provisioner": NAME,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "Immediate",
         "allowVolumeExpansion": True,
     }
-    meta = Meta(name=STANDARD, annotations={DEFAULT_CLASS: "true"})
+    meta = Meta(name=STANDARD, annotations=marks)
     try:
         await writer.create(Object("StorageClass", meta, body, storageclass.API))
     except AlreadyExists:
