@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from coracle.core.clock import LoopClock, rfc3339
@@ -96,6 +96,12 @@ def a_workload(
     return Object(kind, Meta(name=name, namespace="default"), body, api)
 
 
+def a_job(name: str = "work", restart: str = "Never", **spec: Any) -> Object:
+    """A Job as a user writes it."""
+    template = {"spec": {"restartPolicy": restart, "containers": [{"name": "main", "image": "busybox"}]}}
+    return Object("Job", Meta(name=name, namespace="default"), {"spec": {"template": template, **spec}}, "batch/v1")
+
+
 def a_service(name: str = "web", namespace: str = "default", **spec: Any) -> Object:
     given: Json = {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec}
     return Object("Service", Meta(name=name, namespace=namespace), {"spec": given})
@@ -116,14 +122,22 @@ class Kubelet:
     """A loop that does the scheduler's and the kubelet's work for every pod: on `node`, where it asks for no other.
 
     A pod is ready `ready_after_s` after it was placed, unless its image is called "broken"; it is gone `stop_s` after
-    it was asked to go.
+    it was asked to go.  Where `exits` is given, it ends then instead, with that exit code.
     """
 
     name = "fake-kubelet"
 
-    def __init__(self, stage: Stage, node: str = "n1", *, ready_after_s: float = 0, stop_s: float = 0) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        node: str = "n1",
+        *,
+        ready_after_s: float = 0,
+        stop_s: float = 0,
+        exits: Callable[[Object], int] | None = None,
+    ) -> None:
         self._stage, self._node = stage, node
-        self._ready_after_s, self._stop_s = ready_after_s, stop_s
+        self._ready_after_s, self._stop_s, self._exits = ready_after_s, stop_s, exits
         self._moments: dict[tuple[str, str], float] = {}
         self.watches: Mapping[str, ToKeys] = {"Pod": itself}
 
@@ -140,10 +154,20 @@ class Kubelet:
             return Again(wait_s)
         if pod.meta.deleting:
             await self._stage["Pod"].delete(key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
-        elif pod.status.get("phase") not in ("Failed", "Succeeded") and not _is_ready(pod):
+        elif pod.status.get("phase") in ("Failed", "Succeeded"):
+            return None
+        elif self._exits is not None:
+            await self._end(pod, self._exits(pod))
+        elif not _is_ready(pod):
             fine = all(container["image"] != "broken" for container in pod.spec["containers"])
             await place(self._stage, key, self._node, ready=fine, since=rfc3339(self._stage.clock.now_s()))
         return None
+
+    async def _end(self, pod: Object, code: int) -> None:
+        ended = {"terminated": {"exitCode": code, "finishedAt": rfc3339(self._stage.clock.now_s())}}
+        statuses = [{"name": container["name"], "state": ended} for container in pod.spec["containers"]]
+        status = {"phase": "Failed" if code else "Succeeded", "containerStatuses": statuses, "conditions": []}
+        await self._stage["Pod"].change(pod.key, lambda pod: pod.with_status(**status), part="status")
 
 
 def _is_ready(pod: Object) -> bool:

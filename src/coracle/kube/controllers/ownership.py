@@ -18,6 +18,7 @@ from coracle.core.selectors import Selector
 from coracle.core.store import Event
 
 Fits = Callable[[Object], bool]
+Change = Callable[[Object], Object]
 
 
 def _orphan(obj: Object) -> Iterable[str]:
@@ -55,15 +56,20 @@ class Claims:
     release: tuple[Object, ...] = ()
 
 
-async def claimed(
-    owner: Object, cache: Informer, writer: Collection, fits: Fits, fresh: Fits | None = None
-) -> list[Object]:
-    """The dependents in `cache` that are `owner`'s, after adopting orphans that fit and releasing what does not.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Which dependents fit; which orphans are worth adopting; what else is done to one that is adopted or released."""
 
-    `fresh` says which orphans are worth adopting: ended pods are not.
-    """
-    orphans = [obj for obj in cache.by("orphans", owner.meta.namespace) if fresh is None or fresh(obj)]
-    return await settle(owner, sort_out(owner, cache.owned_by(owner.meta.uid), orphans, fits), writer)
+    fits: Fits
+    fresh: Fits = lambda _obj: True
+    adopted: Change = lambda obj: obj
+    released: Change = lambda obj: obj
+
+
+async def claimed(owner: Object, cache: Informer, writer: Collection, terms: Terms) -> list[Object]:
+    """The dependents in `cache` that are `owner`'s, after adopting orphans that fit and releasing what does not."""
+    orphans = [obj for obj in cache.by("orphans", owner.meta.namespace) if terms.fresh(obj)]
+    return await settle(owner, sort_out(owner, cache.owned_by(owner.meta.uid), orphans, terms.fits), writer, terms)
 
 
 def sort_out(owner: Object, owned: Iterable[Object], orphans: Iterable[Object], fits: Fits) -> Claims:
@@ -76,28 +82,28 @@ def sort_out(owner: Object, owned: Iterable[Object], orphans: Iterable[Object], 
     return Claims(keep, tuple(obj for obj in orphans if fits(obj) and not obj.meta.deleting), release)
 
 
-async def settle(owner: Object, claims: Claims, writer: Collection) -> list[Object]:
+async def settle(owner: Object, claims: Claims, writer: Collection, terms: Terms) -> list[Object]:
     """Write what `claims` decides.  Returns the dependents that are the owner's now."""
     taken = []
     for obj in claims.adopt:
         try:
-            taken.append(await writer.change(obj.key, lambda obj: _adopted(obj, owner)))
+            taken.append(await writer.change(obj.key, lambda obj: _adopted(obj, owner, terms)))
         except NotFound:
             continue
     for obj in claims.release:
         try:
-            await writer.change(obj.key, lambda obj: _released(obj, owner))
+            await writer.change(obj.key, lambda obj: terms.released(_released(obj, owner)))
         except NotFound:
             continue
     adopted = [obj for obj in taken if (ref := obj.meta.controller) is not None and ref.uid == owner.meta.uid]
     return [*claims.keep, *adopted]
 
 
-def _adopted(obj: Object, owner: Object) -> Object:
-    """Unless somebody else was quicker, or the obj is another one by now."""
+def _adopted(obj: Object, owner: Object, terms: Terms) -> Object:
+    """Unless somebody else was quicker, or it is on its way out by now."""
     if obj.meta.controller is not None or obj.meta.deleting:
         return obj
-    return obj.with_meta(owners=(*obj.meta.owners, owner.as_owner()))
+    return terms.adopted(obj.with_meta(owners=(*obj.meta.owners, owner.as_owner())))
 
 
 def _released(obj: Object, owner: Object) -> Object:

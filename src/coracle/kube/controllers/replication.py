@@ -22,7 +22,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.controllers.availability import available_in_s, next_available_s
 from coracle.kube.controllers.batches import for_each, slow_start
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
 from coracle.kube.controllers.ranking import doomed_first
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import pod as pods
@@ -108,9 +108,8 @@ class Replication:
         if owner is None:
             return None  # deleted: its pods go with it, by their owner
         selector = self._sort.selector(owner)
-        owned = await claimed(
-            owner, self._pods, self._pod_writer, lambda pod: selector.accepts(pod.meta.labels), pods.active
-        )
+        terms = Terms(lambda pod: selector.accepts(pod.meta.labels), fresh=pods.active)
+        owned = await claimed(owner, self._pods, self._pod_writer, terms)
         now_s = self._clock.now_s()
         failure = await self._act(owner, plan(owner, owned, now_s))
         await self._tell(owner, self._count(owner, owned, now_s), failure)

@@ -8,9 +8,10 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
-from coracle.kube.controllers import replication
+from coracle.kube.controllers import cronjobs, replication
 from coracle.kube.controllers.daemons import loop as daemons
 from coracle.kube.controllers.deployments import loop as deployments
+from coracle.kube.controllers.jobs import loop as jobs
 from coracle.kube.controllers.stateful import loop as stateful
 from coracle.kube.kinds.recorder import EventRecorder
 
@@ -21,6 +22,8 @@ SPEAKERS = (
     "deployment-controller",
     "daemonset-controller",
     "statefulset-controller",
+    "job-controller",
+    "cronjob-controller",
 )
 
 
@@ -32,7 +35,9 @@ def _merged(*many: Mapping[str, Mapping[str, Index]]) -> dict[str, dict[str, Ind
     return found
 
 
-INDEXES = _merged(replication.INDEXES, deployments.INDEXES, daemons.INDEXES, stateful.INDEXES)
+INDEXES = _merged(
+    replication.INDEXES, deployments.INDEXES, daemons.INDEXES, stateful.INDEXES, jobs.INDEXES, cronjobs.INDEXES
+)
 
 
 def loops(
@@ -49,4 +54,6 @@ def loops(
         deployments.Deployments(caches, writers, recorders["deployment-controller"], clock),
         daemons.Daemons(caches, writers, recorders["daemonset-controller"], clock),
         stateful.StatefulSets(caches, writers, recorders["statefulset-controller"], clock),
+        jobs.Jobs(caches, writers, recorders["job-controller"], clock),
+        cronjobs.CronJobs(caches, writers, recorders["cronjob-controller"], clock),
     ]

@@ -25,7 +25,7 @@ from coracle.kube.controllers.batches import for_each
 from coracle.kube.controllers.daemons import plans
 from coracle.kube.controllers.daemons.nodes import daemon_pod, fit, node_of
 from coracle.kube.controllers.daemons.plans import Crew, Plan
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
 from coracle.kube.kinds import controllerrevision, daemonset
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
@@ -71,16 +71,13 @@ class Daemons:
         if daemons is None or daemons.meta.deleting:
             return None  # its pods go with it, by their owner
         selector = _selector(daemons)
-
-        def fits(obj: Object) -> bool:
-            return selector.accepts(obj.meta.labels)
-
-        revisions = await claimed(daemons, self._revisions, self._revision_writer, fits)
+        terms = Terms(lambda obj: selector.accepts(obj.meta.labels))
+        revisions = await claimed(daemons, self._revisions, self._revision_writer, terms)
         present = await history.settled(daemons, revisions, self._revision_writer)
         if present is None:
             await history.count_collision(daemons, self._writer)
             return None  # which wakes us again
-        crew = self._crew(daemons, present, await claimed(daemons, self._pods, self._pod_writer, fits))
+        crew = self._crew(daemons, present, await claimed(daemons, self._pods, self._pod_writer, terms))
         try:
             return await self._act(crew)
         finally:

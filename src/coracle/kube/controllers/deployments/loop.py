@@ -20,7 +20,7 @@ from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 from coracle.kube.controllers.deployments import progress, sizes, versions
 from coracle.kube.controllers.deployments.versions import Family
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
 from coracle.kube.kinds import deployment as deployments
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset as sets
@@ -59,7 +59,8 @@ class Deployments:
         if deployment is None:
             return None  # deleted: its ReplicaSets go with it, by their owner
         selector = _selector(deployment)
-        mine = await claimed(deployment, self._sets, self._set_writer, lambda rs: selector.accepts(rs.meta.labels))
+        terms = Terms(lambda rs: selector.accepts(rs.meta.labels))
+        mine = await claimed(deployment, self._sets, self._set_writer, terms)
         conditions = progress.paused(deployment, self._clock.now_s())
         found = versions.family(deployment.with_status(conditions=conditions), mine)
         if deployment.meta.deleting:

@@ -22,7 +22,7 @@ from coracle.core.store import Event
 from coracle.kube.controllers import history
 from coracle.kube.controllers.availability import next_available_s
 from coracle.kube.controllers.batches import for_each
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
 from coracle.kube.controllers.stateful import identity, plans
 from coracle.kube.controllers.stateful.plans import Roster
 from coracle.kube.kinds import controllerrevision, persistentvolumeclaim, statefulset
@@ -72,13 +72,13 @@ class StatefulSets:
         def is_ours(pod: Object) -> bool:
             return fits(pod) and identity.ordinal(stateful, pod) is not None
 
-        revisions = await claimed(stateful, self._revisions, self._writers[REVISION], fits)
+        revisions = await claimed(stateful, self._revisions, self._writers[REVISION], Terms(fits))
         update = await history.settled(stateful, revisions, self._writers[REVISION], _LABEL)
         if update is None:
             await history.count_collision(stateful, self._writers[SET])
             return None  # which wakes us again
         revisions = [*(one for one in revisions if one.key != update.key), update]
-        mine = await claimed(stateful, self._pods, self._writers[POD], is_ours)
+        mine = await claimed(stateful, self._pods, self._writers[POD], Terms(is_ours))
         roster = self._roster(stateful, update, revisions, mine)
         try:
             await self._act(roster, {one.meta.name: one for one in revisions})

@@ -1,0 +1,233 @@
+"""Make a Job at each moment that a CronJob's schedule means, and remove old ones.
+
+Decide: due(), new_job(), outdated(), pure.  Act: CronJobs.reconcile(), which sleeps until the next moment.
+
+Source: Kubernetes documentation, "CronJob"; its Events and status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from coracle.core.clock import Clock, from_rfc3339, rfc3339
+from coracle.core.collection import Collection, Deletion
+from coracle.core.errors import AlreadyExists, CloudError, NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Again, itself
+from coracle.core.object import Json, Key, Meta, Object
+from coracle.core.store import Event
+from coracle.kube.controllers.batches import for_each
+from coracle.kube.controllers.ownership import OF_OWNERS
+from coracle.kube.kinds import cronjob as crons
+from coracle.kube.kinds import job as jobs
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.schedules import Schedule, parse_schedule
+
+CRON, JOB = crons.KIND.type, jobs.KIND.type
+INDEXES: Mapping[str, Mapping[str, Index]] = {CRON: OF_OWNERS}
+SCHEDULED = f"{jobs.PREFIX}cronjob-scheduled-timestamp"
+_MANY = 100
+# How far back to look for the last of very many missed moments.
+_WINDOWS_S = (3600.0, 86400.0, 32 * 86400.0, 366 * 86400.0)
+_TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+
+
+# -- what is due -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The last moment that has passed without a Job, whether very many have, and the next one."""
+
+    missed_s: float | None
+    too_many: bool
+    next_s: float | None
+
+
+def due(cron: Object, now_s: float) -> Due:
+    schedule, zone = parse_schedule(cron.spec["schedule"]), cron.spec.get("timeZone") or ""
+    since_s = from_rfc3339(cron.status.get("lastScheduleTime") or cron.meta.created)
+    deadline_s = cron.spec.get("startingDeadlineSeconds")
+    if deadline_s is not None:
+        since_s = max(since_s, now_s - deadline_s)
+    missed = _between(schedule, zone, since_s, now_s)
+    too_many = len(missed) > _MANY
+    last = _last(schedule, zone, now_s) if too_many else None
+    return Due(last or (missed[-1] if missed else None), too_many, schedule.next_s(now_s, zone))
+
+
+def _between(schedule: Schedule, zone: str, since_s: float, until_s: float) -> list[float]:
+    """The moments after `since_s` up to `until_s`, or the first ones of very many."""
+    found: list[float] = []
+    at = schedule.next_s(since_s, zone)
+    while at is not None and at <= until_s and len(found) <= _MANY:
+        found.append(at)
+        at = schedule.next_s(at, zone)
+    return found
+
+
+def _last(schedule: Schedule, zone: str, until_s: float) -> float | None:
+    for window_s in _WINDOWS_S:
+        at, last = schedule.next_s(until_s - window_s, zone), None
+        while at is not None and at <= until_s:
+            at, last = schedule.next_s(at, zone), at
+        if last is not None:
+            return last
+    return None
+
+
+# -- Jobs ------------------------------------------------------------------------------------------------------------
+
+
+def new_job(cron: Object, at_s: float) -> Object:
+    """The Job for that moment, whose name no other moment's has."""
+    template = cron.spec["jobTemplate"]
+    meta, zone = template.get("metadata") or {}, cron.spec.get("timeZone")
+    moment = datetime.fromtimestamp(at_s, ZoneInfo(zone) if zone else UTC).isoformat().replace("+00:00", "Z")
+    made = Meta(
+        name=f"{cron.meta.name}-{int(at_s) // 60}",
+        namespace=cron.meta.namespace,
+        labels=meta.get("labels") or {},
+        annotations={**(meta.get("annotations") or {}), SCHEDULED: moment},
+        owners=(cron.as_owner(),),
+    )
+    return Object(jobs.KIND.name, made, {"spec": template["spec"]}, jobs.KIND.api)
+
+
+def outdated(cron: Object, owned: Sequence[Object]) -> list[Object]:
+    """The oldest of the Jobs that are over, beyond those that are kept."""
+    found = []
+    for type, limit in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):
+        over = [job for job in owned if jobs.condition(job, type) and not job.meta.deleting]
+        over.sort(key=lambda job: (job.status.get("startTime") or job.meta.created, job.meta.name))
+        found += over[: max(0, len(over) - cron.spec[limit])]
+    return found
+
+
+def reference(job: Object) -> Json:
+    return {
+        "apiVersion": job.api,
+        "kind": job.kind,
+        "namespace": job.meta.namespace,
+        "name": job.meta.name,
+        "uid": job.meta.uid,
+        "resourceVersion": str(job.meta.revision),
+    }
+
+
+def _succeeded_at(owned: Iterable[Object]) -> list[str]:
+    return [job.status["completionTime"] for job in owned if job.status.get("completionTime")]
+
+
+class CronJobs:
+    name = "cronjobs"
+
+    def __init__(
+        self,
+        caches: Mapping[str, Informer],
+        writers: Mapping[str, Collection],
+        recorder: EventRecorder,
+        clock: Clock,
+    ) -> None:
+        self._crons, self._jobs = caches[CRON], caches[JOB]
+        self._writer, self._job_writer = writers[CRON], writers[JOB]
+        self._recorder, self._clock = recorder, clock
+        self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {CRON: itself, JOB: self._of_job}
+
+    async def reconcile(self, key: Key) -> Again | None:
+        cron = self._crons.find(key)
+        if cron is None or cron.meta.deleting:
+            return None  # its Jobs go with it, by their owner
+        owned = [job for job in self._jobs.owned_by(cron.meta.uid) if _is_of(job, cron.meta.uid)]
+        self._notice_ends(cron, owned)
+        await for_each(outdated(cron, owned), lambda job: self._remove(cron, job))
+        active = [job for job in owned if not jobs.finished(job)]
+        if cron.spec.get("suspend"):
+            await self._tell(cron, owned, active, None)
+            return None
+        found = due(cron, self._clock.now_s())
+        started_s = await self._start(cron, active, found) if found.missed_s is not None else None
+        await self._tell(cron, owned, active, started_s)
+        return Again(found.next_s - self._clock.now_s()) if found.next_s is not None else None
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    async def _start(self, cron: Object, active: list[Object], found: Due) -> float | None:
+        """Returns the moment for which a Job was made, and adds it to `active`."""
+        if found.too_many:
+            self._recorder.emit(cron, "Warning", "TooManyMissedTimes", _TOO_MANY)
+        if active and cron.spec["concurrencyPolicy"] == crons.FORBID:
+            said = "Not starting job because prior execution is running and concurrency policy is Forbid"
+            self._recorder.emit(cron, "Normal", "JobAlreadyActive", said)
+            return None
+        if cron.spec["concurrencyPolicy"] == crons.REPLACE:
+            await for_each(active, lambda job: self._remove(cron, job))
+            active.clear()
+        wanted = new_job(cron, found.missed_s or 0.0)
+        try:
+            made = await self._job_writer.create(wanted)
+        except AlreadyExists:
+            return found.missed_s  # made before, and not written down
+        except CloudError as error:
+            self._recorder.emit(cron, "Warning", "FailedCreate", f"Error creating job: {error}")
+            raise
+        self._recorder.emit(cron, "Normal", "SuccessfulCreate", f"Created job {made.meta.name}")
+        active.append(made)
+        return found.missed_s
+
+    async def _remove(self, cron: Object, job: Object) -> None:
+        try:
+            await self._job_writer.delete(job.key, Deletion(uid=job.meta.uid))
+        except NotFound:
+            return
+        self._recorder.emit(cron, "Normal", "SuccessfulDelete", f"Deleted job {job.meta.name}")
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def _notice_ends(self, cron: Object, owned: Sequence[Object]) -> None:
+        by_uid = {job.meta.uid: job for job in owned}
+        for ref in cron.status.get("active") or ():
+            job = by_uid.get(ref["uid"])
+            if job is None:
+                self._recorder.emit(cron, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
+            elif jobs.finished(job):
+                how = jobs.finished(job)["type"]
+                said = f"Saw completed job: {job.meta.name}, condition: {how}"
+                self._recorder.emit(cron, "Normal", "SawCompletedJob", said)
+
+    async def _tell(
+        self, cron: Object, owned: Sequence[Object], active: Sequence[Object], started_s: float | None
+    ) -> None:
+        def told(present: Object) -> Object:
+            if present.meta.uid != cron.meta.uid:
+                return present
+            before = present.status
+            last = rfc3339(started_s) if started_s is not None else before.get("lastScheduleTime")
+            ended = max([*_succeeded_at(owned), before.get("lastSuccessfulTime") or ""])
+            said = {"active": _kept(before, active), "lastScheduleTime": last, "lastSuccessfulTime": ended}
+            return present.with_body(status={name: value for name, value in said.items() if value})
+
+        try:
+            await self._writer.change(cron.key, told, part="status")
+        except NotFound:
+            return  # deleted meanwhile
+
+    # -- who is concerned --------------------------------------------------------------------------------------------
+
+    def _of_job(self, event: Event) -> Iterable[Key]:
+        uids = event.entry.owner_uids
+        return [key for uid in uids for key in self._crons.keys_by("uid", uid)]
+
+
+def _kept(before: Mapping[str, Sequence[Json]], active: Sequence[Object]) -> list[Json]:
+    """References to the active Jobs, as they were where they were there."""
+    known = {ref["uid"]: ref for ref in before.get("active") or ()}
+    return [known.get(job.meta.uid) or reference(job) for job in active]
+
+
+def _is_of(job: Object, uid: str) -> bool:
+    ref = job.meta.controller
+    return ref is not None and ref.uid == uid

@@ -1,0 +1,45 @@
+"""The indexes of an indexed Job's pods.
+
+Source: Kubernetes documentation, "Job: Completion mode"; format of `status.completedIndexes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coracle.core.object import Object
+from coracle.kube.kinds.job import PREFIX
+from coracle.kube.kinds.jobrules import parse_indexes
+
+INDEX = f"{PREFIX}job-completion-index"
+FAILURES = f"{PREFIX}job-index-failure-count"
+
+
+def index_of(pod: Object) -> int | None:
+    text = pod.meta.annotations.get(INDEX, "")
+    return int(text) if text.isdigit() else None
+
+
+def failures_before(pod: Object) -> int:
+    """How many pods of its index had failed when this one was made."""
+    text = pod.meta.annotations.get(FAILURES, "")
+    return int(text) if text.isdigit() else 0
+
+
+def read(text: str | None, completions: int) -> set[int]:
+    """What a status says; nothing where it says it wrongly."""
+    try:
+        return parse_indexes(text or "", completions)
+    except ValueError:
+        return set()
+
+
+def write(indexes: Iterable[int]) -> str:
+    """`1,3-5`"""
+    runs: list[list[int]] = []
+    for index in sorted(indexes):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

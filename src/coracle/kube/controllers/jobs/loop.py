@@ -1,0 +1,188 @@
+"""Run each Job's pods until it is over, and count every one of them once.
+
+Decide: tally, policies and plans, pure.  Act: Jobs.reconcile().
+
+Source: Kubernetes documentation, "Jobs", "Automatic Cleanup for Finished Jobs"; their Events and status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from coracle.core.clock import Clock, from_rfc3339
+from coracle.core.collection import Collection, Deletion
+from coracle.core.errors import CloudError, NotFound
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import Again, itself
+from coracle.core.object import Key, Object
+from coracle.core.selectors import Selector, from_label_selector
+from coracle.core.store import Event
+from coracle.kube.controllers.batches import for_each, slow_start
+from coracle.kube.controllers.jobs import conditions, plans
+from coracle.kube.controllers.jobs.plans import Outcome, Plan, Start
+from coracle.kube.controllers.jobs.starting import job_pod
+from coracle.kube.controllers.jobs.tally import FINALIZER, Tally, is_tracked, tally
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.kinds import job as jobs
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.jobrules import OURS
+from coracle.kube.kinds.recorder import EventRecorder
+
+JOB, POD = jobs.KIND.type, pods.KIND.type
+
+
+def _job_of(pod: Object) -> str:
+    """The name of the Job that a pod is, or was, made by."""
+    ref = pod.meta.controller
+    if ref is not None:
+        return ref.name if ref.kind == "Job" else ""
+    return pod.meta.labels.get(jobs.NAME, "")
+
+
+def _tracked(pod: Object) -> Iterable[str]:
+    return (str(Key(pod.meta.namespace, _job_of(pod))),) if is_tracked(pod) and _job_of(pod) else ()
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {JOB: OF_OWNERS, POD: {**OF_DEPENDENTS, "tracked": _tracked}}
+
+
+def _selector(job: Object) -> Selector:
+    return from_label_selector(job.spec.get("selector"))
+
+
+def _held(pod: Object) -> Object:
+    return pod if is_tracked(pod) else pod.with_meta(finalizers=(*pod.meta.finalizers, FINALIZER))
+
+
+def _free(pod: Object) -> Object:
+    return pod.with_meta(finalizers=tuple(name for name in pod.meta.finalizers if name != FINALIZER))
+
+
+class Jobs:
+    name = "jobs"
+
+    def __init__(
+        self,
+        caches: Mapping[str, Informer],
+        writers: Mapping[str, Collection],
+        recorder: EventRecorder,
+        clock: Clock,
+    ) -> None:
+        self._jobs, self._pods = caches[JOB], caches[POD]
+        self._writer, self._pod_writer = writers[JOB], writers[POD]
+        self._recorder, self._clock = recorder, clock
+        self._concerned = concerned(self._jobs, _selector)
+        self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {JOB: itself, POD: self._of_pod}
+
+    async def reconcile(self, key: Key) -> Again | None:
+        job = self._jobs.find(key)
+        uid = job.meta.uid if job is not None else ""
+        await self._let_go([pod for pod in self._pods.by("tracked", str(key)) if not _is_of(pod, uid)])
+        if job is None or (job.spec.get("managedBy") or OURS) != OURS:
+            return None
+        if jobs.finished(job):
+            return await self._after(job)
+        selector = _selector(job)
+        terms = Terms(lambda pod: selector.accepts(pod.meta.labels), pods.active, _held, _free)
+        owned = await claimed(job, self._pods, self._pod_writer, terms)
+        if job.meta.deleting:
+            await self._let_go([pod for pod in owned if is_tracked(pod)])
+            return None
+        return await self._run(job, owned)
+
+    async def _run(self, job: Object, owned: Sequence[Object]) -> Again | None:
+        now_s = self._clock.now_s()
+        found = tally(job, owned)
+        over = plans.outcome(job, found, now_s)
+        todo = plans.manage(job, found, now_s) if over is None else Plan(remove=found.active)
+        failure = await self._act(job, todo, counts=over is not None)
+        await self._tell(job, found, over, now_s)
+        await self._let_go([pod for pod in owned if pod.meta.uid in found.settled])
+        if failure is not None:
+            raise failure
+        left_s = plans.deadline_left_s(job, now_s) if over is None else None
+        waits_s = [wait_s for wait_s in (todo.wait_s, left_s) if wait_s and wait_s > 0]
+        return Again(min(waits_s)) if waits_s else None
+
+    # -- pods --------------------------------------------------------------------------------------------------------
+
+    async def _act(self, job: Object, todo: Plan, *, counts: bool) -> CloudError | None:
+        """`counts`: the pods that are removed are failures."""
+        waiting = list(todo.make)
+        _, failure = await slow_start(len(waiting), lambda: self._make(job, waiting.pop(0)))
+        if failure is not None:
+            self._recorder.emit(job, "Warning", "FailedCreate", f"Error creating: {failure}")
+        failures = await for_each(todo.remove, lambda pod: self._remove(job, pod, counts=counts))
+        for error in failures:
+            self._recorder.emit(job, "Warning", "FailedDelete", f"Error deleting: {error}")
+        return failure or (failures[0] if failures else None)
+
+    async def _make(self, job: Object, start: Start) -> None:
+        made = await self._pod_writer.create(job_pod(job, start))
+        self._recorder.emit(job, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
+
+    async def _remove(self, job: Object, pod: Object, *, counts: bool) -> None:
+        try:
+            if not counts:
+                await self._pod_writer.change(pod.key, _free)
+            await self._pod_writer.delete(pod.key, Deletion(uid=pod.meta.uid))
+        except NotFound:
+            return
+        self._recorder.emit(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.meta.name}")
+
+    async def _let_go(self, counted: Sequence[Object]) -> None:
+        failures = await for_each(counted, self._free)
+        if failures:
+            raise failures[0]
+
+    async def _free(self, pod: Object) -> None:
+        try:
+            await self._pod_writer.change(pod.key, lambda now: _free(now) if now.meta.uid == pod.meta.uid else now)
+        except NotFound:
+            return
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    async def _tell(self, job: Object, found: Tally, over: Outcome | None, now_s: float) -> None:
+        """Raises NotFound, Conflict: without the status written no pod may be let go."""
+        said = conditions.status(job, found, over, now_s)
+        await self._writer.update(job.with_body(status=said), "status")
+        after = job.with_body(status=said)
+        if jobs.condition(after, "Suspended") and not jobs.condition(job, "Suspended"):
+            self._recorder.emit(job, "Normal", "Suspended", "Job suspended")
+        if jobs.condition(job, "Suspended") and not jobs.condition(after, "Suspended"):
+            self._recorder.emit(job, "Normal", "Resumed", "Job resumed")
+        if jobs.condition(after, "Complete"):
+            self._recorder.emit(job, "Normal", "Completed", "Job completed")
+        elif jobs.condition(after, "Failed") and over is not None:
+            self._recorder.emit(job, "Warning", over.reason, over.message)
+
+    async def _after(self, job: Object) -> Again | None:
+        """A Job that is over: its pods are all counted; it goes itself after a while, if it says so."""
+        await self._let_go([pod for pod in self._pods.owned_by(job.meta.uid) if is_tracked(pod)])
+        wait_s = job.spec.get("ttlSecondsAfterFinished")
+        if wait_s is None or job.meta.deleting:
+            return None
+        ended_s = from_rfc3339(jobs.finished(job)["lastTransitionTime"])
+        left_s = ended_s + wait_s - self._clock.now_s()
+        if left_s > 0:
+            return Again(left_s)
+        how = Deletion(uid=job.meta.uid, propagation="Foreground")
+        await self._writer.delete(job.key, how, missing_ok=True)
+        return None
+
+    # -- who is concerned --------------------------------------------------------------------------------------------
+
+    def _of_pod(self, event: Event) -> Iterable[Key]:
+        """The Jobs that own it or would like to; where there are none, the one that is gone and still holds it."""
+        keys = self._concerned(event)
+        entry = event.entry
+        if keys or event.type == "DELETED" or FINALIZER.encode() not in entry.raw:
+            return keys
+        name = _job_of(entry.object())
+        return (Key(entry.key.namespace, name),) if name else ()
+
+
+def _is_of(pod: Object, uid: str) -> bool:
+    ref = pod.meta.controller
+    return ref is not None and ref.uid == uid

@@ -1,0 +1,173 @@
+"""Jobs and CronJobs through the real kubectl, with real pods."""
+
+import json
+import re
+
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: NAME}
+spec:
+  SPEC
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers:
+      - {name: main, image: busybox, imagePullPolicy: IfNotPresent, command: [sh, -c, 'COMMAND']}
+"""
+
+
+def manifest(name, command, **spec):
+    lines = "\n  ".join(f"{field}: {json.dumps(value)}" for field, value in spec.items())
+    return JOB.replace("NAME", name).replace("COMMAND", command).replace("SPEC", lines)
+
+
+def ended(space, name, how):
+    space.kubectl("wait", f"job/{name}", f"--for=condition={how}", "--timeout=60s")
+    return space.json("get", "job", name)["status"]
+
+
+def reasons(status):
+    return [(entry["type"], entry["reason"]) for entry in status["conditions"]]
+
+
+def pods(space, name):
+    return space.json("get", "pods", "-l", f"job-name={name}")["items"]
+
+
+def test_jobs_run_to_their_ends(space):
+    """Several sorts at once, for each waits for its pods."""
+    sorts = {
+        "plain": manifest("plain", "echo done", completions=3, parallelism=2),
+        "indexed": manifest(
+            "indexed",
+            "echo $JOB_COMPLETION_INDEX $HOSTNAME; test $JOB_COMPLETION_INDEX != 1",
+            completions=3,
+            parallelism=3,
+            completionMode="Indexed",
+            backoffLimitPerIndex=0,
+        ),
+        "limited": manifest("limited", "exit 7", backoffLimit=0),
+        "judged": manifest(
+            "judged",
+            "exit 42",
+            podFailurePolicy={"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]},
+        ),
+        "late": manifest("late", "sleep 60", activeDeadlineSeconds=1),
+        "enough": manifest(
+            "enough",
+            "test $JOB_COMPLETION_INDEX = 1 || sleep 60",
+            completions=2,
+            parallelism=2,
+            completionMode="Indexed",
+            successPolicy={"rules": [{"succeededIndexes": "1"}]},
+        ),
+        "brief": manifest("brief", "true", ttlSecondsAfterFinished=0),
+        "held": manifest("held", "true", suspend=True),
+    }
+    space.kubectl("apply", "-f", "-", input="---".join(sorts.values()))
+
+    plain = ended(space, "plain", "complete")
+    assert (plain["succeeded"], plain["uncountedTerminatedPods"]) == (3, {})
+    assert reasons(plain) == [("SuccessCriteriaMet", "CompletionsReached"), ("Complete", "CompletionsReached")]
+    assert len(pods(space, "plain")) == 3
+    assert all("finalizers" not in pod["metadata"] for pod in pods(space, "plain"))
+
+    indexed = ended(space, "indexed", "failed")
+    assert (indexed["completedIndexes"], indexed["failedIndexes"], indexed["succeeded"]) == ("0,2", "1", 2)
+    said = space.text("logs", "-l", "batch.kubernetes.io/job-completion-index=2,job-name=indexed")
+    assert said == "2 indexed-2\n"
+
+    limited = ended(space, "limited", "failed")
+    assert reasons(limited) == [("FailureTarget", "BackoffLimitExceeded"), ("Failed", "BackoffLimitExceeded")]
+    judged = ended(space, "judged", "failed")
+    assert judged["conditions"][0]["reason"] == "PodFailurePolicy"
+    name = pods(space, "judged")[0]["metadata"]["name"]
+    assert judged["conditions"][0]["message"] == (
+        f"Container main for pod {space.namespace}/{name} failed with exit code 42 matching FailJob rule at index 0"
+    )
+    assert reasons(ended(space, "late", "failed"))[0] == ("FailureTarget", "DeadlineExceeded")
+    enough = ended(space, "enough", "complete")
+    assert (reasons(enough)[0], enough["completedIndexes"]) == (("SuccessCriteriaMet", "SuccessPolicy"), "1")
+
+    space.wait_for(lambda: "brief" not in space.text("get", "jobs"))
+    space.wait_for(lambda: not pods(space, "brief"))
+    shown = space.text("get", "jobs", "-o", "wide")
+    assert re.search(r"NAME\s+STATUS\s+COMPLETIONS\s+DURATION\s+AGE\s+CONTAINERS\s+IMAGES\s+SELECTOR\n", shown)
+    assert re.search(r"plain\s+Complete\s+3/3\s+\d+s\s+\d+s\s+main\s+busybox\s+batch.kubernetes.io/", shown)
+    assert re.search(r"held\s+Suspended\s+0/1\s+\d+s", shown)
+    assert pods(space, "held") == []
+    space.kubectl("patch", "job/held", "-p", '{"spec":{"suspend":false}}')
+    ended(space, "held", "complete")
+    described = space.text("describe", "job", "held")
+    for expected in ("Suspended .* Job suspended", "Resumed .* Job resumed", "Completed .* Job completed"):
+        assert re.search(expected, described), described
+
+
+def test_a_job_and_its_pods_go_together(space):
+    space.kubectl("apply", "-f", "-", input=manifest("short", "sleep 60"))
+    space.wait_for(lambda: pods(space, "short")[0]["status"]["phase"] == "Running")
+    assert pods(space, "short")[0]["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
+    space.kubectl("delete", "job", "short", "--cascade=foreground", "--timeout=60s")
+    assert pods(space, "short") == []
+
+
+def test_what_is_refused(space):
+    refused = space.kubectl("apply", "-f", "-", input=manifest("x", "true").replace("Never", "Always"), check=False)
+    assert 'spec.template.spec.restartPolicy: Unsupported value: "Always"' in refused.stderr
+    refused = space.kubectl("create", "cronjob", "x", "--image=busybox", "--schedule=never", "--", "true", check=False)
+    assert 'spec.schedule: Invalid value: "never": expected exactly 5 fields, found 1: [never]' in refused.stderr
+    assert "No resources" in space.kubectl("get", "jobs,cronjobs").stderr
+
+
+CRON = """
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: often}
+spec:
+  schedule: "@every 1s"
+  timeZone: Asia/Kolkata
+  concurrencyPolicy: Forbid
+  jobTemplate:
+    metadata: {labels: {from: often}}
+    spec:
+      template:
+        spec:
+          restartPolicy: OnFailure
+          volumes: [{name: tmp, emptyDir: {sizeLimit: 1Mi}}]
+          containers:
+          - name: main
+            image: busybox
+            imagePullPolicy: IfNotPresent
+            command: [sh, -c, "echo $WHO"]
+            env:
+            - {name: WHO, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+            volumeMounts: [{name: tmp, mountPath: /tmp}]
+            resources: {limits: {memory: 64Mi}}
+            securityContext: {runAsUser: 1000, readOnlyRootFilesystem: true}
+"""
+
+
+def test_a_cron_job(space):
+    space.kubectl("apply", "-f", "-", input=CRON)
+    (job,) = space.wait_for(lambda: space.json("get", "jobs", "-l", "from=often")["items"])
+    moment = job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"]
+    assert moment.endswith("+05:30")
+    assert re.fullmatch(r"often-\d{8}", job["metadata"]["name"])
+    ended(space, job["metadata"]["name"], "complete")
+    space.wait_for(lambda: space.json("get", "cj", "often")["status"]["lastSuccessfulTime"])
+    space.kubectl("patch", "cj/often", "-p", '{"spec":{"suspend":true}}')
+    shown = space.text("get", "cronjobs")
+    assert re.search(r"often\s+@every 1s\s+Asia/Kolkata\s+True\s+0\s+\d+s\s+\d+s", shown)
+    said = space.text("describe", "cj", "often")
+    assert re.search(r"SuccessfulCreate .* cronjob-controller\s+Created job often-\d+", said)
+
+    # by hand: kubectl sends the whole template as protobuf, and it arrives as it was
+    space.kubectl("create", "job", "by-hand", "--from=cronjob/often")
+    ended(space, "by-hand", "complete")
+    assert space.text("logs", "job/by-hand") == f"{space.namespace}\n"
+    template = space.json("get", "cj", "often")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert space.json("get", "job", "by-hand")["spec"]["template"]["spec"] == template
+    space.kubectl("delete", "cj", "often")
+    space.wait_for(lambda: "No resources" in space.kubectl("get", "jobs").stderr)
