@@ -123,8 +123,12 @@ def test_logs_want_a_container_by_its_name(room):
 # -- exec, cp
 
 
-@pytest.mark.parametrize("container", ["web", "side", "reader", "full"])
-def test_exec_in_any_container(room, container):
+@pytest.mark.parametrize(
+    ("container", "websockets"),
+    [("web", "true"), ("side", "true"), ("reader", "true"), ("full", "true"), ("web", "false")],
+)
+def test_exec_in_any_container(room, container, websockets, monkeypatch):
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     words = ("exec", "-i", "many", "-c", container, "--", "sh", "-c", "cat; hostname; exit 4")
     done = room.kubectl(*words, input="input\n", check=False)
     assert (done.returncode, done.stdout) == (4, "input\nmany\n")
@@ -160,7 +164,9 @@ def test_attach_where_nothing_runs(room):
     assert refused.returncode != 0
 
 
-def test_run_with_a_terminal_is_removed_when_one_leaves(room):
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_run_with_a_terminal_is_removed_when_one_leaves(room, websockets, monkeypatch):
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     ours, theirs = pty.openpty()
     words = ("run", "shell", "-it", "--rm", "--image=busybox", "--image-pull-policy=IfNotPresent", "--restart=Never")
     command = ["kubectl", "-n", room.namespace, *words, "--", "sh"]

@@ -1,27 +1,23 @@
-"""pods/log, pods/exec, pods/attach: the query into words, the streams over HTTP or a WebSocket.
+"""pods/log, pods/exec, pods/attach: the query into words, the streams over HTTP, a WebSocket or SPDY.
 
 Source: PodLogOptions, PodExecOptions; the pod registry's LogLocation and streamLocation for what is refused how.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from coracle.core.clock import Clock, from_rfc3339
-from coracle.core.errors import CloudError, Invalid, Malformed, Problem, Unsupported, forbidden, invalid
+from coracle.core.errors import Invalid, Malformed, Problem, Unsupported, forbidden, invalid
 from coracle.core.object import Object
-from coracle.kube.api import portforward
+from coracle.kube.api import portforward, programs
+from coracle.kube.api.programs import Wish, is_true
 from coracle.kube.api.served import Target
 from coracle.kube.api.streams import LogOptions, PodStreams
 from coracle.kube.api.subresources import Verb
 from coracle.runtime.api import Streams
 from coracle.web.messages import Answer, Request, Response, Stream
-from coracle.web.websocket import WebSocket, accept
-from coracle.wire import channels
 
 _FINISHED = ("Succeeded", "Failed")
 
@@ -50,8 +46,8 @@ class PodVerbs:
         return Stream(200, await self.streams.logs(pod, container, options), content_type="text/plain")
 
     async def exec(self, request: Request, target: Target) -> Answer:
-        """GET .../pods/{name}/exec?command=&command=&container=&stdin=&stdout=&stderr=&tty= -> 101"""
-        wish = _Wish(request)
+        """GET, POST .../pods/{name}/exec?command=&command=&container=&stdin=&stdout=&stderr=&tty= -> 101"""
+        wish = Wish(request)
         pod = target.collection.get(target.key)
         container = pick_container(pod, request.query.get("container"))
         argv = request.query.all("command")
@@ -60,34 +56,23 @@ class PodVerbs:
         wish.check()
         _check_phase(pod)
 
-        async def run(socket: WebSocket) -> None:
-            try:
-                process = await self.streams.exec(pod, container, argv, stdin=wish.stdin, tty=wish.tty)
-            except CloudError as error:
-                said = f"Internal error occurred: error executing command in container: {error}"
-                await socket.send(channels.failed(said))
-                return
-            await _join(socket, process, wish)
+        def begin() -> Awaitable[Streams]:
+            return self.streams.exec(pod, container, argv, stdin=wish.stdin, tty=wish.tty)
 
-        return accept(_websocket(request), channels.PROTOCOLS, run)
+        return programs.answer(request, wish, begin, "error executing command in container")
 
     async def attach(self, request: Request, target: Target) -> Answer:
-        """GET .../pods/{name}/attach?container=&stdin=&stdout=&stderr=&tty= -> 101"""
-        wish = _Wish(request)
+        """GET, POST .../pods/{name}/attach?container=&stdin=&stdout=&stderr=&tty= -> 101"""
+        wish = Wish(request)
         pod = target.collection.get(target.key)
         container = pick_container(pod, request.query.get("container"))
         wish.check()
         _check_phase(pod, "attach a")
 
-        async def run(socket: WebSocket) -> None:
-            try:
-                streams = await self.streams.attach(pod, container)
-            except CloudError as error:
-                await socket.send(channels.failed(f"Internal error occurred: error attaching to container: {error}"))
-                return
-            await _join(socket, streams, wish)
+        def begin() -> Awaitable[Streams]:
+            return self.streams.attach(pod, container)
 
-        return accept(_websocket(request), channels.PROTOCOLS, run)
+        return programs.answer(request, wish, begin, "error attaching to container")
 
     async def port_forward(self, request: Request, target: Target) -> Answer:
         """GET (WebSocket) or POST (SPDY) .../pods/{name}/portforward -> 101"""
@@ -113,9 +98,9 @@ def read_log_options(request: Request, now_s: float) -> LogOptions:
     if problems:
         raise Invalid(problems, kind="PodLogOptions")
     return LogOptions(
-        follow=_true(query.get("follow")),
-        previous=_true(query.get("previous")),
-        timestamps=_true(query.get("timestamps")),
+        follow=is_true(query.get("follow")),
+        previous=is_true(query.get("previous")),
+        timestamps=is_true(query.get("timestamps")),
         tail_lines=tail,
         since_at_s=since_at_s,
         limit_bytes=limit,
@@ -141,70 +126,6 @@ def pick_container(pod: Object, asked: str) -> str:
     raise Malformed(said)
 
 
-@runtime_checkable
-class _Ends(Protocol):
-    """What knows how it ended: an Execution, not an attachment."""
-
-    async def wait(self) -> int: ...
-
-
-class _Wish:
-    """Which streams a client wants to be joined to."""
-
-    def __init__(self, request: Request) -> None:
-        query = request.query
-        self.stdin, self.tty = _true(query.get("stdin")), _true(query.get("tty"))
-        self.outputs = {channel for channel, name in ((1, "stdout"), (2, "stderr")) if _true(query.get(name))}
-
-    def check(self) -> None:
-        if not self.stdin and not self.outputs:
-            raise Malformed("you must specify at least one of stdin, stdout, stderr")
-        if self.tty and 2 in self.outputs:
-            raise Malformed("tty and stderr cannot both be true")
-
-
-async def _join(socket: WebSocket, program: Streams, wish: _Wish) -> None:
-    """Carry bytes both ways until the program has said all, or the client is gone."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            inward = group.create_task(_inward(socket, program, wish), name="exec-in")
-            group.create_task(_outward(socket, program, wish, inward), name="exec-out")
-    except* ConnectionError:
-        pass  # the client is gone; what it started goes on without it
-    finally:
-        program.close()
-
-
-async def _outward(socket: WebSocket, program: Streams, wish: _Wish, inward: asyncio.Task[None]) -> None:
-    async for channel, data in program:
-        if channel in wish.outputs:
-            await socket.send(channels.output(channel, data))
-    code = await program.wait() if isinstance(program, _Ends) else 0
-    await socket.send(channels.ended(code))
-    inward.cancel()
-
-
-async def _inward(socket: WebSocket, program: Streams, wish: _Wish) -> None:
-    """What the client sends; a program that no longer reads is no failure."""
-    while (message := await socket.receive()) is not None:
-        event = channels.read(message)
-        with contextlib.suppress(BrokenPipeError, ConnectionError):
-            if isinstance(event, channels.Input) and wish.stdin:
-                await program.write(event.data)
-            elif isinstance(event, channels.InputEnds) and wish.stdin:
-                program.close_stdin()
-            elif isinstance(event, channels.Size) and wish.tty:
-                program.resize(event.columns, event.rows)
-    raise ConnectionResetError("the client has closed the WebSocket")
-
-
-def _websocket(request: Request) -> Request:
-    """Raises Unsupported where the client wants another protocol (older clients: SPDY)."""
-    if request.upgrade != "websocket":
-        raise Unsupported("unable to upgrade: only WebSocket is spoken here, not SPDY", status=501)
-    return request
-
-
 def _check_phase(pod: Object, deed: str = "exec into a") -> None:
     phase = pod.status.get("phase")
     if phase in _FINISHED:
@@ -223,7 +144,3 @@ def _number(request: Request, name: str, *, least: int, problems: list[Problem])
         said = "must be greater than 0" if least else "must be greater than or equal to 0"
         problems.append(invalid(name, int(text), said))
     return int(text)
-
-
-def _true(text: str) -> bool:
-    return text.lower() in ("true", "1")

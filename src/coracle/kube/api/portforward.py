@@ -55,8 +55,8 @@ def answer(request: Request, pod: Object, streams: PodStreams) -> Upgrade:
 
     if request.upgrade == "websocket":
         return accept(request, (TUNNEL,), tunnel)
-    offered = request.headers.get("x-stream-protocol-version", "")
-    if request.upgrade != spdy.PROTOCOL.lower() or PROTOCOL not in offered.split(","):
+    offered = [one.strip() for one in request.headers.get("x-stream-protocol-version", "").split(",")]
+    if request.upgrade != spdy.PROTOCOL.lower() or PROTOCOL not in offered:
         raise Malformed("unable to upgrade: missing upgrade headers in request")
     return Upgrade(spdy.PROTOCOL, direct, {"X-Stream-Protocol-Version": PROTOCOL})
 

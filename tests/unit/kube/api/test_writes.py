@@ -316,7 +316,7 @@ def test_log_parameters(play):
     assert [code for code, _, _ in refused] == [422, 422, 422, 400]
 
 
-def test_exec_needs_a_websocket_and_a_command(play):
+def test_exec_needs_an_upgrade_and_a_command(play):
     async def scene(api):
         await api.ask("POST", PODS, a_pod(nodeName="n1"))
         url = PODS + "/web/exec?stdout=true"
@@ -324,7 +324,7 @@ def test_exec_needs_a_websocket_and_a_command(play):
 
     no_command, no_socket, no_container = play(scene)
     assert no_command[0] == 400
-    assert no_socket[0] == 501
+    assert no_socket[0] == 400
     assert no_container[2] == "container x is not valid for pod web"
 
 
