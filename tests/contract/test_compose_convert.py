@@ -16,23 +16,26 @@ FIVE = """\
 services:
   store:
     image: redis
+    stop_grace_period: 1s
     healthcheck: {test: [CMD, redis-cli, ping], interval: 1s, timeout: 2s, retries: 5}
     expose: ["6379"]
     networks: {default: {aliases: [memory]}}
   late:
     image: busybox
+    stop_grace_period: 1s
     command: sh -c 'sleep 1; touch /tmp/ready; exec sleep 1000'
     healthcheck: {test: test -f /tmp/ready, interval: 1s}
     init: true
   pages:
     image: busybox
+    stop_grace_period: 1s
     command: [httpd, -f, -p, "8000", -h, /www]
     ports: ["18124:8000"]
     configs: [{source: page, target: /www/index.html}]
-    stop_grace_period: 1s
     volumes: ["found:/www/found:ro"]
   facts:
     image: busybox
+    stop_grace_period: 1s
     hostname: facts
     user: "1000:50"
     environment: {PRICE: "$$(COST) $$$$5", COST: "1", EMPTY: ""}
@@ -56,6 +59,7 @@ services:
         exec httpd -f -p 8000 -h /dev/shm
   asker:
     image: busybox
+    stop_grace_period: 1s
     depends_on: {late: {condition: service_healthy}, store: {condition: service_healthy}}
     volumes: ["found:/found"]
     command:
@@ -138,7 +142,7 @@ def test_five_services_answer_as_under_compose(cloud, compose, convert, docker, 
     assert "$(COST) $$5|1||unset|/" in under_compose[1]
 
     made = convert(tmp_path, "--namespace", space.namespace)
-    assert "compose.yaml:11: services.late.init: no init process is put in" in made.stderr
+    assert "compose.yaml:13: services.late.init: no init process is put in" in made.stderr
     space.kubectl("apply", "-f", "-", input=made.stdout)
     assert space.wait_for(answered) == under_compose
     (asker,) = space.json("get", "pods", "--selector", "app.kubernetes.io/name=asker")["items"]
@@ -153,6 +157,39 @@ def test_five_services_answer_as_under_compose(cloud, compose, convert, docker, 
         "deployment.apps/pages",
     }
     space.wait_for(lambda: fetch(answers[0]) == "it changes\n")
+
+
+ENDING = """\
+services:
+  migrate:
+    image: busybox
+    restart: on-failure
+    volumes: ["data:/data"]
+    command: sh -c '[ -e /data/tried ] || { touch /data/tried; exit 1; }; echo migrated > /data/done'
+  once: {image: busybox, command: "true", restart: "no", scale: 2}
+  every: {image: busybox, command: sleep 1000, deploy: {mode: global}, stop_grace_period: 0s}
+  web:
+    image: busybox
+    command: httpd -f -p 8000 -h /data
+    stop_grace_period: 0s
+    volumes: ["data:/data"]
+    ports: ["127.0.0.1:18125:8000"]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+volumes: {data: {}}
+"""
+
+
+def test_services_that_end_and_services_of_every_node(convert, space, tmp_path):
+    (tmp_path / "compose.yaml").write_text(ENDING)
+    made = convert(tmp_path)
+    assert "services.web.depends_on.migrate.condition: Kubernetes does not wait for a Job" in made.stderr
+    space.kubectl("apply", "-f", "-", input=made.stdout)
+    space.wait_for(lambda: fetch("http://127.0.0.1:18125/done") == "migrated\n")
+    space.wait_for(lambda: space.json("get", "job", "migrate")["status"]["succeeded"] == 1)
+    space.wait_for(lambda: space.json("get", "job", "once")["status"]["succeeded"] == 2)
+    space.wait_for(lambda: space.json("get", "daemonset", "every")["status"]["numberReady"] == 1)
+    (migrate,) = space.json("get", "pods", "--selector", "app.kubernetes.io/name=migrate")["items"]
+    assert migrate["status"]["containerStatuses"][0]["restartCount"] == 1
 
 
 def test_what_is_written_is_what_kubectl_reads(convert, space, tmp_path):
