@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,7 @@ def ps(
     from coracle.cli.compose import containers
     from coracle.cli.compose.formats import formatted
     from coracle.cli.compose.rows import PS_HEADS, PS_RAW, PS_TABLE, row
+    from coracle.core.clock import SystemClock
 
     states = [*statuses, *_filtered(filter_)]
     name, project = chosen.named(services)
@@ -59,7 +59,7 @@ def ps(
     elif names_only:
         said = "\n".join(dict.fromkeys(map(containers.service_of, found))) + "\n"
     else:
-        now_s = time.time()
+        now_s = SystemClock().now_s()
         rows = [row(one, _state(docker, one["Id"]), now_s, whole=no_trunc) for one in found]
         said = formatted(rows, PS_RAW if form == "raw" else form, table=PS_TABLE, heads=PS_HEADS)
     click.echo(said, nl=False)
