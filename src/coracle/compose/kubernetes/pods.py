@@ -20,15 +20,8 @@ from coracle.compose.kubernetes.waiting import init_containers
 
 _GRACE = "10s"  # Docker's
 _OWN_OF_A_POD = (
-    "hostname",
-    "extra_hosts",
-    "dns",
-    "dns_search",
-    "dns_opt",
-    "group_add",
-    "sysctls",
-    "platform",
-    "runtime",
+    *("restart", "scale", "hostname", "extra_hosts", "dns", "dns_search", "dns_opt", "group_add", "sysctls"),
+    *("platform", "runtime"),
 )
 
 
@@ -67,8 +60,6 @@ def _leave_to(unit: Unit, member: Unit) -> None:
         member.fields.warn("deploy", f"there are as many as of {unit.service}, whose pod it is in")
         for key in ("mode", "replicas", "placement", "update_config", "restart_policy", "labels"):
             member.deploy.take(key)
-    member.fields.take("scale")
-    member.fields.take("restart")
 
 
 def _annotations(unit: Unit, setting: Setting) -> dict[str, str]:

@@ -26,9 +26,11 @@ def workload(unit: Unit, units: dict[str, Unit], setting: Setting) -> dict[str, 
     metadata = compact(name=unit.name, labels=labels, annotations=noted(unit.deploy, "labels"))
     restart, most = _restart(unit, finishes(setting))
     update = unit.deploy.part("update_config")
-    if restart or mode in ("replicated-job", "global-job"):
+    if mode in ("replicated-job", "global-job") and not restart:
+        restart, most = "OnFailure", _UNLIMITED
+    if restart:
         _no_updates(update)
-        return _job(metadata, template(unit, units, setting, restart=restart or "OnFailure"), unit.replicas, most)
+        return _job(metadata, template(unit, units, setting, restart=restart), unit.replicas, most)
     pod = template(unit, units, setting)
     controller = "daemonset" if mode == "global" else setting.options.controller
     _check_number(unit, pod, controller)

@@ -197,11 +197,12 @@ def test_services_that_share_a_network_are_containers_of_one_pod(converted):
     made = converted(
         "services:\n"
         "  vpn: {image: v, ports: ['80:80'], cap_add: [NET_ADMIN], dns: 1.1.1.1}\n"
-        "  app: {image: a, network_mode: 'service:vpn', pid: 'service:vpn', expose: ['90'], volumes: [d:/d], hostname: h}\n"
+        "  app: {image: a, network_mode: 'service:vpn', pid: 'service:vpn', expose: ['90'], volumes: [d:/d], hostname: h, restart: 'no'}\n"
         "volumes: {d: }\n"
     )
     assert "Deployment app" not in made.names
     assert [one["name"] for one in made.pod("vpn")["containers"]] == ["vpn", "app"]
     assert made.pod("vpn")["shareProcessNamespace"] is True
     assert made.get("Service", "app")["spec"]["selector"]["app.kubernetes.io/name"] == "vpn"
-    assert any("services.app.hostname: is the pod's, which is vpn's" in said for said in made.warnings)
+    for key in ("hostname", "restart"):
+        assert any(f"services.app.{key}: is the pod's, which is vpn's" in said for said in made.warnings)

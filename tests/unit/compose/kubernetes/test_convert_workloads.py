@@ -35,6 +35,7 @@ def test_the_controller_can_be_chosen(service):
     ("text", "backoff", "policy"),
     [
         ("restart: 'no'", 0, "Never"),
+        ("deploy: {mode: replicated-job}", 2147483647, "OnFailure"),
         ("restart: on-failure:3", 3, "OnFailure"),
         ("restart: on-failure", 2147483647, "OnFailure"),
         ("deploy: {restart_policy: {condition: on-failure, max_attempts: 4}}", 4, "OnFailure"),
