@@ -1,76 +1,21 @@
 """Attach and exec through the real client: pipes, terminals, half-closed connections, clients that vanish."""
 
 import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
-import select
-import signal
 import socket
-import struct
 import subprocess
-import termios
 import time
 
 import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request, TextMessage
 
+from contract.terminals import Terminal
 from coracle.wire.stdcopy import Frames
 
 CTRL_P, CTRL_Q = b"\x10", b"\x11"
-
-
-class Terminal:
-    """A docker command on a terminal of its own."""
-
-    def __init__(self, docker, *words):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execvpe("docker", ["docker", *words], docker.environment)
-        self.said = b""
-
-    def type(self, data):
-        os.write(self.fd, data)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        os.kill(self.pid, signal.SIGWINCH)
-
-    def expect(self, pattern, timeout_s=20):
-        """Read until `pattern` is there; the match."""
-        until_s = time.monotonic() + timeout_s
-        while not (found := re.search(pattern, self.said)):
-            more = self._read(max(0, until_s - time.monotonic()))
-            assert more, f"{pattern!r} does not come: {self.said!r}"
-        self.said = self.said[found.end() :]
-        return found
-
-    def _read(self, timeout_s):
-        if not select.select([self.fd], [], [], timeout_s)[0]:
-            return False
-        try:
-            self.said += os.read(self.fd, 65536)
-        except OSError:
-            return False
-        return True
-
-    def end(self, timeout_s=20):
-        """The exit code, once it has ended."""
-        until_s = time.monotonic() + timeout_s
-        while self._read(max(0, until_s - time.monotonic())):
-            pass
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.pid = 0
-        return code
-
-    def close(self):
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        os.close(self.fd)
 
 
 @pytest.fixture
@@ -78,7 +23,7 @@ def terminal(docker):
     opened = []
 
     def make(*words):
-        opened.append(Terminal(docker, *words))
+        opened.append(Terminal(["docker", *words], docker.environment))
         return opened[-1]
 
     yield make

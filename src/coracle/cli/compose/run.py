@@ -89,7 +89,7 @@ def run(
         name=name or project.services[service].get("container_name") or f"{project.name}-{service}-run-{slug[:12]}",
         slug=slug,
         auto_remove=auto_remove,
-        attach_stdin=interactive and not detach,
+        attach_stdin=interactive,
         use_aliases=use_aliases,
     )
     id = _create(docker, told, service, wanted)
