@@ -31,6 +31,11 @@ from coracle.cli.compose.watch import watch
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
+DRY = ("build", "pull", "push")
+CHANGING = (
+    *("up", "create", "start", "stop", "restart", "scale", "rm", "down", "watch"),
+    *("kill", "pause", "unpause", "exec", "run", "attach", "cp"),
+)
 USAGE, INTERRUPTED = 16, 130
 
 
@@ -125,6 +130,8 @@ def compose(
         dry_run=dry_run,
     )
     _check(context.obj, compatibility=compatibility)
+    if dry_run and context.invoked_subcommand in CHANGING:
+        fail(f"--dry-run is not supported by {context.invoked_subcommand}; it is by {', '.join(DRY)}")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
