@@ -39,7 +39,7 @@ PODS = [
             "runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000],
             "sysctls": [
                 {"name": "net.ipv4.ip_unprivileged_port_start", "value": "100"},
-                {"name": "kernel.shm_rmid_forced", "value": "1"},
+                {"name": "kernel/shm_rmid_forced", "value": "1"},
             ],
         },
     ),
@@ -156,8 +156,8 @@ def test_names(room):
     assert inside(room, "named", "hostname") == whole
     hosts = inside(room, "named", "cat /etc/hosts").splitlines()
     assert hosts[0] == "# Kubernetes-managed hosts file."
-    assert f"{address}\t{whole} web" in hosts
-    assert hosts[-2:] == ["# Entries added by HostAliases.", "10.1.2.3\tfoo bar.example"]
+    assert f"{address}\t{whole}\tweb" in hosts
+    assert hosts[-2:] == ["# Entries added by HostAliases.", "10.1.2.3\tfoo\tbar.example"]
     assert inside(room, "named", "cat /etc/resolv.conf") == "nameserver 192.0.2.1\nsearch my.dns\noptions ndots:3"
 
 

@@ -1,5 +1,6 @@
 """Streams of pods by kubectl: logs of all sorts, attach, exec in any container, cp, run, port-forward."""
 
+import asyncio
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import urllib.request
 
+import aiohttp
 import pytest
 from tests.contract.conftest import Space
 
@@ -229,3 +231,36 @@ def test_a_pod_that_is_over_takes_no_connections(room):
         "cannot exec into a container in a completed pod"
         in room.kubectl("exec", "done", "--", "true", check=False).stderr
     )
+
+
+# -- plain WebSockets, without kubectl's own protocols
+
+
+@pytest.fixture
+def at_proxy(start):
+    """Where `kubectl proxy` lets one ask the API without certificates."""
+    proxy = start("proxy", "--port=0", "--reject-paths=^-$", stdout=subprocess.PIPE, text=True)
+    return "http://" + proxy.stdout.readline().rpartition(" ")[2].strip()
+
+
+def messages(url, protocol):
+    """What comes over a WebSocket until its end."""
+
+    async def listen():
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=[protocol]) as socket:
+            assert socket.protocol == protocol
+            return [message.data async for message in socket]
+
+    return asyncio.run(listen())
+
+
+def test_exec_in_the_first_protocol_of_channels(room, at_proxy):
+    url = f"{at_proxy}/api/v1/namespaces/{room.namespace}/pods/many/exec?container=web&stdout=1&stderr=1&command="
+    assert b"".join(messages(url + "hostname", "channel.k8s.io")) == b"\1many\n"
+    failed = messages(url + "false", "channel.k8s.io")
+    assert failed == [b"\3command terminated with non-zero exit code: exit status 1"]
+
+
+def test_logs_over_a_websocket(room, at_proxy):
+    url = f"{at_proxy}/api/v1/namespaces/{room.namespace}/pods/many/log?container=init"
+    assert b"".join(messages(url, "binary.k8s.io")) == b"first\nsecond\n"

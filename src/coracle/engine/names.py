@@ -43,9 +43,10 @@ def render_files(sandbox: Object) -> dict[str, str]:
 
 
 def _hosts_file(spec: Mapping[str, Any], own: Sequence[Sequence[str]]) -> str:
+    """With tabs between names where somebody manages it, as the kubelet writes it."""
     title = f"\n# {spec['hosts_title']}\n" if spec["hosts_title"] and spec["hosts"] else ""
-    first = f"# {spec['managed_by']}\n" if spec["managed_by"] else ""
-    return first + render_hosts(own, host=spec["host_network"]) + title + _lines(spec["hosts"])
+    first, gap = (f"# {spec['managed_by']}\n", "\t") if spec["managed_by"] else ("", " ")
+    return first + render_hosts((), host=spec["host_network"]) + _lines(own, gap) + title + _lines(spec["hosts"], gap)
 
 
 def render_hosts(own: Sequence[Sequence[str]], more: Sequence[Sequence[str]] = (), *, host: bool = False) -> str:
@@ -54,8 +55,8 @@ def render_hosts(own: Sequence[Sequence[str]], more: Sequence[Sequence[str]] = (
     return first + _lines((*own, *more))
 
 
-def _lines(lines: Iterable[Sequence[str]]) -> str:
-    return "".join("\t".join((line[0], " ".join(line[1:]))) + "\n" for line in lines)
+def _lines(lines: Iterable[Sequence[str]], gap: str = " ") -> str:
+    return "".join("\t".join((line[0], gap.join(line[1:]))) + "\n" for line in lines)
 
 
 def render_hostname(hostname: str) -> str:

@@ -12,7 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io")
+PLAIN = PROTOCOLS[-1]  # the first of them: no Status at the end, but words where it has failed
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
@@ -56,6 +57,12 @@ def read(message: bytes | str) -> Event | None:
 def output(channel: int, data: bytes) -> bytes:
     """A message with what the program wrote on STDOUT or STDERR."""
     return bytes((channel,)) + data
+
+
+def in_words(message: bytes) -> bytes | None:
+    """What a client of PLAIN is sent in place of a last message; None: nothing."""
+    status = json.loads(message[1:])
+    return bytes((ERROR,)) + status["message"].encode() if status["status"] == "Failure" else None
 
 
 def ended(exit_code: int) -> bytes:

@@ -5,7 +5,8 @@ Source: PodLogOptions, PodExecOptions; the pod registry's LogLocation and stream
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 
 from coracle.core.clock import Clock, from_rfc3339
@@ -17,8 +18,10 @@ from coracle.kube.api.served import Target
 from coracle.kube.api.streams import LogOptions, PodStreams
 from coracle.kube.api.subresources import Verb
 from coracle.runtime.api import Streams
-from coracle.web.messages import Answer, Request, Response, Stream
+from coracle.web.messages import Answer, Request, Response, Stream, Upgrade
+from coracle.web.websocket import WebSocket, accept
 
+_LOG_PROTOCOL = "binary.k8s.io"
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -43,6 +46,8 @@ class PodVerbs:
         container = pick_container(pod, request.query.get("container"))
         if not pod.spec.get("nodeName"):
             return Response(200, content_type="text/plain")
+        if request.upgrade == "websocket":
+            return _log_messages(request, await self.streams.logs(pod, container, options))
         return Stream(200, await self.streams.logs(pod, container, options), content_type="text/plain")
 
     async def exec(self, request: Request, target: Target) -> Answer:
@@ -79,6 +84,17 @@ class PodVerbs:
         pod = target.collection.get(target.key)
         _check_phase(pod, "forward ports of a")
         return portforward.answer(request, pod, self.streams)
+
+
+def _log_messages(request: Request, lines: AsyncIterator[bytes]) -> Upgrade:
+    """The same lines as WebSocket messages."""
+
+    async def run(socket: WebSocket) -> None:
+        with contextlib.suppress(ConnectionError):
+            async for line in lines:
+                await socket.send(line)
+
+    return accept(request, (_LOG_PROTOCOL,), run)
 
 
 def read_log_options(request: Request, now_s: float) -> LogOptions:

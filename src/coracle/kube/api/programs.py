@@ -12,7 +12,7 @@ from coracle.kube.api import spdychannels
 from coracle.kube.api.spdychannels import Channels
 from coracle.runtime.api import Streams
 from coracle.web.messages import Request, Upgrade
-from coracle.web.websocket import accept
+from coracle.web.websocket import WebSocket, accept
 from coracle.wire import channels, spdy
 
 
@@ -59,11 +59,26 @@ def answer(request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]]
             return
         await _join(socket, program, wish)
 
+    async def speak(socket: WebSocket) -> None:
+        await run(_Plain(socket) if socket.subprotocol == channels.PLAIN else socket)
+
     if request.upgrade == spdy.PROTOCOL.lower():
         return spdychannels.answer(request, wish.channels, run)
     if request.upgrade != "websocket":
         raise Malformed("unable to upgrade: missing upgrade headers in request")
-    return accept(request, channels.PROTOCOLS, run)
+    return accept(request, channels.PROTOCOLS, speak)
+
+
+class _Plain:
+    """A WebSocket whose client knows no Status."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket, self.receive = socket, socket.receive
+
+    async def send(self, message: bytes) -> None:
+        said = channels.in_words(message) if message[0] == channels.ERROR else message
+        if said is not None:
+            await self._socket.send(said)
 
 
 async def _join(socket: Channels, program: Streams, wish: Wish) -> None:

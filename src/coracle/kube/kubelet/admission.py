@@ -37,6 +37,14 @@ def _profile(holder: Mapping[str, Any]) -> str:
     return str(profile.get("type") or "")
 
 
+def sysctl_name(name: str) -> str:
+    """With dots between its parts, however it was written: `kernel/shm_rmid_forced`, `net/ipv4/conf/eth0.1/x`."""
+    slash, dot = name.find("/"), name.find(".")
+    if slash < 0 or 0 <= dot < slash:
+        return name
+    return name.translate(str.maketrans("/.", "./"))
+
+
 def refusal(pod: Object) -> Refusal | None:
     """None: it may run."""
     if (pod.spec.get("os") or {}).get("name") not in (None, "", "linux"):
@@ -46,7 +54,7 @@ def refusal(pod: Object) -> Refusal | None:
     if pod.spec.get("hostUsers") is False:
         return Refusal("UserNamespacesNotSupported", "hostUsers: false: this node has no user namespaces for pods")
     for sysctl in (pod.spec.get("securityContext") or {}).get("sysctls") or ():
-        name = str(sysctl["name"]).replace("/", ".")
+        name = sysctl_name(str(sysctl["name"]))
         if name not in SAFE_SYSCTLS:
             return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
         if name.startswith("net.") and pod.spec.get("hostNetwork"):

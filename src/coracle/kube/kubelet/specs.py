@@ -14,6 +14,7 @@ from coracle.engine.kinds.container import ContainerSpec
 from coracle.engine.kinds.image import combine
 from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, SandboxSpec
 from coracle.kube.kubelet import records, resources, security
+from coracle.kube.kubelet.admission import sysctl_name
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.environment import expand_all
 from coracle.runtime.api import Mount
@@ -39,7 +40,7 @@ def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
         hosts=tuple((alias["ip"], *(alias.get("hostnames") or ())) for alias in spec.get("hostAliases") or ()),
         hosts_title="Entries added by HostAliases.",
         managed_by=f"Kubernetes-managed hosts file{' (host network)' if on_host else ''}.",
-        sysctls={one["name"]: one["value"] for one in sysctls},
+        sysctls={sysctl_name(one["name"]): one["value"] for one in sysctls},
         share_pid=bool(spec.get("shareProcessNamespace")),
         share_ipc=not spec.get("hostIPC"),
     )

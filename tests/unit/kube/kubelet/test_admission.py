@@ -1,6 +1,6 @@
 import pytest
 
-from coracle.kube.kubelet.admission import Refusal, refusal
+from coracle.kube.kubelet.admission import Refusal, refusal, sysctl_name
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.status import View, status
 from suites.attempts import NOW_S, a_pod, there
@@ -33,6 +33,19 @@ def sysctls(*names, **spec):
 def test_refusal(pod, expected):
     refused = refusal(pod)
     assert (refused and refused.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("net.ipv4.tcp_wmem", "net.ipv4.tcp_wmem"),
+        ("net/ipv4/tcp_wmem", "net.ipv4.tcp_wmem"),
+        ("net/ipv4/conf/eth0.1/rp_filter", "net.ipv4.conf.eth0/1.rp_filter"),
+        ("net.ipv4.conf.eth0/1.rp_filter", "net.ipv4.conf.eth0/1.rp_filter"),
+    ],
+)
+def test_names_of_sysctls(name, expected):
+    assert sysctl_name(name) == expected
 
 
 def test_a_refused_pod_has_failed_and_nothing_was_made():
