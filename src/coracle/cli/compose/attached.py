@@ -24,7 +24,6 @@ from coracle.cli.compose.following import Ended, Following
 from coracle.cli.compose.printing import Printer
 from coracle.cli.compose.progress import Event
 from coracle.cli.docker.client import Docker, Refused
-from coracle.cli.failure import Failure
 
 if TYPE_CHECKING:
     from coracle.compose.project import Project
@@ -121,8 +120,8 @@ class Attached:
         def thread() -> None:
             try:
                 self._told.put(partial(then, work()))
-            except Failure as failure:
-                self._told.put(partial(_raise, failure))
+            except Exception as error:
+                self._told.put(partial(_raise, error))
 
         threading.Thread(target=thread, daemon=True).start()
 
@@ -231,5 +230,5 @@ class Attached:
             self.verdict.settle(int(inspected["State"]["ExitCode"]))
 
 
-def _raise(failure: Failure) -> None:
-    raise failure
+def _raise(error: Exception) -> None:
+    raise error

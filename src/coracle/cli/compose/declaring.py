@@ -50,6 +50,8 @@ def declaration(action: str, project: Project | None, services: Sequence[str] = 
 
 def declare(docker: Docker, name: str, body: Mapping[str, Any], say: Callable[[Event], None]) -> Outcome:
     """Declare, and say all that happens until it is so, or cannot be.  Ends the program where it is refused."""
+    from http.client import HTTPException
+
     from coracle.cli.docker.client import Refused
 
     try:
@@ -59,7 +61,7 @@ def declare(docker: Docker, name: str, body: Mapping[str, Any], say: Callable[[E
             say(event(line))
     except Refused as error:
         fail(error.message)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         pass
     return Outcome(1, "the daemon went away; what was declared is made true when it is back: sudo coracle up")
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 from coracle.cli.compose import containers
@@ -149,7 +150,7 @@ class Following:
                 for stream, line in lines(outputs(pieces_of(answer), multiplexed=multiplexed)):
                     self._room.acquire()
                     self._found.put(partial(self._say, watched, stream, line))
-        except (Failure, OSError, ValueError):
+        except (Failure, OSError, ValueError, HTTPException):
             pass  # removed meanwhile, or the cloud goes away: the events tell
         self._found.put(partial(self._read_out, watched))
 
@@ -158,7 +159,7 @@ class Following:
             with events:
                 for event in json_lines(events):
                     self._found.put(partial(self._happened, event))
-        except (Failure, OSError, ValueError):
+        except (Failure, OSError, ValueError, HTTPException):
             pass
         self._found.put(self._lost)
 
