@@ -159,7 +159,8 @@ def test_rolling(strategy, present, make, remove):
 def test_status():
     fits = {"n1": Fit(True, True), "n2": Fit(True, True), "n3": Fit(True, True), "n4": Fit(False, True)}
     present = [a_daemon("a", "n1"), old("b", "n2", ready=False), a_daemon("d", "n4")]
-    assert plans.status(a_crew(*present, fits=fits), 2) == {
+    before = {"collisionCount": 2, "conditions": [{"type": "Mine", "status": "True"}], "numberReady": 9}
+    assert plans.status(a_crew(*present, fits=fits), before) == {
         "currentNumberScheduled": 2,
         "numberMisscheduled": 1,
         "desiredNumberScheduled": 3,
@@ -169,6 +170,7 @@ def test_status():
         "numberAvailable": 1,
         "numberUnavailable": 2,
         "collisionCount": 2,
+        "conditions": [{"type": "Mine", "status": "True"}],
     }
 
 

@@ -133,9 +133,10 @@ def test_the_revision_of_a_new_pod(spec, number, revision):
     ],
 )  # fmt: skip
 def test_status(present, expected):
-    told = plans.status(a_roster(*present), 0)
+    told = plans.status(a_roster(*present), {"conditions": [{"type": "Mine", "status": "True"}]})
     assert expected.items() <= told.items()
     assert (told["updateRevision"], told["collisionCount"]) == ("new", 0)
+    assert told["conditions"] == [{"type": "Mine", "status": "True"}]
 
 
 # -- identity ----------------------------------------------------------------------------------------------------------

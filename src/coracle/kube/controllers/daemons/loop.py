@@ -150,7 +150,7 @@ class Daemons:
         def told(present: Object) -> Object:
             if present.meta.uid != crew.daemons.meta.uid:
                 return present
-            return present.with_body(status=plans.status(crew, present.status.get("collisionCount") or 0))
+            return present.with_body(status=plans.status(crew, present.status))
 
         try:
             await self._writer.change(crew.daemons.key, told, part="status")

@@ -165,8 +165,8 @@ def _surging(crew: Crew, allowed: int) -> Plan:
 # -- status --------------------------------------------------------------------------------------------------------
 
 
-def status(crew: Crew, collisions: int) -> Json:
-    """Counts nodes, by the oldest pod of each."""
+def status(crew: Crew, before: Mapping[str, Any]) -> Json:
+    """Counts nodes, by the oldest pod of each; conditions, which others may set, stay as they were `before`."""
     desired = current = misplaced = ready = there = updated = 0
     for node, fit in crew.fits.items():
         present = sorted(crew.pods.get(node, ()), key=lambda pod: (pod.meta.created, pod.meta.name))
@@ -181,7 +181,8 @@ def status(crew: Crew, collisions: int) -> Json:
         "updatedNumberScheduled": updated,
         "numberAvailable": there,
         "numberUnavailable": desired - there,
-        "collisionCount": collisions,
+        "collisionCount": before.get("collisionCount"),
+        "conditions": before.get("conditions"),
     }
     return {
         "currentNumberScheduled": current,

@@ -191,7 +191,7 @@ class StatefulSets:
         def told(present: Object) -> Object:
             if present.meta.uid != roster.stateful.meta.uid:
                 return present
-            return present.with_body(status=plans.status(roster, present.status.get("collisionCount") or 0))
+            return present.with_body(status=plans.status(roster, present.status))
 
         try:
             await self._writers[SET].change(roster.stateful.key, told, part="status")

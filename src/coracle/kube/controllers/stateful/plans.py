@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from coracle.core.object import Json, Object
 from coracle.kube.controllers.availability import available
@@ -125,7 +126,8 @@ def _to_update(roster: Roster) -> tuple[Object, ...]:
     return tuple(chosen)
 
 
-def status(roster: Roster, collisions: int) -> Json:
+def status(roster: Roster, before: Mapping[str, Any]) -> Json:
+    """Conditions, which others may set, stay as they were `before`."""
     present = list(roster.pods.values())
     staying = [pod for pod in present if not pod.meta.deleting]
     ready = [pod for pod in present if _running_and_ready(pod)]
@@ -134,13 +136,18 @@ def status(roster: Roster, collisions: int) -> Json:
     revision = roster.current
     if roster.stateful.spec["updateStrategy"]["type"] == ROLLING and updated == len(ready) == len(present):
         revision, current = roster.update, updated  # the update is complete
-    optional = {"readyReplicas": len(ready), "currentReplicas": current, "updatedReplicas": updated}
+    optional = {
+        "readyReplicas": len(ready),
+        "currentReplicas": current,
+        "updatedReplicas": updated,
+        "conditions": before.get("conditions"),
+    }
     return {
         "replicas": len(present),
         "availableReplicas": sum(1 for pod in ready if roster.available(pod)),
         **{name: value for name, value in optional.items() if value},
         "currentRevision": revision,
         "updateRevision": roster.update,
-        "collisionCount": collisions,
+        "collisionCount": before.get("collisionCount") or 0,
         "observedGeneration": roster.stateful.meta.generation,
     }
