@@ -126,7 +126,10 @@ class Attached:
         threading.Thread(target=thread, daemon=True).start()
 
     def _declare(self, body: dict[str, Any], happened: Callable[[Event], None]) -> Outcome:
-        return declare(self._docker, self.project.name, body, lambda event: self._told.put(partial(happened, event)))
+        def say(event: Event) -> None:
+            self._told.put(partial(happened, event))
+
+        return declare(self._docker, self.project.name, body, say, self.project)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

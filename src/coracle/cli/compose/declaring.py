@@ -48,10 +48,16 @@ def declaration(action: str, project: Project | None, services: Sequence[str] = 
     return {"action": action, "project": about, "services": list(services), **given}
 
 
-def declare(docker: Docker, name: str, body: Mapping[str, Any], say: Callable[[Event], None]) -> Outcome:
-    """Declare, and say all that happens until it is so, or cannot be.  Ends the program where it is refused."""
+def declare(
+    docker: Docker, name: str, body: Mapping[str, Any], say: Callable[[Event], None], project: Project | None = None
+) -> Outcome:
+    """Declare, and say all that happens until it is so, or cannot be.  Ends the program where it is refused.
+
+    With a `project` a refusal leads to the place in its files that it is about.
+    """
     from http.client import HTTPException
 
+    from coracle.cli.compose.locating import located
     from coracle.cli.docker.client import Refused
 
     try:
@@ -60,7 +66,7 @@ def declare(docker: Docker, name: str, body: Mapping[str, Any], say: Callable[[E
                 return Outcome(int(line["end"]["exit_code"]), str(line["end"].get("error") or ""))
             say(event(line))
     except Refused as error:
-        fail(error.message)
+        fail(located(error.message, project))
     except (OSError, ValueError, HTTPException):
         pass
     return Outcome(1, "the daemon went away; what was declared is made true when it is back: sudo coracle up")
@@ -77,11 +83,13 @@ def event(line: Mapping[str, Any]) -> Event:
     return Event(line["id"], f"{line['text']} {line['detail']}".strip(), line["state"])
 
 
-def settled(chosen: Chosen, name: str, body: Mapping[str, Any], title: str = "Running") -> None:
-    """Declare, and show what happens.  Ends the program where it fails."""
+def settled(
+    chosen: Chosen, name: str, body: Mapping[str, Any], title: str = "Running", project: Project | None = None
+) -> None:
+    """Declare, and show what happens.  Ends the program where it fails, as `declare` does where it is refused."""
     showing = Showing(chosen, title)
     try:
-        outcome = declare(chosen.docker(), name, body, showing.say)
+        outcome = declare(chosen.docker(), name, body, showing.say, project)
     finally:
         showing.close()
     outcome.tell()

@@ -29,7 +29,8 @@ def create(chosen: Chosen, *, services: Sequence[str], making: Making) -> None:
     making.check(chosen, project)
     project = whole(project)
     making.prepare(chosen, project, services)
-    settled(chosen, project.name, declaration("create", project, services, **making.words(chosen)), "Creating")
+    body = declaration("create", project, services, **making.words(chosen))
+    settled(chosen, project.name, body, "Creating", project)
 
 
 @click.command("start", short_help="Start containers that there are.")
@@ -74,7 +75,7 @@ def scale(chosen: Chosen, *, scale: Sequence[str], no_deps: bool) -> None:
     project = whole(chosen.project(list(wanted)))
     Making().prepare(chosen, project, list(wanted), no_deps=no_deps)
     body = declaration("scale", project, list(wanted), scale=wanted, no_deps=no_deps)
-    settled(chosen, project.name, body)
+    settled(chosen, project.name, body, project=project)
 
 
 @click.command("rm", short_help="Remove stopped containers.")

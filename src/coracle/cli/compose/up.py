@@ -151,7 +151,7 @@ def up(
         **making.words(chosen),
     )
     if no_start or detach or waits:
-        settled(chosen, project.name, body)
+        settled(chosen, project.name, body, project=project)
     else:
         attached.run(chosen, project, body, shown, beside)
 
