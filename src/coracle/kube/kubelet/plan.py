@@ -102,7 +102,11 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
     resizes = resizing.resizes(pod, present) if notes.postponed is None else ()
-    stops = (*_condemned(pod, present, notes), *(_resized(pod, resize) for resize in resizes if resize.restart))
+    stops = (
+        *_condemned(pod, present, notes),
+        *_replaced(pod, present),
+        *(_resized(pod, resize) for resize in resizes if resize.restart),
+    )
     in_place = tuple(resize for resize in resizes if not resize.restart)
     return _done(pod, Plan(stop=stops, forget=_outdated(present), resize=in_place), draft)
 
@@ -139,7 +143,7 @@ def _keep(pod: Object, container: Mapping[str, Any], present: Present, notes: No
     if last is not None and last.ended and not policy.restarts(pod, container, last):
         return
     waiting = notes.waiting.get(name)
-    after_s = policy.restart_at_s(last) if last is not None and last.ended else 0.0
+    after_s = policy.restart_at_s(last, container) if last is not None and last.ended else 0.0
     at_s = max(after_s, waiting.until_s if waiting else 0.0)
     if at_s > draft.now_s:
         draft.wait_until(at_s)
@@ -164,6 +168,17 @@ def _condemn(pod: Object, attempt: Attempt, failed: str) -> Stop:
         return Stop(attempt.id, attempt.container, grace_s, "FailedPostStartHook")
     again = ", will be restarted" if policy.restarts(pod, container, replace(attempt, exit_code=137)) else ""
     return Stop(attempt.id, attempt.container, grace_s, f"Container {attempt.container} failed {failed}{again}")
+
+
+def _replaced(pod: Object, present: Present) -> list[Stop]:
+    """Those that run from another image than is asked for by now."""
+    grace_s, stops = float(pod.spec.get("terminationGracePeriodSeconds", 30)), []
+    for container in [*filter(sidecar, init_containers_of(pod)), *containers_of(pod)]:
+        last = present.latest(container["name"])
+        if last is not None and last.state == "running" and policy.changed(container, last):
+            said = f"Container {last.container} definition changed, will be restarted"
+            stops.append(Stop(last.id, last.container, grace_s, said))
+    return stops
 
 
 def _resized(pod: Object, resize: Resize) -> Stop:

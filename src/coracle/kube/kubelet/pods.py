@@ -190,7 +190,11 @@ class PodSync:
             last = present.latest(container["name"])
             if last is None or not last.ended or pod.meta.deleting or last.id in notes.said:
                 continue
-            if policy.restarts(pod, container, last) and now_s < policy.restart_at_s(last) and not policy.over(pod):
+            if (
+                policy.restarts(pod, container, last)
+                and now_s < policy.restart_at_s(last, container)
+                and not policy.over(pod)
+            ):
                 notes.said.add(last.id)
                 who = f"{container['name']} in pod {pod.meta.name}_{pod.meta.namespace}({pod.meta.uid})"
                 self._recorder.emit(

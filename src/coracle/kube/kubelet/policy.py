@@ -50,6 +50,8 @@ def sidecar(container: Mapping[str, Any]) -> bool:
 def restarts(pod: Object, container: Mapping[str, Any], attempt: Attempt) -> bool:
     """Whether an ended container is to be started again."""
     init = is_init(pod, container["name"])
+    if changed(container, attempt) and (sidecar(container) or not init):
+        return True
     if init and attempt.succeeded and not sidecar(container):
         return False
     if any(_matches(rule, attempt) for rule in container.get("restartPolicyRules") or ()):
@@ -60,6 +62,11 @@ def restarts(pod: Object, container: Mapping[str, Any], attempt: Attempt) -> boo
         case "OnFailure":
             return not attempt.succeeded
     return True
+
+
+def changed(container: Mapping[str, Any], attempt: Attempt) -> bool:
+    """Whether the container asks for another image by now: it is replaced, whatever its policy."""
+    return bool(attempt.image) and attempt.image != container.get("image")
 
 
 def _matches(rule: Mapping[str, Any], attempt: Attempt) -> bool:
@@ -79,9 +86,10 @@ def _ran_s(attempt: Attempt) -> float:
     return attempt.finished_s - attempt.started_s if attempt.started_at and attempt.finished_at else 0.0
 
 
-def restart_at_s(last: Attempt) -> float:
-    """When the attempt after `last` may begin (seconds since 1970)."""
-    return last.finished_s if _ran_s(last) >= STABLE_S else last.finished_s + last.backoff_s
+def restart_at_s(last: Attempt, container: Mapping[str, Any]) -> float:
+    """When the attempt after `last` may begin (seconds since 1970): at once where it has another image."""
+    at_once = _ran_s(last) >= STABLE_S or changed(container, last)
+    return last.finished_s if at_once else last.finished_s + last.backoff_s
 
 
 # -- initialization -------------------------------------------------------------------------------------------------

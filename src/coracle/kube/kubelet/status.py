@@ -194,7 +194,7 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool) -> tuple[
         return {"waiting": _reason(waiting.reason, waiting.message)}, ended
     if notes.health_of(last.id).failed == "postStart hook" and last.backoff_s <= policy.FIRST_BACKOFF_S:
         return {"waiting": _reason("PostStartHookError", "PostStartHook failed")}, ended
-    if view.now_s < policy.restart_at_s(last) or last.state == "failed":
+    if view.now_s < policy.restart_at_s(last, container) or last.state == "failed":
         return {"waiting": _crashing(view.pod, name, last)}, ended
     return ended, past
 

@@ -119,6 +119,27 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             id="ends what is not alive",
         ),
         pytest.param(
+            a_pod(restartPolicy="Never"),
+            there(tried(image="nginx:0")),
+            CHECKED,
+            Plan(stop=(Stop("web-0", "web", 30.0, "Container web definition changed, will be restarted"),)),
+            id="ends what has another image than it should",
+        ),
+        pytest.param(
+            a_pod(restartPolicy="Never"),
+            there(tried(state="exited", backoff_s=10, image="nginx:0")),
+            CHECKED,
+            Plan(start=(Start("web", 1, 20.0),)),
+            id="and starts it again at once",
+        ),
+        pytest.param(
+            a_pod(initContainers=INIT),
+            there(tried("first", state="exited", image="nginx:0"), tried(image="nginx:1")),
+            CHECKED,
+            Plan(),
+            id="but no init container that has done its part",
+        ),
+        pytest.param(
             a_pod(deleting_in_s=30), there(tried()), CHECKED, Plan(stop=(STOP_WEB,)), id="deleted: ends what runs"
         ),
         pytest.param(
