@@ -51,7 +51,7 @@ from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import door
 from coracle.kube.controllers import endpoints as endpoint_loops
-from coracle.kube.controllers import garbage, namespaces, podgc, serviceaccounts, workloads
+from coracle.kube.controllers import garbage, mirroring, namespaces, podgc, serviceaccounts, workloads
 from coracle.kube.controllers.storage import parts as storage
 from coracle.kube.controllers.storage.provisioning import ensure_class, sweep
 from coracle.kube.kinds import guards
@@ -64,10 +64,7 @@ from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.streams import PodStreams
 from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
-from coracle.kube.proxy import endpoints as backends
-from coracle.kube.proxy.hostports import HostPorts
-from coracle.kube.proxy.names import PodNames, ServiceNames
-from coracle.kube.proxy.services import ServiceProxy
+from coracle.kube.proxy import parts as proxying
 from coracle.kube.scheduler import binding
 from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
@@ -165,7 +162,14 @@ class Cloud:
         """Everything, in the order of starting."""
         recorders = {
             name: self._recorder(name)
-            for name in (*workloads.SPEAKERS, storage.SPEAKER, "default-scheduler", "kubelet", "kube-proxy")
+            for name in (
+                *workloads.SPEAKERS,
+                storage.SPEAKER,
+                *proxying.SPEAKERS,
+                mirroring.SPEAKER,
+                "default-scheduler",
+                "kubelet",
+            )
         }
         self._prepare_files()
         return [
@@ -282,23 +286,25 @@ class Cloud:
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
-        proxy = recorders["kube-proxy"]
-        behind = backends.Backends(caches[SLICE], caches["Endpoints"])
+        proxy = proxying.proxy(caches, writers["Service"], recorders, self._wires())
         pods = writers["Pod"]
         return [
             *(self._loop(loop, workers=4) for loop in workloads.loops(caches, writers, recorders, clock)),
             self._loop(endpoint_loops.EndpointsSync(caches, writers["Endpoints"], writers[SLICE]), workers=4),
+            self._loop(mirroring.Mirroring(caches, writers[SLICE], recorders[mirroring.SPEAKER])),
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
             self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
             *self._storage_loops(recorders[storage.SPEAKER]),
             self._loop(binding.Binding(caches, pods, writers[storage.CLAIM], recorders["default-scheduler"], clock)),
-            self._loop(ServiceProxy(caches["Service"], behind, self._forwards, proxy)),
-            self._loop(HostPorts(caches["Pod"], self._forwards, proxy)),
-            self._loop(ServiceNames(caches["Service"], behind, self._names, DOMAIN)),
-            self._loop(PodNames(caches["Pod"], self._names, DOMAIN)),
+            *proxy.parts,
+            *(self._loop(loop) for loop in proxy.loops),
         ]
+
+    def _wires(self) -> proxying.Wires:
+        place = proxying.Place(node_name(), self._address)
+        return proxying.Wires(self._forwards, try_port, self._names, place, self._settings.services, DOMAIN)
 
     def _storage_loops(self, recorder: EventRecorder) -> list[Part]:
         loops = storage.loops(self._caches, self._collections, self._persistent, recorder, self._clock)
@@ -391,12 +397,13 @@ def caches(store: Store, types: list[str]) -> dict[str, Informer]:
     for module in (
         workloads,
         endpoint_loops,
+        mirroring,
         podgc,
         storage,
         binding,
         kubelet_records,
         following,
-        backends,
+        proxying,
         projects,
     ):
         for type, indexes in getattr(module, "INDEXES", {}).items():

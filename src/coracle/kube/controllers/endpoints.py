@@ -48,7 +48,7 @@ class EndpointsSync:
         self._services, self._pods = caches[SERVICE], caches[POD]
         self._endpoints, self._slices = caches[ENDPOINTS], caches[SLICE]
         self._endpoints_writer, self._slice_writer = endpoints_writer, slice_writer
-        self.watches = {SERVICE: itself, POD: self._concerned, ENDPOINTS: itself, SLICE: _named_service}
+        self.watches = {SERVICE: itself, POD: self._concerned, ENDPOINTS: itself, SLICE: named_service}
 
     async def reconcile(self, key: Key) -> None:
         found = self._services.find(key)
@@ -129,7 +129,7 @@ def _with(obj: Object, body: Json) -> Object:
     return Object(obj.kind, obj.meta, body, obj.api)
 
 
-def _named_service(event: Event) -> Iterable[Key]:
+def named_service(event: Event) -> Iterable[Key]:
     label = endpointslice.SERVICE_LABEL
     entries = [entry for entry in (event.entry, event.before) if entry is not None]
     return {Key(entry.key.namespace, entry.labels[label]) for entry in entries if label in entry.labels}

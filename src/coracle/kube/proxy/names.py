@@ -20,7 +20,7 @@ from typing import Any
 from coracle.core.informer import Informer
 from coracle.core.loop import ToKeys, itself
 from coracle.core.object import Key, Object
-from coracle.kube.proxy.endpoints import ENDPOINTS, SERVICE, SLICE, Backends, Endpoint, headless, ports_of, to_service
+from coracle.kube.proxy.endpoints import SERVICE, SLICE, Backends, Endpoint, headless, ports_of, to_service
 from coracle.net.names import Names
 from coracle.net.zones import Alias, Entry, Pointer
 from coracle.net.zones import Service as Srv
@@ -62,7 +62,7 @@ def _headless(service: Object, name: str, behind: Sequence[Endpoint]) -> Records
         for port in ports_of(service):
             if port.get("name") and port["name"] in one.ports:
                 records.setdefault(_srv_name(port, name), []).append(Srv(own, one.ports[port["name"]]))
-    return records
+    return {name: list(dict.fromkeys(entries)) for name, entries in records.items()}
 
 
 def _srv_name(port: Mapping[str, Any], name: str) -> str:
@@ -85,7 +85,7 @@ class ServiceNames:
     """Publishes the names of Services, one Service at a time."""
 
     name = "service-names"
-    watches: Mapping[str, ToKeys] = {SERVICE: itself, SLICE: to_service, ENDPOINTS: itself}
+    watches: Mapping[str, ToKeys] = {SERVICE: itself, SLICE: to_service}
 
     def __init__(self, services: Informer, backends: Backends, names: Names, domain: str) -> None:
         self._services, self._backends = services, backends

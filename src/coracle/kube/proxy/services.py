@@ -1,9 +1,13 @@
-"""Services become Forwards: cluster IP, node port and external IPs, each to the ready addresses behind them.
+"""Services become Forwards: cluster IP, node port, external IPs and a balancer's address, each to the addresses behind.
+
+    cluster IP                       who is used (endpoints.py); with internalTrafficPolicy Local, of this node only
+    node port, external, balancer's  the same with externalTrafficPolicy
+    the node's own address           as a balancer's: the port at every address of the node, 127.0.0.1 included
 
 Decide: forwards(), pure, one Service.  Act: ServiceProxy.reconcile(), which hands the whole set to `net.forwards`; a
 port that somebody else holds becomes an event on its Service, and every other Forward still applies.
 
-Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies".
+Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies", "Service Internal Traffic Policy".
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from coracle.core.informer import Informer
 from coracle.core.loop import Again, ToKeys, itself
 from coracle.core.object import Key, Object
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.proxy.endpoints import ENDPOINTS, SERVICE, SLICE, Backends, Endpoint, headless, ports_of, to_service
+from coracle.kube.proxy.endpoints import SERVICE, SLICE, Backends, Endpoint, Place, ours, ports_of, to_service, used
 from coracle.net.api import Forward, Target, Transport
 from coracle.net.forwards import Forwards
 
@@ -25,51 +29,52 @@ OWNER = "kube"
 RETRY_S = 10.0  # for a port that was taken
 
 
-def forwards(service: Object, behind: Sequence[Endpoint]) -> list[Forward]:
-    """All that `service` asks for.  Nothing for a headless one, or one that is only a name."""
-    if headless(service) or service.spec.get("type") == "ExternalName":
-        return []
-    return [one for port in ports_of(service) for one in _of_port(service, port, behind)]
+def forwards(service: Object, behind: Sequence[Endpoint], place: Place) -> list[Forward]:
+    """All that `service` asks for at `place`.  Nothing for a headless one, one that is only a name, or another's."""
+    return (
+        [one for port in ports_of(service) for one in _of_port(service, port, behind, place)] if ours(service) else []
+    )
 
 
-def _of_port(service: Object, port: Mapping[str, Any], behind: Sequence[Endpoint]) -> Iterable[Forward]:
+def _of_port(service: Object, port: Mapping[str, Any], behind: Sequence[Endpoint], place: Place) -> Iterable[Forward]:
     transport: Transport = port.get("protocol") or "TCP"
-    targets = _targets(port.get("name") or "", behind)
-    affinity_s = _affinity_s(service)
-    owner = f"Service {service.key}"
+    name, affinity_s = port.get("name") or "", _affinity_s(service)
 
-    def forward(address: str | None, number: int) -> Forward:
-        id = f"{service.key}/{transport}/{address or 'node'}:{number}"
+    def forward(address: str | None, number: int, policy: str) -> Forward:
+        node = place.node if service.spec.get(policy) == "Local" else ""
         return Forward(
-            id,
+            f"{service.key}/{transport}/{address or 'node'}:{number}",
             transport,
             IPv4Address(address) if address else None,
             number,
-            targets,
+            _targets(name, used(behind, name, node)),
             affinity_s=affinity_s,
-            owner=owner,
+            owner=f"Service {service.key}",
         )
 
-    for address in _addresses(service):
-        yield forward(address, port["port"])
+    cluster_ip = service.spec.get("clusterIP") or ""
+    if cluster_ip and ":" not in cluster_ip:
+        yield forward(cluster_ip, port["port"], "internalTrafficPolicy")
+    for address in _outside(service):
+        if address != cluster_ip:
+            yield forward(None if address == str(place.address) else address, port["port"], "externalTrafficPolicy")
     if service.spec.get("type") in ("NodePort", "LoadBalancer") and port.get("nodePort"):
-        yield forward(None, port["nodePort"])
+        yield forward(None, port["nodePort"], "externalTrafficPolicy")
 
 
-def _addresses(service: Object) -> list[str]:
-    """Cluster IP, external IPs, and a load balancer's; IPv4, each once."""
+def _outside(service: Object) -> list[str]:
+    """External IPs and a load balancer's; IPv4, each once."""
     ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
     asked = [
-        service.spec.get("clusterIP") or "",
         *(service.spec.get("externalIPs") or ()),
-        *(one.get("ip") or "" for one in ingress if one.get("ipMode", "VIP") == "VIP"),
+        *(one.get("ip") or "" for one in ingress if (one.get("ipMode") or "VIP") == "VIP"),
     ]
     return list(dict.fromkeys(address for address in asked if address and ":" not in address))
 
 
-def _targets(port_name: str, behind: Sequence[Endpoint]) -> tuple[Target, ...]:
-    ready = [one for one in behind if one.ready and port_name in one.ports and ":" not in one.address]
-    return tuple(sorted({Target(IPv4Address(one.address), one.ports[port_name]) for one in ready}))
+def _targets(port_name: str, chosen: Iterable[Endpoint]) -> tuple[Target, ...]:
+    known = {Target(IPv4Address(one.address), one.ports[port_name]) for one in chosen if ":" not in one.address}
+    return tuple(sorted(known))
 
 
 def _affinity_s(service: Object) -> int | None:
@@ -87,10 +92,12 @@ class ServiceProxy:
     """
 
     name = "service-proxy"
-    watches: Mapping[str, ToKeys] = {SERVICE: itself, SLICE: to_service, ENDPOINTS: itself}
+    watches: Mapping[str, ToKeys] = {SERVICE: itself, SLICE: to_service}
 
-    def __init__(self, services: Informer, backends: Backends, forwards: Forwards, recorder: EventRecorder) -> None:
-        self._services, self._backends = services, backends
+    def __init__(
+        self, services: Informer, backends: Backends, forwards: Forwards, recorder: EventRecorder, place: Place
+    ) -> None:
+        self._services, self._backends, self._place = services, backends, place
         self._forwards, self._recorder = forwards, recorder
         self._wanted: dict[Key, tuple[Forward, ...]] = {}
         self._refused: dict[str, str] = {}  # forward id -> why, as last said
@@ -111,7 +118,7 @@ class ServiceProxy:
 
     def _compute(self, key: Key) -> None:
         service = self._services.find(key)
-        wanted = tuple(forwards(service, self._backends.of(key))) if service is not None else ()
+        wanted = tuple(forwards(service, self._backends.of(key), self._place)) if service is not None else ()
         if wanted:
             self._wanted[key] = wanted
         else:

@@ -13,7 +13,7 @@ from coracle.core.tasks import run_parts
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.proxy import bootstrap
-from coracle.kube.proxy.endpoints import ENDPOINTS, INDEXES, SERVICE, SLICE, Backends, Endpoint, endpoints
+from coracle.kube.proxy.endpoints import INDEXES, SERVICE, SLICE, Backends, Endpoint, Place, endpoints, used
 from coracle.kube.proxy.hostports import HostPorts, host_ports
 from coracle.kube.proxy.names import PodNames, ServiceNames
 from coracle.kube.proxy.services import ServiceProxy, forwards
@@ -23,6 +23,7 @@ from coracle.net.forwards import Forwards
 from coracle.testing.autojump import run
 
 IP, ONE, TWO = IPv4Address("100.64.0.9"), IPv4Address("10.32.0.5"), IPv4Address("10.32.0.6")
+PLACE = Place("here", IPv4Address("192.0.2.2"))
 BEHIND = (
     Endpoint(str(TWO), {"": 8080}),
     Endpoint(str(ONE), {"": 8080}),
@@ -85,42 +86,88 @@ NODE_PORT = {"port": 80, "protocol": "TCP", "nodePort": 30080}
     ],
 )
 def test_forwards(service, behind, expected):
-    assert forwards(service, behind) == expected
+    assert forwards(service, behind, PLACE) == expected
 
 
-def a_slice(*addresses, service="web", ready=True, name="web-1", ports=({"name": "", "port": 8080},)):
+def a_slice(*addresses, service="web", ready=True, name="web-1", ports=({"name": "", "port": 8080},), **conditions):
     body = {
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [str(one)], "conditions": {"ready": ready}} for one in addresses],
+        "endpoints": [{"addresses": [str(one)], "conditions": {"ready": ready, **conditions}} for one in addresses],
         "ports": [{"protocol": "TCP", **port} for port in ports],
     }
     labels = {"kubernetes.io/service-name": service}
     return Object("EndpointSlice", Meta(name=name, namespace="default", labels=labels), body, "discovery.k8s.io/v1")
 
 
-OLD = Object(
-    "Endpoints",
-    Meta(name="web", namespace="default"),
-    {"subsets": [{"addresses": [{"ip": str(ONE)}], "notReadyAddresses": [{"ip": str(TWO)}], "ports": [{"port": 80}]}]},
+@pytest.mark.parametrize(
+    ("slices", "expected"),
+    [
+        pytest.param([a_slice(ONE), a_slice(TWO)], [ONE, TWO], id="all"),
+        pytest.param([a_slice(ONE, TWO, ready=False), a_slice(TWO)], [TWO], id="ready in one of them"),
+        pytest.param([a_slice(ONE, ready=None)], [ONE], id="unknown counts as ready"),
+        pytest.param([], [], id="nothing"),
+        pytest.param(
+            [a_slice(ONE, ready=False, serving=True, terminating=True)], [ONE], id="going, when it is the last"
+        ),
+        pytest.param(
+            [a_slice(ONE, ready=False, serving=True, terminating=True), a_slice(TWO)],
+            [TWO],
+            id="not while one is ready",
+        ),
+        pytest.param(
+            [a_slice(ONE, ready=False, serving=False, terminating=True)], [], id="going, and no longer serving"
+        ),
+        pytest.param([a_slice(ONE, ready=False, serving=True)], [], id="neither ready nor going"),
+    ],
 )
+def test_who_is_used(slices, expected):
+    assert [IPv4Address(one.address) for one in used(endpoints(slices), "")] == expected
+
+
+def test_who_is_used_of_a_node():
+    behind = (Endpoint("10.32.0.5", {"": 80}, node="here"), Endpoint("10.32.1.5", {"": 80}, node="there"))
+    assert used(behind, "", "here") == [behind[0]]
+    assert used(behind, "", "nowhere") == []
+    assert used(behind, "other") == []
+
+
+LOCAL = (Endpoint(str(ONE), {"": 8080}, node="here"), Endpoint(str(TWO), {"": 8080}))
+MINE = (Target(ONE, 8080),)
+BOTH = {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]}
 
 
 @pytest.mark.parametrize(
-    ("slices", "old", "expected"),
+    ("spec", "expected"),
     [
-        pytest.param([a_slice(ONE, TWO)], OLD, [(ONE, 8080, True), (TWO, 8080, True)], id="slices count"),
-        pytest.param(
-            [a_slice(ONE), a_slice(TWO, ready=False)], None, [(ONE, 8080, True), (TWO, 8080, False)], id="all"
-        ),
-        pytest.param([], OLD, [(ONE, 80, True), (TWO, 80, False)], id="Endpoints where there are no slices"),
-        pytest.param([], None, [], id="nothing"),
-        pytest.param([a_slice(ONE, ready=False), a_slice(ONE)], None, [(ONE, 8080, True)], id="each once, ready wins"),
-        pytest.param([a_slice(ONE, ready=None)], None, [(ONE, 8080, True)], id="unknown counts as ready"),
+        ({"internalTrafficPolicy": "Local"}, [a_forward(targets=MINE), a_forward(None, 30080)]),
+        ({"externalTrafficPolicy": "Local"}, [a_forward(), a_forward(None, 30080, MINE)]),
     ],
 )
-def test_endpoints(slices, old, expected):
-    found = endpoints(slices, old)
-    assert [(IPv4Address(one.address), one.ports[""], one.ready) for one in found] == expected
+def test_policies_keep_traffic_on_this_node(spec, expected):
+    assert forwards(a_service(**BOTH, **spec), LOCAL, PLACE) == expected
+
+
+@pytest.mark.parametrize(
+    ("ingress", "expected"),
+    [
+        pytest.param({"ip": "192.0.2.2"}, [a_forward(), a_forward(None), a_forward(None, 30080)], id="the node's own"),
+        pytest.param(
+            {"ip": "192.0.2.3", "ipMode": "VIP"},
+            [a_forward(), a_forward(IPv4Address("192.0.2.3")), a_forward(None, 30080)],
+            id="another",
+        ),
+        pytest.param({"ip": "192.0.2.3", "ipMode": "Proxy"}, [a_forward(), a_forward(None, 30080)], id="a proxy's"),
+        pytest.param({"hostname": "a.b"}, [a_forward(), a_forward(None, 30080)], id="a name"),
+    ],
+)
+def test_a_balancers_address(ingress, expected):
+    service = a_service(**BOTH).with_status(loadBalancer={"ingress": [ingress]})
+    assert forwards(service, BEHIND, PLACE) == expected
+
+
+@pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
+def test_another_proxys_services_are_left_to_it(label):
+    assert forwards(a_service().with_meta(labels={label: "x"}), BEHIND, PLACE) == []
 
 
 @pytest.mark.parametrize(
@@ -181,10 +228,10 @@ class Node:
         self.forwards = Forwards(self.net, self.clock)
         self.collections = {kind.type: Collection(kind, self.store, self.clock) for kind in kinds()}
         recorder = EventRecorder(self.collections["Event"], self.clock, "proxy")
-        caches = {type: Informer(type, self.store, INDEXES.get(type)) for type in (SERVICE, SLICE, ENDPOINTS, "Pod")}
-        backends = Backends(caches[SLICE], caches[ENDPOINTS])
+        caches = {type: Informer(type, self.store, INDEXES.get(type)) for type in (SERVICE, SLICE, "Pod")}
+        backends = Backends(caches[SLICE])
         loops = (
-            ServiceProxy(caches[SERVICE], backends, self.forwards, recorder),
+            ServiceProxy(caches[SERVICE], backends, self.forwards, recorder, PLACE),
             HostPorts(caches["Pod"], self.forwards, recorder),
             ServiceNames(caches[SERVICE], backends, self.names, "cluster.local"),
             PodNames(caches["Pod"], self.names, "cluster.local"),
