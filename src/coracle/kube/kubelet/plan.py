@@ -102,11 +102,8 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
     resizes = resizing.resizes(pod, present) if notes.postponed is None else ()
-    stops = (
-        *_condemned(pod, present, notes),
-        *_replaced(pod, present),
-        *(_resized(pod, resize) for resize in resizes if resize.restart),
-    )
+    anew = [_resized(pod, resize) for resize in resizes if resize.restart]
+    stops = (*_condemned(pod, present, notes), *_replaced(pod, present), *anew)
     in_place = tuple(resize for resize in resizes if not resize.restart)
     return _done(pod, Plan(stop=stops, forget=_outdated(present), resize=in_place), draft)
 

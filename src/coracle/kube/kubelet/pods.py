@@ -188,13 +188,9 @@ class PodSync:
     def _mention_backoff(self, pod: Object, present: Present, notes: Notes, now_s: float) -> None:
         for container in [*init_containers_of(pod), *containers_of(pod)]:
             last = present.latest(container["name"])
-            if last is None or not last.ended or pod.meta.deleting or last.id in notes.said:
+            if last is None or not last.ended or pod.meta.deleting or policy.over(pod) or last.id in notes.said:
                 continue
-            if (
-                policy.restarts(pod, container, last)
-                and now_s < policy.restart_at_s(last, container)
-                and not policy.over(pod)
-            ):
+            if policy.restarts(pod, container, last) and now_s < policy.restart_at_s(last, container):
                 notes.said.add(last.id)
                 who = f"{container['name']} in pod {pod.meta.name}_{pod.meta.namespace}({pod.meta.uid})"
                 self._recorder.emit(
