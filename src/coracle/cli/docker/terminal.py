@@ -132,7 +132,7 @@ def _write(fd: int, data: bytes) -> None:
 @contextlib.contextmanager
 def _raw_mode() -> Iterator[None]:
     before = termios.tcgetattr(0)
-    tty.setraw(0)
+    tty.setraw(0, termios.TCSANOW)  # what was typed already is kept
     try:
         yield
     finally:
