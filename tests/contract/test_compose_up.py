@@ -99,6 +99,18 @@ def test_output_begins_with_the_first_container_not_with_the_last(compose):
     running.communicate(timeout=60)
 
 
+def test_nobody_reads_it_any_more(compose):
+    """As with `up | head -1`: what runs goes on."""
+    compose.file(
+        "services: {a: {image: busybox, init: true, command: \"sh -c 'while true; do echo tick; sleep 0.1; done'\"}}"
+    )
+    running = compose.popen("up")
+    heard(running, "tick")
+    running.stdout.close()
+    assert running.wait(timeout=60) == 1
+    assert len(compose.ids("a")) == 1
+
+
 ENDING = """
 services:
   good: {image: busybox, command: "true"}
@@ -174,11 +186,11 @@ BAD = {
     "an unknown service to scale": ("services: {a: {image: busybox}}", ["up", "-d", "--scale", "b=2"], 1, "no such service: b"),
     "an unknown option": ("services: {a: {image: busybox}}", ["up", "--frobnicate"], 16, "--frobnicate"),
     "nothing to start": ("services: {a: {image: busybox}}", ["-f", "docker-compose.yml", "start"], 1, 'service "a" has no container to start'),
-    "a scaled port": (f"services: {{a: {{image: busybox, command: sleep 100, ports: ['{PORT}:80']}}}}", ["up", "-d", "--scale", "a=2"], 1, "cannot be scaled to 2"),
-    "a port of another": (f"services: {{good: {{image: busybox, command: sleep 100}}, a: {{image: busybox, command: sleep 100, ports: ['{PORT + 1}:80']}}}}", ["up", "-d"], 1, "port is already allocated"),
-    "a port that two want": (f"services: {{a: {{image: busybox, command: sleep 100, ports: ['{PORT}:80']}}, b: {{image: busybox, command: sleep 100, ports: ['{PORT}:81']}}}}", ["up", "-d"], 1, "port is already allocated"),
-    "a network that is not there": ("services: {a: {image: busybox, networks: [n]}}\nnetworks: {n: {external: true}}", ["up", "-d"], 1, "network n declared as external, but could not be found"),
-    "a volume that is not there": ("services: {a: {image: busybox, volumes: ['v:/v']}}\nvolumes: {v: {external: true}}", ["up", "-d"], 1, 'external volume "v" not found'),
+    "a scaled port": (f"services: {{a: {{image: busybox, command: sleep 100, ports: ['{PORT}:80']}}}}", ["up", "-d", "--scale", "a=2"], 1, "compose.yml:1: service .*cannot be scaled to 2"),
+    "a port of another": (f"services: {{good: {{image: busybox, command: sleep 100}}, a: {{image: busybox, command: sleep 100, ports: ['{PORT + 1}:80']}}}}", ["up", "-d"], 1, "compose.yml:1: service .*port is already allocated"),
+    "a port that two want": (f"services: {{a: {{image: busybox, command: sleep 100, ports: ['{PORT}:80']}}, b: {{image: busybox, command: sleep 100, ports: ['{PORT}:81']}}}}", ["up", "-d"], 1, "compose.yml:1: service .*port is already allocated"),
+    "a network that is not there": ("services: {a: {image: busybox, networks: [n]}}\nnetworks: {n: {external: true}}", ["up", "-d"], 1, "compose.yml:2: network n declared as external, but could not be found"),
+    "a volume that is not there": ("services: {a: {image: busybox, volumes: ['v:/v']}}\nvolumes: {v: {external: true}}", ["up", "-d"], 1, 'compose.yml:2: external volume "v" not found'),
     "an image that is nowhere": ("services: {good: {image: busybox, command: sleep 100}, a: {image: nobody/nothing}}", ["up", "-d"], 18, "pull access denied for nobody/nothing"),
     "an image that may not be pulled": ("services: {a: {image: nobody/nothing}}", ["up", "-d", "--pull", "never"], 1, "No such image: nobody/nothing"),
     "a build that fails": ("services:\n  good: {image: busybox, command: sleep 100}\n  a: {build: .}", ["up", "-d"], 17, "service a .*RUN exit 9.* returned a non-zero code: 9"),
