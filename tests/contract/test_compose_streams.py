@@ -301,7 +301,8 @@ def comparable(container):
     labels = {name: value for name, value in config["Labels"].items() if not name.endswith((".slug", "hash"))}
     network = next(iter(container["NetworkSettings"]["Networks"].values()))
     return {
-        **{name: config[name] for name in ("Cmd", "Env", "Tty", "OpenStdin", "StdinOnce", "Image", "ExposedPorts")},
+        "Env": sorted(config["Env"]),
+        **{name: config[name] for name in ("Cmd", "Tty", "OpenStdin", "StdinOnce", "Image", "ExposedPorts")},
         **{name: host[name] for name in ("PortBindings", "CapAdd", "RestartPolicy", "AutoRemove", "NetworkMode")},
         "labels": labels,
         "aliases": sorted(set(network["Aliases"] or ()) - {container["Name"][1:], container["Id"][:12]}),
