@@ -1,7 +1,7 @@
 """Bind claims to volumes: to what was kept for them, to what is free, or to what a provisioner makes for them.
 
-Decide: plan(), pure.  Act: ClaimBinder.reconcile().  A volume and a claim are bound when each names the other; the
-volume is written first, so that no two claims can have one.
+Decide: plans.plan(), pure.  Act: ClaimBinder.reconcile().  A volume and a claim are bound when each names the other;
+the volume is written first, so that no two claims can have one.
 
 Source: Kubernetes documentation, "Persistent Volumes"; the words of the persistent volume binder.
 """
@@ -9,7 +9,6 @@ Source: Kubernetes documentation, "Persistent Volumes"; the words of the persist
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from coracle.core.collection import Collection
 from coracle.core.errors import Conflict, NotFound
@@ -17,17 +16,17 @@ from coracle.core.informer import Index, Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
+from coracle.kube.controllers.storage.plans import Around, Plan, plan
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import persistentvolume as volumes
 from coracle.kube.kinds import persistentvolumeclaim as claims
 from coracle.kube.kinds import storageclass as classes
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kinds.storagematching import best, for_whom, is_for, mismatch
+from coracle.kube.kinds.storagematching import for_whom, is_for
 from coracle.kube.kinds.storagerules import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
-    NO_PROVISIONER,
     PROVISIONER,
     SELECTED_NODE,
     class_of,
@@ -36,9 +35,6 @@ from coracle.kube.kinds.storagerules import (
 
 CLAIM, VOLUME, CLASS, NODE = (module.KIND.type for module in (claims, volumes, classes, nodes))
 PENDING = "pending"
-_LOST = "Data on the volume is lost!"
-_NOTHING_THERE = "no persistent volumes available for this claim and no storage class is set"
-_WAITS = "waiting for first consumer to be created before binding"
 
 
 def _unbound(claim: Object) -> Iterable[str]:
@@ -53,108 +49,6 @@ INDEXES: Mapping[str, Mapping[str, Index]] = {
     CLAIM: {"unbound": _unbound, "volume": _of_volume},
     VOLUME: {"for": for_whom},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a claim is decided by.
-
-    volume      that it names, if it does and the volume is there
-    candidates  that are kept for it, or free and of its class
-    cls         its class, if there is such
-    node        that the scheduler has chosen for its pod
-    fallback    the default class, for a claim that says nothing of classes
-    """
-
-    volume: Object | None = None
-    candidates: tuple[Object, ...] = ()
-    cls: Object | None = None
-    node: Place | None = None
-    fallback: Object | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An event."""
-
-    type: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`bind`: to this volume.  `phase`: write it.  `provisioner`: ask it for a volume.  `cls`: take this class."""
-
-    bind: Object | None = None
-    phase: str = "Pending"
-    provisioner: str = ""
-    cls: str = ""
-    say: Said | None = None
-
-
-def plan(claim: Object, around: Around) -> Plan:
-    """The next step for a claim; raises nothing."""
-    if BIND_COMPLETED in claim.meta.annotations:
-        return _once_bound(claim, around.volume)
-    if claim.spec.get("volumeName"):
-        return _named(claim, around.volume)
-    if claim.spec.get("storageClassName") is None and not class_of(claim) and around.fallback is not None:
-        return Plan(cls=around.fallback.meta.name)
-    waits = around.cls is not None and around.cls.body.get("volumeBindingMode") == "WaitForFirstConsumer"
-    chosen = SELECTED_NODE in claim.meta.annotations
-    kept = [volume for volume in around.candidates if volumes.claim_of(volume)]
-    found = best(claim, kept if waits and not chosen else around.candidates, around.node)
-    if found is not None:
-        return Plan(bind=found)
-    if waits and not chosen:
-        return Plan(say=Said("Normal", "WaitForFirstConsumer", _WAITS))
-    if not class_of(claim):
-        return Plan(say=Said("Normal", "FailedBinding", _NOTHING_THERE))
-    return _from_class(class_of(claim), around.cls)
-
-
-def _from_class(name: str, cls: Object | None) -> Plan:
-    if cls is None:
-        said = f'storageclass.storage.k8s.io "{name}" not found'
-        return Plan(say=Said("Warning", "ProvisioningFailed", said))
-    provisioner = str(cls.body.get("provisioner") or "")
-    if provisioner == NO_PROVISIONER:
-        return Plan(say=Said("Normal", "FailedBinding", f"no volume plugin matched name: {NO_PROVISIONER}"))
-    said = (
-        f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
-        "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
-        "correctly registered."
-    )
-    return Plan(provisioner=provisioner, say=Said("Normal", "ExternalProvisioning", said))
-
-
-def _named(claim: Object, volume: Object | None) -> Plan:
-    """The claim asks for one volume by name."""
-    if volume is None:
-        return Plan()
-    if not volumes.claim_of(volume):
-        wrong = mismatch(volume, claim)
-        said = f'Cannot bind to requested volume "{volume.meta.name}": {wrong}'
-        return Plan(say=Said("Warning", "VolumeMismatch", said)) if wrong else Plan(bind=volume)
-    if is_for(volume, claim):
-        return Plan(bind=volume)
-    return Plan(
-        say=Said("Warning", "FailedBinding", f'volume "{volume.meta.name}" already bound to a different claim.')
-    )
-
-
-def _once_bound(claim: Object, volume: Object | None) -> Plan:
-    if not claim.spec.get("volumeName"):
-        said = f"Bound claim has lost reference to PersistentVolume. {_LOST}"
-        return Plan(phase="Lost", say=Said("Warning", "ClaimLost", said))
-    if volume is None:
-        said = f"Bound claim has lost its PersistentVolume. {_LOST}"
-        return Plan(phase="Lost", say=Said("Warning", "ClaimLost", said))
-    if not volumes.claim_of(volume) or is_for(volume, claim):
-        return Plan(bind=volume)
-    said = "Two claims are bound to the same volume, this one is bound incorrectly"
-    return Plan(phase="Lost", say=Said("Warning", "ClaimMisbound", said))
 
 
 class ClaimBinder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coracle.kube.controllers.storage.claims import Around, plan
+from coracle.kube.controllers.storage.plans import Around, plan
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.kinds.storagematching import best, mismatch
 from coracle.kube.kinds.storagerules import default_class
