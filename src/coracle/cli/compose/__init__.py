@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -14,23 +15,28 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from coracle.cli.compose.building import build, pull, push
-from coracle.cli.compose.busy import events, stats, top
 from coracle.cli.compose.chosen import Chosen, fail, variables_of
-from coracle.cli.compose.config import config
-from coracle.cli.compose.convert import convert
-from coracle.cli.compose.copying import cp
-from coracle.cli.compose.lifecycle import create, down, restart, rm, scale, start, stop
-from coracle.cli.compose.logs import logs
-from coracle.cli.compose.run import run
-from coracle.cli.compose.showing import images, ls, port, ps, version
-from coracle.cli.compose.signalling import kill, pause, unpause, wait
-from coracle.cli.compose.streams import attach, execute
-from coracle.cli.compose.up import up
-from coracle.cli.compose.watch import watch
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
+
+# a module and its commands; it is loaded with the first of them that is used
+COMMANDS = {
+    "building": ("build", "pull", "push"),
+    "busy": ("events", "stats", "top"),
+    "config": ("config",),
+    "convert": ("convert",),
+    "copying": ("cp",),
+    "lifecycle": ("create", "down", "restart", "rm", "scale", "start", "stop"),
+    "logs": ("logs",),
+    "run": ("run",),
+    "showing": ("images", "ls", "port", "ps", "version"),
+    "signalling": ("kill", "pause", "unpause", "wait"),
+    "streams": ("attach", "exec"),
+    "up": ("up",),
+    "watch": ("watch",),
+}
+_NAMES = {"exec": "execute"}  # those that Python does not want
 DRY = ("build", "pull", "push")
 CHANGING = (
     *("up", "create", "start", "stop", "restart", "scale", "rm", "down", "watch"),
@@ -55,6 +61,17 @@ class _Group(click.Group):
             raise
         finally:
             signal.signal(signal.SIGTERM, former)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(name for names in COMMANDS.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = next((module for module, names in COMMANDS.items() if cmd_name in names), None)
+        if module is None:
+            return None
+        loaded = importlib.import_module(f"coracle.cli.compose.{module}")
+        command: click.Command = getattr(loaded, _NAMES.get(cmd_name, cmd_name))
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return _as_compose(lambda: super(_Group, self).parse_args(ctx, args))
@@ -155,13 +172,3 @@ def _check(chosen: Chosen, *, compatibility: bool) -> None:
         fail("can't use --progress plain while ANSI support is forced")
     if compatibility or chosen.says("COMPOSE_COMPATIBILITY"):
         fail("--compatibility is not supported: names are joined by hyphens (demo-web-1), as Compose v2 does")
-
-
-for command in (config, build, pull, push, convert, version):
-    compose.add_command(command)
-
-for command in (ps, ls, images, port, top, events, stats, logs, execute, run, attach, cp):
-    compose.add_command(command)
-
-for command in (up, down, create, start, stop, restart, scale, rm, kill, pause, unpause, wait, watch):
-    compose.add_command(command)
