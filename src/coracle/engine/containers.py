@@ -46,7 +46,7 @@ from coracle.engine.live import Live
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.runtime.api import Bundle, Resources, Runtime, Streams, Usage
+from coracle.runtime.api import Bundle, Process, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
@@ -293,7 +293,10 @@ class Containers:
             started_s = self._clock.now_s()  # before it begins, so that no exit is older
             await self._runtime.start(bundle.id)
             return await self._records.change(
-                record.key, lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path)
+                record.key,
+                lambda now: states.running(now, pid, started_s, bundle.rootfs_path, bundle.log_path).with_status(
+                    user=_user(bundle.process)
+                ),
             )
 
     async def run(self, up: Callable[[], None]) -> None:
@@ -301,6 +304,11 @@ class Containers:
         await self._images.adopt()
         await self._sandboxes.adopt()
         await self._keeping.run(up)
+
+
+def _user(process: Process) -> dict[str, Any]:
+    """As whom a program runs, for status.user."""
+    return {"uid": process.uid, "gid": process.gid, "groups": list(process.groups)}
 
 
 def _copy(details: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ Status
     log_path     its log; a ".1" beside it is what came before
     rootfs_path  its root file system while it runs
     paused       it runs, and its processes are frozen
+    user         as whom its program runs: uid, gid, groups; absent before its first start
     details      what the API that it belongs to keeps of its life (health, restarts, published ports); opaque here
 """
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from coracle.core.clock import Clock, from_rfc3339, rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, NotFound
+from coracle.core.errors import AlreadyExists, CloudError, NotFound
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.workqueue import Workqueue
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LIFETIME_S = 3600.0
 _REMEMBERED = 4096  # things said, of which a repetition is recognised
 _MOST_WAITING = 10_000  # things to write; more are dropped, for they come from something gone wild
-_WORKERS = 4
+_WORKERS, _TRIES = 4, 3
 _LONGEST_MESSAGE = 1024
 
 
@@ -100,10 +100,19 @@ class EventRecorder:
                 return
             except NotFound:
                 pass  # it has been removed since: say it anew
-        made = await self._events.create(self._event(said, waiting))
+        made = await self._create(self._event(said, waiting))
         self._written[said] = made.key
         if len(self._written) > _REMEMBERED:
             self._written.popitem(last=False)
+
+    async def _create(self, event: Object) -> Object:
+        """Two things said at once may come to the same name: the later one gets another."""
+        for _ in range(_TRIES):
+            try:
+                return await self._events.create(event)
+            except AlreadyExists:
+                event = event.with_meta(name=f"{event.meta.name}0")
+        return await self._events.create(event)
 
     def _event(self, said: _Said, waiting: _Waiting) -> Object:
         kind, api, namespace, name, uid, field = said.about

@@ -143,7 +143,15 @@ def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Jso
         **({"containerID": container_id(last)} if last is not None else {}),
         "started": running is not None and policy.started(container, running, view.notes),
         **_resources(view, container, running),
+        **_user(shown),
     }
+
+
+def _user(attempt: Attempt | None) -> Json:
+    if attempt is None or not attempt.user:
+        return {}
+    user = attempt.user
+    return {"user": {"linux": {"uid": user["uid"], "gid": user["gid"], "supplementalGroups": user["groups"]}}}
 
 
 def _resources(view: View, container: Mapping[str, Any], running: Attempt | None) -> Json:

@@ -67,6 +67,17 @@ def test_the_same_said_again_is_counted():
     run(main())
 
 
+def test_many_things_said_at_once_are_all_told():
+    async def main():
+        stage = Stage()
+        for number in range(200):
+            stage.recorder.emit(POD, "Normal", "Pulled", f"image {number}")
+        await stage.settle(1)
+        assert len(stage.events.list()) == 200
+
+    run(main())
+
+
 def test_an_event_that_was_removed_is_said_anew():
     async def main():
         stage = Stage()
