@@ -143,6 +143,23 @@ def test_following_ends_when_all_have_ended(theirs, ours, docker):
     assert following.returncode == 0
 
 
+def test_following_goes_on_through_a_restart_that_we_are_asked_for(theirs, docker, tmp_path):
+    ours = sibling(docker, theirs, tmp_path)
+    ours.file(FILE)
+    ours("up", "--detach", "web")
+    following = ours.popen("logs", "--follow", "web")
+    try:
+        assert len(next_lines(following, 2)) == 2
+        ours("restart", "--timeout", "0", "web")
+        assert sorted(next_lines(following, 2)) == ["web-1  | beneath\n", "web-1  | from web\n"]
+        ours("stop", "web")
+        said, _ = following.communicate(timeout=20)
+        assert (following.returncode, ends_of(said)[-1]) == (0, ("web-1", "143"))
+    finally:
+        following.kill()
+        following.communicate()
+
+
 # -- exec --------------------------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,8 @@ class Watched:
     name: str
     service: str
     started_at: str
+    lived: bool
+    """Whether it ran since we came: its end will be heard of."""
     reading: bool = False
     exit_code: int | None = None
     again_since: str = ""
@@ -115,7 +117,7 @@ class Following:
         if not state:
             return
         service = labels.get(f"{containers.LABEL}service", "")
-        watched = Watched(id, containers.shortened(name, labels), service, state["StartedAt"])
+        watched = Watched(id, containers.shortened(name, labels), service, state["StartedAt"], _lives(state))
         if self._shows(watched):
             self.printer.register(watched.name)
         self._watched[id] = watched
@@ -177,8 +179,8 @@ class Following:
             self._read(watched, {"since": since})
         elif watched.exit_code is not None:
             self._tell_end(watched)
-        elif not _lives(self._inspected(watched.id)[0]):
-            self._watched.pop(watched.id, None)  # it had ended before we came, or is gone
+        elif not watched.lived:
+            self._watched.pop(watched.id, None)  # it had ended before we came
 
     def _happened(self, event: Mapping[str, Any]) -> None:
         labels, id = event["Actor"]["Attributes"], event["Actor"]["ID"]
@@ -203,7 +205,7 @@ class Following:
             return
         if watched.started_at == state["StartedAt"]:
             return  # it is this start that we read already
-        watched.started_at, watched.exit_code = state["StartedAt"], None
+        watched.started_at, watched.lived, watched.exit_code = state["StartedAt"], True, None
         if watched.reading:
             watched.again_since = since
         else:

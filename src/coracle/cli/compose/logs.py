@@ -43,6 +43,7 @@ def logs(
 ) -> None:
     """Show what the containers have written, merged."""
     from coracle.cli.compose import containers
+    from coracle.cli.compose.expecting import more_to_come
     from coracle.cli.compose.following import Following
     from coracle.cli.compose.printing import Printer, in_colour
 
@@ -58,6 +59,7 @@ def logs(
     if follow:
         following = Following(docker, project, printer, services, index=index, timestamps=timestamps)
         following.query = lambda _container: query
+        following.expects_more = lambda: more_to_come(docker, project, services)
         following.run()
         return
     for container in present:
