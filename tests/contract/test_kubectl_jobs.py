@@ -113,6 +113,22 @@ def test_a_job_and_its_pods_go_together(space):
     assert pods(space, "short") == []
 
 
+def test_a_pod_that_is_evicted_is_replaced_and_counts_as_its_policy_says(space):
+    ignore = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
+    space.kubectl("apply", "-f", "-", input=manifest("moved", "sleep 60", backoffLimit=0, podFailurePolicy=ignore))
+    (pod,) = space.wait_for(lambda: [p for p in pods(space, "moved") if p["status"]["phase"] == "Running"])
+    name = pod["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    path = f"/api/v1/namespaces/{space.namespace}/pods/{name}/eviction"
+    space.kubectl("create", "--raw", path, "-f", "-", input=json.dumps(eviction))
+    (other,) = space.wait_for(
+        lambda: [p for p in pods(space, "moved") if p["status"]["phase"] == "Running" and p["metadata"]["name"] != name]
+    )
+    status = space.json("get", "job", "moved")["status"]
+    assert (status.get("failed", 0), status["active"]) == (0, 1)
+    assert other["metadata"]["name"].startswith("moved-")
+
+
 def test_what_is_refused(space):
     refused = space.kubectl("apply", "-f", "-", input=manifest("x", "true").replace("Never", "Always"), check=False)
     assert 'spec.template.spec.restartPolicy: Unsupported value: "Always"' in refused.stderr

@@ -21,6 +21,7 @@ from coracle.kube.api.patching import read_patch
 from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Target
 from coracle.kube.kinds.definitions import schema
+from coracle.kube.kinds.pod import ended, with_condition
 from coracle.web.messages import Answer, Request, Response
 
 # Subresources that are the whole object with other rules for what may change: Kind.validate_change is told which.
@@ -102,9 +103,22 @@ class Subresources:
         options = doc.get("deleteOptions") or {}
         conditions = options.get("preconditions") or {}
         how = Deletion(grace_s=options.get("gracePeriodSeconds"), uid=conditions.get("uid") or "")
-        if await target.collection.delete(target.key, how, dry_run=bool(options.get("dryRun"))) is None:
+        dry_run = bool(options.get("dryRun"))
+        if not dry_run:
+            now = rfc3339(self.clock.now_s())
+            await target.collection.change(target.key, lambda pod: _doomed(pod, how.uid, now), "status")
+        if await target.collection.delete(target.key, how, dry_run=dry_run) is None:
             raise NotFound(kind=target.kind.type, name=target.name)
         return success({}, 201)
+
+
+def _doomed(pod: Object, uid: str, now: str) -> Object:
+    """The pod, saying why it goes; unless it is another one by now, or has ended anyway."""
+    if (uid and pod.meta.uid != uid) or ended(pod) or pod.meta.deleting:
+        return pod
+    said = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    said |= {"message": "Eviction API: evicting", "lastProbeTime": None}
+    return pod.with_status(conditions=with_condition(pod.status.get("conditions"), said, now))
 
 
 def scale_of(obj: Object) -> dict[str, Any]:

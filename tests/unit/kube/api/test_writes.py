@@ -295,6 +295,26 @@ def test_binding_once(play):
     assert again[2] == 'Operation cannot be fulfilled on pods "web": pod web is already assigned to node "n1"'
 
 
+def test_an_evicted_pod_says_why_it_goes(play):
+    async def scene(api):
+        await api.ask("POST", PODS, a_pod(nodeName="n1"))
+        doc = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "web"}}
+        tried = await api.ask("POST", PODS + "/web/eviction", {**doc, "deleteOptions": {"dryRun": ["All"]}})
+        other = await api.ask(
+            "POST", PODS + "/web/eviction", {**doc, "deleteOptions": {"preconditions": {"uid": "other"}}}
+        )
+        before = (await api.get(PODS + "/web")).doc
+        done = await api.ask("POST", PODS + "/web/eviction", doc)
+        return tried.status, other.status, before, done.status, (await api.get(PODS + "/web")).doc
+
+    tried, other, before, done, after = play(scene)
+    assert (tried, other, done) == (201, 409, 201)
+    assert "conditions" not in before["status"]
+    assert "deletionTimestamp" in after["metadata"]
+    (told,) = after["status"]["conditions"]
+    assert (told["type"], told["status"], told["reason"]) == ("DisruptionTarget", "True", "EvictionByEvictionAPI")
+
+
 def test_log_parameters(play):
     async def scene(api):
         await api.ask("POST", PODS, a_pod(nodeName="n1"))

@@ -120,7 +120,7 @@ def test_what_becomes_of_one_that_still_runs(policy, active):
         assert [ref["name"] for ref in cluster.crons.get(TICK).status["active"]] == active
         assert bool(cluster.said("JobAlreadyActive")) == (policy == "Forbid")
         await cluster.settle(100)  # the first is over at 22:23: one that had to wait comes now
-        assert ("tick-28333340" in cluster.names())
+        assert "tick-28333340" in cluster.names()
 
     run(main())
 
