@@ -103,13 +103,14 @@ class Chosen:
 
     def shown(self, title: str = "Running") -> Progress:
         """Where to say what is being done; the caller closes it."""
-        from coracle.cli.compose.progress import progress_in
+        from coracle.cli.compose.progress import Rehearsed, progress_in
 
         out = sys.stdout if self.says("COMPOSE_STATUS_STDOUT") else sys.stderr
         mode = self.progress
         if mode == "auto":
             mode = "tty" if out.isatty() and self.ansi != "never" else "plain"
-        return progress_in(mode, out, title, colours=self.colours)
+        shown = progress_in(mode, out, title, colours=self.colours)
+        return Rehearsed(shown) if self.dry_run and mode in ("plain", "tty") else shown
 
 
 def variables_of(request: Request) -> Mapping[str, str]:

@@ -88,8 +88,9 @@ def settled(
 ) -> None:
     """Declare, and show what happens.  Ends the program where it fails, as `declare` does where it is refused."""
     showing = Showing(chosen, title)
+    asked = {**body, "dry_run": True} if chosen.dry_run else body
     try:
-        outcome = declare(chosen.docker(), name, body, showing.say, project)
+        outcome = declare(chosen.docker(), name, asked, showing.say, project)
     finally:
         showing.close()
     outcome.tell()

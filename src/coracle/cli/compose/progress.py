@@ -13,11 +13,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TextIO
 
 State = Literal["working", "done", "warning", "error"]
 REDRAWN_EVERY_S = 0.1
+REHEARSED = "DRY-RUN MODE -  "
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"done": ("✔", 32), "warning": ("!", 33), "error": ("✘", 31)}
 _COLOURS = {"done": 32, "warning": 33, "error": 31}
@@ -173,6 +174,20 @@ class Block:
 
     def _coloured(self, text: str, colour: int | None) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colours and text else text
+
+
+class Rehearsed:
+    """Says of everything that it was not really done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def say(self, event: Event) -> None:
+        parent = event.parent and f"{REHEARSED}{event.parent}"
+        self._progress.say(replace(event, id=f"{REHEARSED}{event.id}", parent=parent))
+
+    def close(self) -> None:
+        self._progress.close()
 
 
 def _words(event: Event) -> str:

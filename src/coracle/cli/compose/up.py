@@ -150,8 +150,10 @@ def up(
         keep_going=keep_going,
         **making.words(chosen),
     )
-    if no_start or detach or waits:
+    if no_start or detach or waits or chosen.dry_run:
         settled(chosen, project.name, body, project=project)
+        if chosen.dry_run and not (no_start or detach or waits):
+            click.echo("end of 'compose up' output, interactive run is not supported in dry-run mode")
     else:
         attached.run(chosen, project, body, shown, beside)
 

@@ -48,9 +48,10 @@ class Asked:
     keep_going: bool = False
     volumes: bool = False
     images: str = ""
+    dry_run: bool = False
 
 
-_FLAGS = ("no_deps", "renew_volumes", "remove_orphans", "wait", "keep_going", "volumes")
+_FLAGS = ("no_deps", "renew_volumes", "remove_orphans", "wait", "keep_going", "volumes", "dry_run")
 _WORDS = {"recreate": RECREATE, "recreate_deps": RECREATE, "images": IMAGES}
 
 

@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from coracle.compose import names
 from coracle.compose.projects import objects
 from coracle.compose.projects.asked import MAKING, Asked, read_asked
 from coracle.compose.projects.declare import declared, orphans_of, targets_of
+from coracle.compose.projects.foretelling import foretold
 from coracle.compose.projects.loop import Projects
 from coracle.compose.projects.objects import Spec, spec_of
 from coracle.compose.projects.preflight import Preflight
@@ -53,6 +56,8 @@ class ProjectDoor:
 
     async def declare(self, request: Request) -> Answer:
         asked = read_asked(_name(request), request.json())
+        if asked.dry_run:
+            return await self._foretell(asked)
         async with self._turns.of(asked.name):
             with self._projects.held(asked.name) as stopping:
                 follower = await self._declare(asked, stopping)
@@ -68,8 +73,6 @@ class ProjectDoor:
         follower = Follower(spec.turn, waits_for=tuple(targets) if asked.wait else ())
         for said in (*map(warning, warnings), *_already(asked, spec, targets, present)):
             follower.tell(said)
-        if spec.going is not None and not _anything(present) and not spec.going.images:
-            follower.tell(warning(f'No resource found to remove for project "{asked.name}".'))
         self._projects.follow(asked.name, follower)
         try:
             await self._write(spec, targets)
@@ -77,6 +80,16 @@ class ProjectDoor:
             self._projects.unfollow(asked.name, follower)
             raise
         return follower
+
+    async def _foretell(self, asked: Asked) -> Answer:
+        """What would be told; nothing is changed."""
+        record = self._projects.records.find(objects.key(asked.name))
+        present = await self._projects.observer.look(asked.name)
+        spec, targets, warnings = await self._next(asked, spec_of(record) if record else None, present, {})
+        ended = record.status["ended"] if record else {}
+        told = foretold(spec, present, ended, await self._projects.images(spec))
+        lines = [*map(warning, warnings), *_already(asked, spec, targets, present), *told]
+        return Response(200, b"".join(orjson.dumps(said) + b"\n" for said in lines))
 
     async def _next(
         self, asked: Asked, former: Spec | None, present: Present, stopping: Mapping[str, str]
@@ -89,7 +102,7 @@ class ProjectDoor:
         makes = asked.action in MAKING
         try:
             targets = targets_of(asked, model["services"]) if makes and model else []
-            images = await self._preflight.images(model, targets)
+            images = await self._preflight.images(model, targets, needed=not asked.dry_run)
             spec = declared(asked, former, present, images, stopping)
             warnings = await self._preflight.check(spec, targets, present) if makes else []
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -136,7 +149,9 @@ def _anything(present: Present) -> bool:
 
 
 def _already(asked: Asked, spec: Spec, targets: list[str], present: Present) -> Iterable[dict[str, Any]]:
-    """What is so without our doing anything, and containers that nobody asks for."""
+    """What is so without our doing anything, containers that nobody asks for, and that there is nothing to remove."""
+    if spec.going is not None and not _anything(present) and not spec.going.images:
+        yield warning(f'No resource found to remove for project "{asked.name}".')
     orphans = orphans_of(spec, asked, present) if asked.action in MAKING and not asked.remove_orphans else []
     strangers = [one.name for one in orphans if not one.one_off]
     if strangers:

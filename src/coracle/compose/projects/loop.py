@@ -135,9 +135,9 @@ class Projects:
         busy = before | work.busy.keys()
         if spec.going is None:
             return plan(spec, present, known, given_up=work.given_up, busy=busy)
-        return going.plan(spec, present, await self._images(spec), given_up=work.given_up, busy=busy)
+        return going.plan(spec, present, await self.images(spec), given_up=work.given_up, busy=busy)
 
-    async def _images(self, spec: Spec) -> list[str]:
+    async def images(self, spec: Spec) -> list[str]:
         """The images that go with the project, as far as they are there."""
         asked = spec.going.images if spec.going and not spec.undo else ""
         names = {

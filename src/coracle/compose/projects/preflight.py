@@ -30,15 +30,15 @@ class Preflight:
     def __init__(self, docker: Asking, forwards: Forwards, try_port: TryPort) -> None:
         self._docker, self._forwards, self._try_port = docker, forwards, try_port
 
-    async def images(self, model: Mapping[str, Any], targets: Iterable[str]) -> dict[str, str]:
-        """Service -> id of its image.  Raises NotFound."""
+    async def images(self, model: Mapping[str, Any], targets: Iterable[str], *, needed: bool = True) -> dict[str, str]:
+        """Service -> id of its image, "" for one that is not there and not `needed`.  Raises NotFound."""
         found = {}
         for name in targets:
             image = image_of(model, name)
             known = await self._docker.find(path("images", image, "json"))
-            if known is None:
+            if known is None and needed:
                 raise NotFound(f'service "{name}": No such image: {image}', kind="image", name=image)
-            found[name] = str(known["Id"])
+            found[name] = str(known["Id"]) if known else ""
         return found
 
     async def check(self, spec: Spec, targets: Sequence[str], present: Present) -> list[str]:

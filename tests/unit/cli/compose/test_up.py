@@ -121,7 +121,7 @@ CONTRADICTIONS = [
     (["--ansi", "never", "--progress", "tty", "config"], "can't use --progress tty"),
     (["--ansi", "always", "--progress", "plain", "config"], "can't use --progress plain"),
     (["--compatibility", "config"], "--compatibility is not supported"),
-    (["--dry-run", "up"], "--dry-run is not supported by up"),
+    (["--dry-run", "kill"], "--dry-run is not supported by kill"),
 ]
 
 
