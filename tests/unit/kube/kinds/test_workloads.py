@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.object import Meta, Object, Owner
-from coracle.kube.kinds import controllerrevision, daemonset, deployment, replicaset, statefulset, workloads
+from coracle.kube.kinds import (
+    controllerrevision,
+    daemonset,
+    deployment,
+    podtemplate,
+    replicaset,
+    statefulset,
+    workloads,
+)
 from coracle.testing.kube import a_workload
 
 NOW_S = 1_700_000_000.0
@@ -244,3 +252,15 @@ def test_what_of_a_stateful_set_may_change(change, allowed):
     assert [problem.field for problem in problems] == ([] if allowed else ["spec"])
     if problems:
         assert problems[0].text.endswith("'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")
+
+
+# -- PodTemplate -------------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_template():
+    kept = podtemplate.default(Object("PodTemplate", Meta(name="x"), {"template": {**TEMPLATE, "spec": CONTAINERS}}))
+    assert podtemplate.validate(kept) == []
+    assert kept.body["template"]["spec"]["restartPolicy"] == "Always"
+    assert [column.cell(kept, NOW_S) for column in podtemplate.KIND.columns] == ["x", "a", "b", "app=web"]
+    (problem,) = podtemplate.validate(podtemplate.default(kept.with_body(template={"spec": {}})))
+    assert (problem.field, problem.text) == ("template.spec.containers", "Required value")

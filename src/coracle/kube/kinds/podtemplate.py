@@ -1,0 +1,44 @@
+"""PodTemplate: a template kept by its name, for whoever makes pods from it.
+
+Source: Kubernetes v1 API, PodTemplate; printed columns as `kubectl get podtemplates`.
+"""
+
+from __future__ import annotations
+
+from coracle.core.errors import required
+from coracle.core.kind import Kind, Problems
+from coracle.core.object import Object
+from coracle.kube.kinds import printing
+from coracle.kube.kinds.definitions import schema
+from coracle.kube.kinds.podspec import defaults
+from coracle.kube.kinds.podspec.rules import template_problems
+
+
+def default(kept: Object) -> Object:
+    template = kept.body.get("template")
+    return kept.with_body(template=defaults.template(template)) if template is not None else kept
+
+
+def validate(kept: Object) -> Problems:
+    template = kept.body.get("template")
+    return [required("template")] if template is None else template_problems(template, "template")
+
+
+def _labels(kept: Object) -> str:
+    return printing.labels(((kept.body.get("template") or {}).get("metadata") or {}).get("labels"))
+
+
+KIND = Kind(
+    name="PodTemplate",
+    plural="podtemplates",
+    singular="podtemplate",
+    schema=schema("v1", "PodTemplate"),
+    default=default,
+    validate=validate,
+    columns=(
+        printing.NAME,
+        printing.text("Containers", lambda kept: printing.containers(kept.body.get("template"))[0]),
+        printing.text("Images", lambda kept: printing.containers(kept.body.get("template"))[1]),
+        printing.text("Pod Labels", _labels),
+    ),
+)
