@@ -299,6 +299,25 @@ def test_one_after_another(compose):
     assert compose.ids("db", "--all") == []
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(compose):
+    compose.file(
+        "services: {a: {image: busybox, init: true, command: sleep 1000}, b: {image: busybox, depends_on: [a]}}"
+    )
+    said = compose.attempt("up", "--detach", "--dry-run").stderr
+    assert compose.left() == []
+    done = [
+        line.split("Container ")[1].split()[0]
+        for line in said.splitlines()
+        if line.startswith(" DRY-RUN MODE") and line.endswith("Started")
+    ]
+    assert done == [f"{compose.project}-a-1", f"{compose.project}-b-1"]
+    compose("up", "--detach", "a")
+    before = compose.ids("a")
+    said = compose.attempt("--dry-run", "down").stderr
+    assert f" DRY-RUN MODE -  Container {compose.project}-a-1  Removed" in said.splitlines()
+    assert compose.ids("a") == before
+
+
 def test_on_a_terminal_a_block_is_redrawn(compose):
     compose.file("services: {a: {image: busybox, init: true, command: sleep 1000}}")
     master, slave = pty.openpty()

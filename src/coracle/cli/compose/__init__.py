@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn, TypeVar
 
 import click
@@ -67,10 +68,23 @@ class _Group(click.Group):
             return None
         loaded = importlib.import_module(f"coracle.cli.compose.{module}")
         command: click.Command = getattr(loaded, _NAMES.get(cmd_name, cmd_name))
+        if cmd_name not in AT_ONCE and not any(option.name == "dry_run" for option in command.params):
+            command.params.append(_dry_run())
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return _as_compose(lambda: super(_Group, self).parse_args(ctx, args))
+
+
+def _dry_run() -> click.Option:
+    """The option `--dry-run` behind a command's name, where Compose has it too."""
+
+    def rehearse(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            context.obj = replace(context.obj, dry_run=True)
+
+    said = "Say what would be done, and do nothing."
+    return click.Option(["--dry-run"], is_flag=True, expose_value=False, callback=rehearse, help=said)
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -93,12 +93,14 @@ def rm(chosen: Chosen, *, services: Sequence[str], force: bool, stopped: bool, v
     if stopped:
         settled(chosen, name, declaration("stop", project, services), "Stopping")
     present = containers.listed(chosen.docker(), name, services or (project.services if project else ()))
-    names = [containers.name_of(one) for one in present if one["State"] in ("created", "exited", "dead")]
+    ended = ("created", "exited", "dead")
+    would_end = stopped and chosen.dry_run
+    names = [containers.name_of(one) for one in present if would_end or one["State"] in ended]
     if not names:
         click.echo("No stopped containers", err=True)
         return
     said = f"Going to remove {', '.join(names)}"
-    if force:
+    if force or chosen.dry_run:
         click.echo(said)
     elif not _confirmed(said):
         return
