@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import threading
 import urllib.request
 
 import pytest
@@ -258,7 +259,7 @@ not_v1 = pytest.mark.parametrize("compose", ["v2", "ours"], indirect=True)
 
 
 @not_v1
-def test_what_v1_has_not(compose):
+def test_what_v1_has_not(compose, docker):
     compose.file(HEALTHY)
     compose("up", "--wait", "db", "web")
     assert f"{compose.project} " in compose("ls")
@@ -273,12 +274,25 @@ def test_what_v1_has_not(compose):
     assert compose.inspect("web")["State"]["Paused"]
     compose("unpause", "web")
     events = compose.popen("events", "--json")
+    lines = []
+    reading = threading.Thread(target=lambda: lines.extend(iter(events.stdout.readline, "")), daemon=True)
+    reading.start()
+
+    def heard():
+        """It listens a while after it was started."""
+        compose("pause", "web")
+        compose("unpause", "web")
+        return lines
+
+    docker.wait_for(heard)
     compose("kill", "web")
-    for line in events.stdout:
-        if line.startswith("{") and json.loads(line)["action"] == "die":
-            assert json.loads(line)["service"] == "web"
-            break
+
+    def died():
+        return [event for event in map(json.loads, lines) if event["action"] == "die"]
+
+    assert {event["service"] for event in docker.wait_for(died)} == {"web"}
     events.terminate()
+    reading.join(timeout=30)
     events.communicate(timeout=30)
 
 
