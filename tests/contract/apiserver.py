@@ -21,11 +21,12 @@ from coracle.core.errors import Invalid
 from coracle.core.object import Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.core.tasks import running
-from coracle.kube.api.door import door
+from coracle.kube.api.door import Insides, door
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.node.kubeconfig import render_kubeconfig
 from coracle.node.pki import ensure_pki
+from coracle.testing.metering import NoMeter
 from coracle.web.listeners import Tcp
 from coracle.web.server import Server
 from coracle.web.tls import server_context
@@ -119,7 +120,7 @@ class ApiServer:
         self.collections = {
             kind.type: Collection(kind, self.store, self.clock, guards.for_kind(kind)) for kind in kinds()
         }
-        api = door(self.collections.values(), self.store, self.clock, LocalStreams())
+        api = door(self.collections.values(), self.store, self.clock, Insides(LocalStreams(), NoMeter()))
         self.pki = ensure_pki(directory / "pki", ["localhost"], [IPv4Address("127.0.0.1")], self.clock.now_s())
         tls = server_context(*self.pki.server, self.pki.authority)
         self.server = Server(api.handler, [Tcp("127.0.0.1", 0, tls)], terms=api.router.terms, say=api.say)

@@ -33,6 +33,13 @@ def machine_cpu_ns() -> int:
         return sum(int(word) for word in file.readline().split()[1 : 1 + _TIMES]) * _TICK_NS
 
 
+def machine_busy_ns() -> int:
+    """Time that all processors together have spent on something."""
+    with open("/proc/stat") as file:
+        user, nice, system, _idle, _iowait, *interrupts = (int(word) for word in file.readline().split()[1:_TIMES])
+    return (user + nice + system + sum(interrupts)) * _TICK_NS
+
+
 def links_of(pid: int) -> dict[str, Link]:
     """By name, without the loopback, of the network that a process is in; none where it has ended."""
     try:

@@ -49,7 +49,7 @@ from coracle.image.catalogue import read_catalogue
 from coracle.image.debian import PackageImages
 from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
-from coracle.kube.api.door import door
+from coracle.kube.api.door import Insides, door
 from coracle.kube.controllers import endpoints as endpoint_loops
 from coracle.kube.controllers import garbage, mirroring, namespaces, podgc, serviceaccounts, workloads
 from coracle.kube.controllers.storage import parts as storage
@@ -59,7 +59,8 @@ from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
 from coracle.kube.kubelet import records as kubelet_records
 from coracle.kube.kubelet.config import NodeConfig
-from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine
+from coracle.kube.kubelet.metering import NODE, Metering
+from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine, read_vitals
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.streams import PodStreams
 from coracle.kube.kubelet.volumes import following
@@ -68,6 +69,7 @@ from coracle.kube.proxy import parts as proxying
 from coracle.kube.scheduler import binding
 from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
+from coracle.linux.counters import machine_busy_ns
 from coracle.linux.quick_groups import make_moves_quick
 from coracle.net.forwards import Forwards
 from coracle.net.holds import PortHolds, try_port
@@ -155,6 +157,7 @@ class Cloud:
         served = kinds(settings.chosen.service_cidr)
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
+        self._meter = self._make_meter()
         self._docker = self._make_docker()
         self._compose = self._make_compose()
 
@@ -354,6 +357,19 @@ class Cloud:
             writers["Node"], writers["Lease.coordination.k8s.io"], self._node_config(), machine, self._clock
         )
 
+    def _make_meter(self) -> Metering:
+        containers = self._engine.containers
+
+        def read(id: str) -> tuple[int, int]:
+            if id == NODE:
+                used_bytes = machine.memory_bytes - read_vitals(str(self._settings.root)).memory_free_bytes
+                return machine_busy_ns(), used_bytes
+            usage = containers.usage(id)
+            return usage.cpu_ns, usage.memory_bytes
+
+        machine = read_machine(str(self._settings.root), runtime_version())
+        return Metering(self._records(), read, self._clock)
+
     # -- the doors -----------------------------------------------------------------------------------------------
 
     def _prepare_files(self) -> None:
@@ -375,7 +391,7 @@ class Cloud:
     def _doors(self) -> list[Part]:
         settings = self._settings
         streams = PodStreams(self._records(), self._engine.logs, self._engine.execs)
-        api = door(self._collections.values(), self._store, self._clock, streams)
+        api = door(self._collections.values(), self._store, self._clock, Insides(streams, self._meter))
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
         admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)

@@ -1,7 +1,7 @@
 """The Kubernetes door: joins the parts of the edge into one handler.
 
-from coracle.kube.api.door import door
-handler = door(collections, store, clock, streams)
+from coracle.kube.api.door import Insides, door
+handler = door(collections, store, clock, Insides(streams, meter))
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, Unavailable
 from coracle.core.store import Store
-from coracle.kube.api import auth, reviews
+from coracle.kube.api import auth, metrics, reviews
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.openapi import OpenApi
@@ -22,6 +22,7 @@ from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Served, read_path
 from coracle.kube.api.streams import PodStreams
 from coracle.kube.api.subresources import Subresources
+from coracle.kube.kinds.metrics import Meter
 from coracle.web.edge import edge
 from coracle.web.messages import Answer, Handler, Request, Response
 from coracle.web.router import Router
@@ -39,19 +40,28 @@ class Door:
     router: Router
 
 
+@dataclass(frozen=True, slots=True)
+class Insides:
+    """What the edge asks of the rest of the cloud, beside what is stored."""
+
+    streams: PodStreams
+    meter: Meter
+
+
 def door(
     collections: Iterable[Collection],
     store: Store,
     clock: Clock,
-    streams: PodStreams,
+    insides: Insides,
     *,
     ready: Callable[[], bool] = lambda: True,
 ) -> Door:
     """The door over these collections.  `ready` says whether /readyz should."""
     served = Served(collections)
     resources = Resources(store, clock)
-    subresources = Subresources(resources, clock, PodVerbs(streams, clock).verbs)
-    rooms = _Rooms(served, resources, subresources, ready)
+    subresources = Subresources(resources, clock, PodVerbs(insides.streams, clock).verbs)
+    measured = metrics.Measured(store, insides.meter, clock)
+    rooms = _Rooms(served, resources, subresources, measured, ready)
     router = Router()
     _route(router, rooms)
     say = speaker(served.kind)
@@ -62,16 +72,24 @@ class _Rooms:
     """The handlers behind the door, and the check in front of them."""
 
     def __init__(
-        self, served: Served, resources: Resources, subresources: Subresources, ready: Callable[[], bool]
+        self,
+        served: Served,
+        resources: Resources,
+        subresources: Subresources,
+        measured: metrics.Measured,
+        ready: Callable[[], bool],
     ) -> None:
-        self._served, self._resources, self._subresources, self._ready = served, resources, subresources, ready
+        self._served, self._resources, self._subresources = served, resources, subresources
+        self._measured, self._ready = measured, ready
         apis: dict[str, list[Resource]] = {}
         for api, kinds in served.apis.items():
             apis[api] = [Resource(kind) for kind in kinds]
         for kind in reviews.KINDS:
             apis.setdefault(kind.api, []).append(Resource(kind, ("create",)))
-        self.discovery = Discovery(apis)
         self.openapi = OpenApi({api: [resource.kind for resource in found] for api, found in apis.items()})
+        for kind in metrics.KINDS:
+            apis.setdefault(kind.api, []).append(Resource(kind, metrics.VERBS))
+        self.discovery = Discovery(apis)
 
     def guarded(self, handler: Handler) -> Handler:
         """Nobody unknown gets further than health and version."""
@@ -98,6 +116,9 @@ class _Rooms:
         review = reviews.find(place)
         if review is not None:
             return reviews.answer(request, identity, review, place)
+        measured = metrics.find(place)
+        if measured is not None:
+            return await self._measured.handle(request, measured, place)
         target = self._served.target(request)
         if target.subresource:
             return await self._subresources.handle(request, target)

@@ -20,6 +20,7 @@ from coracle.kube.proxy.services import ServiceProxy, forwards
 from coracle.net.api import Forward, Target
 from coracle.net.fake import FakeNet
 from coracle.net.forwards import Forwards
+from coracle.net.zones import Text
 from coracle.testing.autojump import run
 
 IP, ONE, TWO = IPv4Address("100.64.0.9"), IPv4Address("10.32.0.5"), IPv4Address("10.32.0.6")
@@ -268,7 +269,7 @@ def test_services_reach_the_kernel_and_leave_it():
     both, one, none, names = run(main())
     assert both == [a_forward()]
     assert one == [a_forward(targets=(Target(TWO, 8080),))]
-    assert (none, names) == ([], {})
+    assert (none, names) == ([], {"kube": {"dns-version.cluster.local": [Text("1.1.0")]}})
 
 
 def test_the_first_telling_is_whole():
