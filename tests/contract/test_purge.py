@@ -16,6 +16,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: web, labels: {app: web}}
 spec:
+  shareProcessNamespace: true
   volumes: [{name: scratch, emptyDir: {medium: Memory}}]
   containers:
   - {name: www, image: nginx}

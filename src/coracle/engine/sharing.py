@@ -96,7 +96,7 @@ class SharedNamespaces:
         return found
 
     def _hold(self, name: str, path: Path) -> None:
-        holder = pins.hold_processes(_pause())
+        holder = pins.hold_processes(_pause(), str(path))
         (path / "pause").write_text(str(holder.pid))
         self._holders[name] = holder
         pins.pin_processes_of(holder, f"{path}/pid")

@@ -43,13 +43,14 @@ def pin_processes_of(holder: subprocess.Popen[bytes], path: str) -> None:
     mounts.bind(Path(f"/proc/{holder.pid}/ns/pid_for_children"), Path(path))
 
 
-def hold_processes(first: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Begin `first` as the first process of a namespace of its own; on return it runs.  It ends with what is returned.
+def hold_processes(first: Sequence[str], label: str) -> subprocess.Popen[bytes]:
+    """Begin `first` as the first process of a namespace of its own; on return it runs.  It ends with what is returned,
+    which has `label` on its command line, for whoever looks at the host's processes.
 
     Raises: OSError.
     """
     script = 'echo; exec "$@" >/dev/null'
-    command = ["unshare", "--fork", "--kill-child", "--pid", "sh", "-c", script, "hold", *first]
+    command = ["unshare", "--fork", "--kill-child", "--pid", "sh", "-c", script, label, *first]
     holder = subprocess.Popen(
         command,
         cwd="/",
