@@ -2,7 +2,7 @@
 
 A source ("kube", "docker") publishes its whole set under its own name, or changes single names of it; several sources
 may speak of one name.  Records may be scoped to one network (Docker's container names): they are seen by askers of that
-network only, before the records everybody sees.
+network only, before the records everybody sees; names of addresses (PTR) after them.
 
 Inside a zone of ours, what was not published does not exist; elsewhere it is somebody else's to answer.
 """
@@ -19,6 +19,7 @@ from coracle.wire.dns import Question, Record
 
 TTL_S = 5  # short: pods come and go; as CoreDNS for cluster names
 _MOST_ALIASES = 8
+_REVERSE = (".in-addr.arpa", ".ip6.arpa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,14 @@ class Pointer:
     target: str
 
 
-Entry = IPv4Address | IPv6Address | Service | Alias | Pointer
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A TXT record; at most 255 bytes."""
+
+    text: str
+
+
+Entry = IPv4Address | IPv6Address | Service | Alias | Pointer | Text
 Records = Mapping[str, Sequence[Entry]]
 
 
@@ -162,7 +170,8 @@ class Zones:
         return Finding(code, records, self._authority(name))
 
     def _entries(self, name: str, networks: Sequence[str]) -> Sequence[Entry] | None:
-        for scope in (*networks, None):
+        everybodys_first = name.endswith(_REVERSE)  # a pod's name in its network is only what it is called by default
+        for scope in (None, *networks) if everybodys_first else (*networks, None):
             table = self._tables.get(scope)
             by_source = table.names.get(name) if table is not None else None
             if by_source is not None:
@@ -193,6 +202,8 @@ class Zones:
             return dns.srv(name, entry.target, entry.port, self._ttl_s, entry.priority, entry.weight)
         if isinstance(entry, Pointer):
             return dns.ptr(name, entry.target, self._ttl_s)
+        if isinstance(entry, Text):
+            return dns.txt(name, entry.text, self._ttl_s)
         return dns.cname(name, entry.target, self._ttl_s)
 
 

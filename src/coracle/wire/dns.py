@@ -85,6 +85,12 @@ def ptr(name: str, target: str, ttl_s: int) -> Record:
     return Record(name, PTR, encode_name(target), ttl_s)
 
 
+def txt(name: str, text: str, ttl_s: int) -> Record:
+    """`text`: at most 255 bytes."""
+    data = text.encode()
+    return Record(name, TXT, bytes([len(data)]) + data, ttl_s)
+
+
 def soa(zone: str, serial: int, ttl_s: int) -> Record:
     """The start of a zone, as it goes with negative answers; `ttl_s` is how long those may be kept."""
     mail, server = encode_name(f"hostmaster.{zone}"), encode_name(f"ns.dns.{zone}")

@@ -2,7 +2,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from coracle.net.zones import Alias, Pointer, Service, Zones
+from coracle.net.zones import Alias, Pointer, Service, Text, Zones
 from coracle.wire import dns
 
 ONE, TWO = IPv4Address("10.32.0.5"), IPv4Address("10.32.0.6")
@@ -21,6 +21,7 @@ def zones():
             "www.default.svc.cluster.local": [Alias("web.default.svc.cluster.local")],
             "out.default.svc.cluster.local": [Alias("example.com")],
             "round.default.svc.cluster.local": [Alias("round.default.svc.cluster.local")],
+            "dns-version.cluster.local": [Text("1.1.0")],
             dns.reverse_name(ONE): [Pointer("web.default.svc.cluster.local")],
         },
     )
@@ -45,6 +46,7 @@ def found(zones, name, type=dns.A, *networks):
         pytest.param("no.default.svc.cluster.local", dns.A, 3, 0, id="what nobody published does not"),
         pytest.param("5.0.32.10.in-addr.arpa", dns.PTR, 0, 1, id="an address has a name"),
         pytest.param("9.0.32.10.in-addr.arpa", dns.PTR, 3, 0, id="an address of ours that nobody has"),
+        pytest.param("dns-version.cluster.local", dns.TXT, 0, 1, id="a text"),
         pytest.param("round.default.svc.cluster.local", dns.A, 2, 0, id="an alias of itself"),
     ],
 )
@@ -63,6 +65,11 @@ def test_other_peoples_names_are_not_ours_to_say(zones):
 def test_an_alias_that_leads_outside_says_where(zones):
     finding = found(zones, "out.default.svc.cluster.local")
     assert (finding.elsewhere, len(finding.records)) == ("example.com", 1)
+
+
+def test_a_text_says_how_long_it_is(zones):
+    (record,) = found(zones, "dns-version.cluster.local", dns.TXT).records
+    assert record.data == b"\x051.1.0"
 
 
 def test_a_named_port_brings_the_address_along(zones):
@@ -105,6 +112,13 @@ def test_a_networks_own_names_are_seen_there_first_and_nowhere_else(zones):
     assert found(zones, "web", dns.A, "other") is None
     assert dns.addresses(found(zones, "web.default.svc.cluster.local", dns.A, "shop").records) == [TWO]
     assert dns.addresses(found(zones, "web.default.svc.cluster.local").records) == [ONE]
+
+
+def test_an_address_is_called_as_everybody_calls_it(zones):
+    zones.publish("docker", {dns.reverse_name(one): [Pointer("db.shop")] for one in (ONE, TWO)}, network="shop")
+    for address, name in ((ONE, "web.default.svc.cluster.local"), (TWO, "db.shop")):
+        (record,) = found(zones, dns.reverse_name(address), dns.PTR, "shop").records
+        assert record.data == dns.encode_name(name)
 
 
 def test_what_cannot_be_a_name_is_not_published(zones):

@@ -6,6 +6,7 @@
     _http._tcp.web.default.svc.cluster.local            SRV: port, and the name of where
     10-32-0-5.default.pod.cluster.local                 a pod, by its address
     5.0.32.10.in-addr.arpa                              PTR, the way back
+    dns-version.cluster.local                           TXT: the version of the specification
 
 Decide: of_service(), of_pod(), pure.  Act: ServiceNames and PodNames, which publish the records of one thing at a time.
 Source: Kubernetes DNS-Based Service Discovery, specification 1.1.0.
@@ -22,11 +23,13 @@ from coracle.core.loop import ToKeys, itself
 from coracle.core.object import Key, Object
 from coracle.kube.proxy.endpoints import SERVICE, SLICE, Backends, Endpoint, headless, ports_of, to_service
 from coracle.net.names import Names
-from coracle.net.zones import Alias, Entry, Pointer
+from coracle.net.zones import Alias, Entry, Pointer, Text
 from coracle.net.zones import Service as Srv
 from coracle.wire.dns import reverse_name
 
 Records = dict[str, list[Entry]]
+
+SPECIFICATION = "1.1.0"
 
 
 def of_service(service: Object, behind: Sequence[Endpoint], domain: str) -> Records:
@@ -90,6 +93,7 @@ class ServiceNames:
     def __init__(self, services: Informer, backends: Backends, names: Names, domain: str) -> None:
         self._services, self._backends = services, backends
         self._names, self._domain = names, domain
+        names.publish("kube", {f"dns-version.{domain}": [Text(SPECIFICATION)]})
 
     async def reconcile(self, key: Key) -> None:
         service = self._services.find(key)
