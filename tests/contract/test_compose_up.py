@@ -299,6 +299,20 @@ def test_one_after_another(compose):
     assert compose.ids("db", "--all") == []
 
 
+def test_a_service_of_a_profile_stays_when_the_others_are_started(compose):
+    compose.file(
+        "services:\n"
+        "  web: {image: busybox, init: true, command: sleep 1000}\n"
+        "  debug: {image: busybox, init: true, command: sleep 1000, profiles: [debug]}\n"
+    )
+    compose("up", "--detach", "debug")
+    before = compose.ids("debug")
+    done = compose.attempt("up", "--detach", "--remove-orphans")
+    assert (done.returncode, len(compose.ids("web")), compose.ids("debug")) == (0, 1, before), done.stderr
+    compose("down")
+    assert compose.left() == []
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(compose):
     compose.file(
         "services: {a: {image: busybox, init: true, command: sleep 1000}, b: {image: busybox, depends_on: [a]}}"

@@ -133,7 +133,8 @@ def _trial(asked: Asked, former: Spec | None, present: Present) -> Trial | None:
 
 def _up(asked: Asked, base: Spec, present: Present, images: Mapping[str, str]) -> Spec:
     services = dict(base.services)
-    for name in targets_of(asked, base.known):
+    known = asked.project.model["services"] if asked.project else base.known
+    for name in targets_of(asked, known):
         named = not asked.services or name in asked.services
         policy = asked.recreate if named else asked.recreate_deps
         services[name] = _made(asked, base, name, present.of(name), (policy, images[name]))

@@ -56,8 +56,10 @@ def test_a_service_that_the_file_has_no_more_is_no_longer_declared():
 def test_a_service_of_another_profile_stays_declared():
     former = first({**PAIR, "extra": {}})
     file = File(model=model(**PAIR), left_out=("extra",))
-    made = declared(Asked(name="demo", action="up", project=file), former, present(), IMAGES)
+    images = {"db": "sha256:2", "web": "sha256:2"}  # of those that take part
+    made = declared(Asked(name="demo", action="up", project=file), former, present(), images)
     assert set(made.services) == {"db", "web", "extra"}
+    assert made.services["extra"] == former.services["extra"]
 
 
 def test_create_leaves_what_runs_and_is_up_to_date():
