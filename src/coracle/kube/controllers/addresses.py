@@ -21,6 +21,8 @@ from coracle.kube.kinds import pod as pods
 MOST_PER_SLICE = 100
 MOST_ADDRESSES = 1000  # that Endpoints hold; the slices have them all
 
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+
 Port = tuple[str, int, str]  # the service port's name, the pod's port, the protocol
 Ports = tuple[Port, ...]
 
@@ -96,16 +98,28 @@ def _number(target: int | str, protocol: str, pod: Object) -> int:
 
 
 def subsets(service: Object, found: Groups) -> list[Json]:
-    """The `subsets` of Endpoints; pods on their way out are not in it."""
+    """The `subsets` of Endpoints; pods on their way out are not in it.  At most 1,000 addresses, ready ones first."""
+    staying = {ports: [one for one in found[ports] if one.publish or not one.terminating] for ports in sorted(found)}
+    kept = _kept([one for group in staying.values() for one in group])
     made = []
     headless_ports = not service.spec.get("ports")
-    for ports in sorted(found):
-        staying = [backend for backend in found[ports] if backend.publish or not backend.terminating]
-        ready = [_address(backend) for backend in staying if backend.ready][:MOST_ADDRESSES]
-        unready = [_address(backend) for backend in staying if not backend.ready][: MOST_ADDRESSES - len(ready)]
+    for ports, group in staying.items():
+        ready = [_address(backend) for backend in group if backend.ready and backend.uid in kept]
+        unready = [_address(backend) for backend in group if not backend.ready and backend.uid in kept]
         if (ready or unready) and (ports or headless_ports):
             made.append(_subset(ready, unready, ports))
     return made
+
+
+def _kept(backends: Sequence[Backend]) -> set[str]:
+    ready_first = sorted(backends, key=lambda backend: not backend.ready)
+    return {backend.uid for backend in ready_first[:MOST_ADDRESSES]}
+
+
+def notes(found: Groups) -> dict[str, str]:
+    """The annotations of Endpoints: that some addresses are left out."""
+    staying = sum(one.publish or not one.terminating for group in found.values() for one in group)
+    return {OVER_CAPACITY: "truncated"} if staying > MOST_ADDRESSES else {}
 
 
 def _subset(ready: list[Json], unready: list[Json], ports: Ports) -> Json:

@@ -56,7 +56,7 @@ class EndpointsSync:
             await self._drop(key)
         elif found.spec.get("selector") and found.spec.get("type") != "ExternalName":
             behind = addresses.groups(found, self._behind(found))
-            await self._write_endpoints(found, addresses.subsets(found, behind))
+            await self._write_endpoints(found, addresses.subsets(found, behind), addresses.notes(behind))
             await self._write_slices(found, addresses.contents(behind))
 
     def _behind(self, service: Object) -> list[Object]:
@@ -74,15 +74,19 @@ class EndpointsSync:
 
     # -- Endpoints -----------------------------------------------------------------------------------------------
 
-    async def _write_endpoints(self, service: Object, subsets: list[Json]) -> None:
+    async def _write_endpoints(self, service: Object, subsets: list[Json], notes: Mapping[str, str]) -> None:
         labels = {**addresses.labels(service), **_ENDPOINTS_BY}
         wanted = {"subsets": subsets} if subsets else {}
-        present = self._endpoints.find(service.key)
-        if present is None:
-            meta = Meta(name=service.meta.name, namespace=service.meta.namespace, labels=labels)
+        if self._endpoints.find(service.key) is None:
+            meta = Meta(name=service.meta.name, namespace=service.meta.namespace, labels=labels, annotations=notes)
             await self._endpoints_writer.create(Object("Endpoints", meta, wanted))
-        elif present.body != wanted or present.meta.labels != labels:
-            await self._endpoints_writer.change(service.key, lambda old: _with(old.with_meta(labels=labels), wanted))
+            return
+
+        def written(old: Object) -> Object:
+            others = {name: value for name, value in old.meta.annotations.items() if name != addresses.OVER_CAPACITY}
+            return _with(old.with_meta(labels=labels, annotations={**others, **notes}), wanted)
+
+        await self._endpoints_writer.change(service.key, written)
 
     async def _drop(self, key: Key) -> None:
         """The service has gone: so do the objects that were made for it."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 from coracle.core.errors import required
 from coracle.core.kind import Kind, Problems
-from coracle.core.object import Object
+from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
+from coracle.kube.kinds.addressrules import qualified, reachable
 from coracle.kube.kinds.blanks import blank, each
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.rules import address, one_of, port_number
+from coracle.kube.kinds.rules import one_of, optional_name, port_number
 
 _SHOWN = 3
 
@@ -32,13 +33,24 @@ def validate(endpoints: Object) -> Problems:
             problems.append(required(at, "must specify `addresses` or `notReadyAddresses`"))
         for name in ("addresses", "notReadyAddresses"):
             for number, entry in enumerate(subset.get(name) or ()):
-                problems += address(f"{at}.{name}[{number}].ip", entry.get("ip") or "")
+                problems += _address(f"{at}.{name}[{number}]", entry)
         for number, port in enumerate(subset.get("ports") or ()):
-            here = f"{at}.ports[{number}]"
-            problems += [required(f"{here}.name")] if len(subset["ports"]) > 1 and not port.get("name") else []
-            problems += port_number(f"{here}.port", port.get("port") or 0)
-            problems += one_of(f"{here}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+            problems += _port(f"{at}.ports[{number}]", port, several=len(subset["ports"]) > 1)
     return problems
+
+
+def _address(at: str, entry: Json) -> Problems:
+    problems = reachable(f"{at}.ip", entry.get("ip") or "")
+    problems += optional_name("label", f"{at}.hostname", entry.get("hostname"))
+    return problems + optional_name("subdomain", f"{at}.nodeName", entry.get("nodeName"))
+
+
+def _port(at: str, port: Json, *, several: bool) -> Problems:
+    problems = [required(f"{at}.name")] if several and not port.get("name") else []
+    problems += optional_name("label", f"{at}.name", port.get("name"))
+    problems += port_number(f"{at}.port", port.get("port") or 0)
+    problems += one_of(f"{at}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+    return problems + qualified(f"{at}.appProtocol", port.get("appProtocol"))
 
 
 def _listed(endpoints: Object) -> Iterator[str]:

@@ -5,18 +5,22 @@ Source: Kubernetes discovery.k8s.io/v1 API, EndpointSlice; printed columns as `k
 
 from __future__ import annotations
 
-from coracle.core.errors import Problem, invalid, required
+from collections.abc import Sequence
+
+from coracle.core.errors import Problem, duplicate, invalid, required
 from coracle.core.kind import Kind, Problems
-from coracle.core.object import Object
+from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
+from coracle.kube.kinds.addressrules import of_type, qualified
 from coracle.kube.kinds.blanks import absent, each
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.rules import address, one_of, port_number
+from coracle.kube.kinds.rules import one_of, optional_name, port_number
 
 API = "discovery.k8s.io/v1"
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MOST_ENDPOINTS = 1000  # that a slice may hold; the loop puts 100 in one
+MOST_ADDRESSES, MOST_PORTS = 100, 20_000  # of an endpoint, of a slice
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _SHOWN = 3
 
@@ -28,22 +32,42 @@ def default(slice: Object) -> Object:
 
 
 def validate(slice: Object) -> Problems:
-    kind = slice.body.get("addressType")
+    kind = slice.body.get("addressType") or ""
     problems = one_of("addressType", kind, ADDRESS_TYPES)
-    endpoints = slice.body.get("endpoints") or ()
-    if len(endpoints) > MOST_ENDPOINTS:
-        said = f"Too many: {len(endpoints)}: must have at most {MOST_ENDPOINTS} items"
-        problems.append(Problem("endpoints", "too-many", said))
+    endpoints, ports = slice.body.get("endpoints") or (), slice.body.get("ports") or ()
+    problems += _at_most("endpoints", endpoints, MOST_ENDPOINTS) + _at_most("ports", ports, MOST_PORTS)
     for index, endpoint in enumerate(endpoints):
-        at = f"endpoints[{index}].addresses"
-        problems += [] if endpoint.get("addresses") else [required(at, "must contain at least 1 item")]
-        if kind != "FQDN":
-            for number, given in enumerate(endpoint.get("addresses") or ()):
-                problems += address(f"{at}[{number}]", given)
-    for index, port in enumerate(slice.body.get("ports") or ()):
-        problems += port_number(f"ports[{index}].port", port["port"]) if port.get("port") is not None else []
-        problems += one_of(f"ports[{index}].protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+        problems += _endpoint(f"endpoints[{index}]", endpoint, kind)
+    names: set[str] = set()
+    for index, port in enumerate(ports):
+        problems += _port(f"ports[{index}]", port)
+        if port.get("name") in names:
+            problems.append(duplicate(f"ports[{index}].name", port.get("name")))
+        names.add(port.get("name"))
     return problems
+
+
+def _at_most(field: str, items: Sequence[Json], most: int) -> Problems:
+    said = f"Too many: {len(items)}: must have at most {most} items"
+    return [Problem(field, "too-many", said)] if len(items) > most else []
+
+
+def _endpoint(at: str, endpoint: Json, kind: str) -> Problems:
+    given = endpoint.get("addresses") or []
+    problems = [] if given else [required(f"{at}.addresses", "must contain at least 1 item")]
+    problems += _at_most(f"{at}.addresses", given, MOST_ADDRESSES)
+    if kind in ADDRESS_TYPES:
+        for number, one in enumerate(given):
+            problems += of_type(f"{at}.addresses[{number}]", one, kind)
+    problems += optional_name("label", f"{at}.hostname", endpoint.get("hostname"))
+    return problems + optional_name("subdomain", f"{at}.nodeName", endpoint.get("nodeName"))
+
+
+def _port(at: str, port: Json) -> Problems:
+    problems = optional_name("label", f"{at}.name", port.get("name"))
+    problems += port_number(f"{at}.port", port["port"]) if port.get("port") is not None else []
+    problems += one_of(f"{at}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+    return problems + qualified(f"{at}.appProtocol", port.get("appProtocol"))
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
-from coracle.core.names import label_problems, qualified_faults
+from coracle.core.names import label_problems
 from coracle.core.object import Json, Object
+from coracle.kube.kinds.addressrules import qualified, reachable
 from coracle.kube.kinds.rules import address, named, one_of, optional_name, port, port_number, unique, unsupported
 from coracle.kube.kinds.servicetypes import answers_health_checks, balances, externally_open, has_address, headless
 
@@ -92,8 +93,7 @@ def _port(at: str, entry: Json, *, several: bool) -> list[Problem]:
     found = [required(f"{at}.name")] if several and not name else optional_name("label", f"{at}.name", name)
     found += port_number(f"{at}.port", entry.get("port") or 0)
     found += one_of(f"{at}.protocol", entry.get("protocol"), PROTOCOLS)
-    if entry.get("appProtocol"):
-        found += [invalid(f"{at}.appProtocol", entry["appProtocol"], f) for f in qualified_faults(entry["appProtocol"])]
+    found += qualified(f"{at}.appProtocol", entry.get("appProtocol"))
     return found + port(f"{at}.targetPort", entry.get("targetPort"))
 
 
@@ -142,22 +142,8 @@ def _addresses(spec: Mapping[str, Any]) -> list[Problem]:
     if len(every) > 1:
         found.append(invalid("spec.clusterIPs", every, "may only hold one address: the cluster has one IP family"))
     for index, given in enumerate(spec.get("externalIPs") or ()):
-        at = f"spec.externalIPs[{index}]"
-        found += address(at, given) or [invalid(at, given, fault) for fault in _special(given)]
+        found += reachable(f"spec.externalIPs[{index}]", given)
     return found
-
-
-def _special(given: str) -> list[str]:
-    """Why an address can be nobody's in particular."""
-    asked = ipaddress.ip_address(given)
-    ipv4 = asked.version == 4
-    faults = (
-        (asked.is_unspecified, f"may not be unspecified ({asked})"),
-        (asked.is_loopback, f"may not be in the loopback range ({'127.0.0.0/8' if ipv4 else '::1/128'})"),
-        (asked.is_link_local, f"may not be in the link-local range ({'169.254.0.0/16' if ipv4 else 'fe80::/10'})"),
-        (asked.is_multicast, f"may not be in the multicast range ({'224.0.0.0/4' if ipv4 else 'ff00::/8'})"),
-    )
-    return [said for broken, said in faults if broken]
 
 
 def _policies(spec: Mapping[str, Any]) -> list[Problem]:
@@ -181,11 +167,7 @@ def _balancing(spec: Mapping[str, Any]) -> list[Problem]:
     for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass", "loadBalancerSourceRanges"):
         if spec.get(name) not in (None, []) and not balances(spec):
             found.append(forbidden(f"spec.{name}", "may only be used when `type` is 'LoadBalancer'"))
-    if spec.get("loadBalancerClass"):
-        at = "spec.loadBalancerClass"
-        found += [
-            invalid(at, spec["loadBalancerClass"], fault) for fault in qualified_faults(spec["loadBalancerClass"])
-        ]
+    found += qualified("spec.loadBalancerClass", spec.get("loadBalancerClass"))
     for index, given in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         found += _range(f"spec.loadBalancerSourceRanges[{index}]", given)
     if spec.get("healthCheckNodePort") and not answers_health_checks(spec):

@@ -43,6 +43,16 @@ def test_a_slice_holds_a_hundred():
     assert [len(content["endpoints"]) for content in contents] == [100, 100, 50]
 
 
+def test_endpoints_hold_a_thousand_ready_ones_first_and_say_so():
+    backends = [a_backend(number, serving=number >= 200) for number in range(1100)]
+    found = {HTTP: backends[::2], (("", 81, "TCP"),): backends[1::2]}
+    subsets = addresses.subsets(a_service(), found)
+    assert sum(len(subset["addresses"]) for subset in subsets) == 900
+    assert sum(len(subset.get("notReadyAddresses", ())) for subset in subsets) == 100
+    assert addresses.notes(found) == {"endpoints.kubernetes.io/over-capacity": "truncated"}
+    assert addresses.notes({HTTP: backends[:1000]}) == {}
+
+
 def test_a_service_without_pods_has_one_empty_slice():
     assert addresses.contents({}) == [{"endpoints": [], "ports": []}]
 
@@ -106,6 +116,23 @@ def test_endpoints_follow_the_pods():
         (slice,) = cluster["EndpointSlice"].list()
         assert [e["conditions"]["terminating"] for e in slice.body["endpoints"]] == [True, False]
         assert slice.meta.controller.name == "web"
+
+    run(main())
+
+
+def test_a_mark_of_too_many_goes_and_others_notes_stay():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster["Service"].create(a_service())
+        await cluster.settle(1)
+        notes = {"note": "mine", addresses.OVER_CAPACITY: "truncated"}
+        await cluster["Endpoints"].change(WEB, lambda old: old.with_meta(annotations=notes))
+        await cluster.settle(1)
+        assert cluster["Endpoints"].get(WEB).meta.annotations == {"note": "mine"}
+        revision = cluster.store.revision
+        await cluster.settle(60)
+        assert cluster.store.revision == revision
 
     run(main())
 
