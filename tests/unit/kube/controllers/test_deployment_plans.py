@@ -229,6 +229,7 @@ HALF = {"replicas": 4, "updatedReplicas": 2, "readyReplicas": 4, "availableRepli
         pytest.param(("True", "ReplicaSetUpdated", 601), HALF, HALF, ("False", "ProgressDeadlineExceeded", 'ReplicaSet "n1" has timed out progressing.'), id="too late"),
         pytest.param(("False", "ProgressDeadlineExceeded", 900), HALF, FULL, ("True", "NewReplicaSetAvailable", 'ReplicaSet "n1" has successfully progressed.'), id="late, and complete"),
         pytest.param(("True", "NewReplicaSetAvailable", 900), FULL, {**FULL, "availableReplicas": 3}, ("True", "NewReplicaSetAvailable", ""), id="a pod is lost, which is no rollout"),
+        pytest.param(("True", "NewReplicaSetAvailable", 900), {**FULL, "availableReplicas": 2}, {**FULL, "availableReplicas": 3}, ("True", "NewReplicaSetAvailable", ""), id="one comes back, which is none either"),
         pytest.param(("True", "NewReplicaSetAvailable", 900), FULL, HALF, ("True", "NewReplicaSetAvailable", ""), id="a rollout begins"),
     ],
 )  # fmt: skip

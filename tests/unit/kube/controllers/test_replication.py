@@ -167,6 +167,19 @@ def test_an_orphan_that_fits_is_adopted_and_counts():
     run(main())
 
 
+def test_an_orphan_that_has_ended_is_left_where_it_is():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        stray = await cluster.pods.create(a_pod("stray"))
+        await cluster.pods.change(stray.key, lambda pod: pod.with_status(phase="Failed"), part="status")
+        await cluster.rcs.create(an_rc(1))
+        await cluster.settle(5)
+        assert cluster.pods.get(stray.key).meta.owners == ()
+
+    run(main())
+
+
 def test_an_orphan_that_comes_later_is_adopted_and_one_too_many_is_removed():
     async def main():
         cluster = Cluster()

@@ -70,6 +70,7 @@ ILL, GOING, ENDED = {"ready": False}, {"deleting": JUST_NOW}, {"phase": "Failed"
         pytest.param({}, fine(0, 1, 2, 3) + fine(4, **GOING), [], [], id="one at a time"),
         pytest.param({}, fine(0, 1, 2, 3) + fine(4, **ILL), [], ["db-4"], id="the only ill one may go"),
         pytest.param({}, fine(0, 1, 2) + fine(3, 4, **ILL), [], [], id="but not before an ill one below it"),
+        pytest.param({}, fine(0, 1, 2) + fine(3, 4, **ENDED), [], ["db-4"], id="unless it has ended, which nothing mends"),
         pytest.param({}, fine(0, 1, 3) + fine(2, **ILL), [], [], id="nothing goes while one of those that stay is ill"),
         pytest.param({"ordinals": {"start": 2}}, fine(2), [3], [], id="ordinals begin where they are asked to"),
         pytest.param({"ordinals": {"start": 2}}, fine(2, 3, 4, 0, 1), [], ["db-1"], id="those below go too"),

@@ -89,7 +89,8 @@ def _one_by_one(roster: Roster) -> Plan:
         return Plan(remove=_to_update(roster))
     first = condemned[0]
     lowest_ill = next((pod for pod in reversed(condemned) if not roster.healthy(pod)), None)
-    waits = first.meta.deleting or (not roster.healthy(first) and first is not lowest_ill)
+    may_recover = not roster.healthy(first) and not pods.ended(first)
+    waits = first.meta.deleting or (may_recover and first is not lowest_ill)
     return Plan() if waits else Plan(remove=(first,))
 
 
