@@ -90,6 +90,7 @@ def test_jobs_run_to_their_ends(space):
     assert reasons(ended(space, "late", "failed"))[0] == ("FailureTarget", "DeadlineExceeded")
     enough = ended(space, "enough", "complete")
     assert (reasons(enough)[0], enough["completedIndexes"]) == (("SuccessCriteriaMet", "SuccessPolicy"), "1")
+    assert "failed" not in enough
 
     space.wait_for(lambda: "brief" not in space.text("get", "jobs"))
     space.wait_for(lambda: not pods(space, "brief"))
@@ -98,8 +99,11 @@ def test_jobs_run_to_their_ends(space):
     assert re.search(r"plain\s+Complete\s+3/3\s+\d+s\s+\d+s\s+main\s+busybox\s+batch.kubernetes.io/", shown)
     assert re.search(r"held\s+Suspended\s+0/1\s+\d+s", shown)
     assert pods(space, "held") == []
+    needs = {"containers": [{"name": "main", "resources": {"limits": {"memory": "16Mi"}}}]}
+    space.kubectl("patch", "job/held", "-p", json.dumps({"spec": {"template": {"spec": needs}}}))
     space.kubectl("patch", "job/held", "-p", '{"spec":{"suspend":false}}')
     ended(space, "held", "complete")
+    assert pods(space, "held")[0]["spec"]["containers"][0]["resources"]["limits"] == {"memory": "16Mi"}
     described = space.text("describe", "job", "held")
     for expected in ("Suspended .* Job suspended", "Resumed .* Job resumed", "Completed .* Job completed"):
         assert re.search(expected, described), described
@@ -111,6 +115,13 @@ def test_a_job_and_its_pods_go_together(space):
     assert pods(space, "short")[0]["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
     space.kubectl("delete", "job", "short", "--cascade=foreground", "--timeout=60s")
     assert pods(space, "short") == []
+
+    space.kubectl("create", "job", "left", "--image=busybox", "--", "true")
+    ended(space, "left", "complete")
+    gone = space.kubectl("delete", "--raw", f"/apis/batch/v1/namespaces/{space.namespace}/jobs/left")
+    assert "child pods are preserved by default when jobs are deleted" in gone.stderr
+    (pod,) = space.wait_for(lambda: [p for p in pods(space, "left") if "ownerReferences" not in p["metadata"]])
+    assert "finalizers" not in pod["metadata"]
 
 
 def test_a_pod_that_is_evicted_is_replaced_and_counts_as_its_policy_says(space):
@@ -131,7 +142,8 @@ def test_a_pod_that_is_evicted_is_replaced_and_counts_as_its_policy_says(space):
 
 def test_what_is_refused(space):
     refused = space.kubectl("apply", "-f", "-", input=manifest("x", "true").replace("Never", "Always"), check=False)
-    assert 'spec.template.spec.restartPolicy: Unsupported value: "Always"' in refused.stderr
+    said = 'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'
+    assert said in refused.stderr
     refused = space.kubectl("create", "cronjob", "x", "--image=busybox", "--schedule=never", "--", "true", check=False)
     assert 'spec.schedule: Invalid value: "never": expected exactly 5 fields, found 1: [never]' in refused.stderr
     assert "No resources" in space.kubectl("get", "jobs,cronjobs").stderr
@@ -328,4 +340,4 @@ def test_what_is_sent_as_protobuf_arrives_as_it_was(space):
     made = space.json("get", "job", "by-hand")["spec"]
     del made["selector"]
     made["template"]["metadata"]["labels"] = {"x": made["template"]["metadata"]["labels"]["x"]}
-    assert made == wanted
+    assert made == wanted | {"backoffLimit": 2**31 - 1, "manualSelector": False, "podReplacementPolicy": "Failed"}

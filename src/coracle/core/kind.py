@@ -91,6 +91,7 @@ class Kind:
     fields           field selectors beyond metadata.name and metadata.namespace: path -> text of the object
     subresources     of "status", "scale", "log", "exec", "attach", "binding", "eviction", "finalize", ...
     name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035", "path" or "record" (see core.names)
+    orphans          whether its dependents stay where a client deletes it without saying what becomes of them
     loop             the control loop that makes it true, as "module:Class"
     """
 
@@ -114,6 +115,7 @@ class Kind:
     subresources: frozenset[str] = frozenset()
     name_rule: str = "subdomain"
     counts_generations: bool = True
+    orphans: bool = False
     loop: str = ""
 
     @property

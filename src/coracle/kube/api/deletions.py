@@ -9,15 +9,20 @@ from typing import Any, cast
 
 from coracle.core.collection import Deletion, Propagation
 from coracle.core.errors import Invalid, Malformed, Problem, forbidden, invalid, not_supported
+from coracle.core.kind import Kind
 from coracle.kube.api.codec import read_document
 from coracle.kube.kinds.definitions import schema_of_meta
 from coracle.web.messages import Request
 
 _POLICIES = ("Background", "Foreground", "Orphan")
+_STAY = (
+    "child pods are preserved by default when {plural} are deleted; set propagationPolicy=Background to remove them or "
+    "set propagationPolicy=Orphan to suppress this warning"
+)
 
 
-def read_deletion(request: Request) -> tuple[Deletion, bool]:
-    """(how to delete, whether only to try).  Raises Malformed, Invalid, Unsupported."""
+def read_deletion(request: Request, kind: Kind) -> tuple[Deletion, bool, list[str]]:
+    """(how to delete, whether only to try, warnings).  Raises Malformed, Invalid, Unsupported."""
     doc = _document(request)
     problems: list[Problem] = []
     policy = doc.get("propagationPolicy") or ""
@@ -43,9 +48,9 @@ def read_deletion(request: Request) -> tuple[Deletion, bool]:
         grace_s=grace_s,
         uid=conditions.get("uid") or "",
         revision=int(revision),
-        propagation=cast("Propagation", policy or "Background"),
+        propagation=cast("Propagation", policy or ("Orphan" if kind.orphans else "Background")),
     )
-    return how, bool(dry_run)
+    return how, bool(dry_run), [_STAY.format(plural=kind.plural)] if kind.orphans and not policy else []
 
 
 def read_dry_run(request: Request, options: str) -> bool:

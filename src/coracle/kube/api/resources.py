@@ -122,26 +122,27 @@ class Resources:
 
     async def delete(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}/{name} -> 200, the object while it goes, or Success"""
-        how, dry_run = read_deletion(request)
+        how, dry_run, warnings = read_deletion(request, target.kind)
         last = await target.collection.delete(target.key, how, dry_run=dry_run)
         if last is None:
             raise NotFound(kind=target.kind.type, name=target.name)
         present = target.collection.find(target.key)
         goes_on = present is not None and present.meta.uid == last.meta.uid
         if goes_on or target.kind.type in _ANSWER_DELETED:
-            return self._answer(request, target, last, 200, {})
+            return self._answer(request, target, last, 200, warning_headers(warnings))
         kind = target.kind
         group = {"group": kind.group} if kind.group else {}
         return success({"name": target.name, **group, "kind": kind.plural, "uid": last.meta.uid})
 
     async def delete_collection(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}?labelSelector= -> 200, the list of what was deleted"""
-        how, dry_run = read_deletion(request)
+        how, dry_run, warnings = read_deletion(request, target.kind)
         page = await read_page(request, self.store, read_selection(request, target.kind, target.namespace))
         for entry in page.entries:
             await target.collection.delete(entry.key, how, missing_ok=True, dry_run=dry_run)
         view = read_view(request, target.kind, self.clock)
-        return Response(200, view.many(page.entries, {"resourceVersion": str(self.store.revision)}))
+        listed = view.many(page.entries, {"resourceVersion": str(self.store.revision)})
+        return Response(200, listed, warning_headers(warnings))
 
     def _answer(self, request: Request, target: Target, obj: Object, code: int, headers: Mapping[str, str]) -> Response:
         view = read_view(request, target.kind, self.clock)

@@ -142,9 +142,9 @@ class CronJobs:
         if cron is None or cron.meta.deleting:
             return None  # its Jobs go with it, by their owner
         owned = [job for job in self._jobs.owned_by(cron.meta.uid) if _is_of(job, cron.meta.uid)]
-        self._notice_ends(cron, owned)
+        self._notice(cron, owned)
         await for_each(outdated(cron, owned), lambda job: self._remove(cron, job))
-        active = [job for job in owned if not jobs.finished(job)]
+        active = [job for job in owned if _is_active(cron, job) and not jobs.finished(job)]
         if cron.spec.get("suspend"):
             await self._tell(cron, owned, active, None)
             return None
@@ -170,7 +170,10 @@ class CronJobs:
         try:
             made = await self._job_writer.create(wanted)
         except AlreadyExists:
-            return found.missed_s  # made before, and not written down
+            present = self._jobs.find(wanted.key)
+            if present is not None and _is_of(present, cron.meta.uid) and not jobs.finished(present):
+                active.append(present)  # made before, and not written down
+            return found.missed_s
         except CloudError as error:
             self._recorder.emit(cron, "Warning", "FailedCreate", f"Error creating job: {error}")
             raise
@@ -187,15 +190,20 @@ class CronJobs:
 
     # -- status ------------------------------------------------------------------------------------------------------
 
-    def _notice_ends(self, cron: Object, owned: Sequence[Object]) -> None:
+    def _notice(self, cron: Object, owned: Sequence[Object]) -> None:
+        """Jobs that have ended or gone, and those that somebody else made in its name."""
+        for job in owned:
+            if not jobs.finished(job) and not _is_active(cron, job):
+                said = f"Saw a job that the controller did not create or forgot: {job.meta.name}"
+                self._recorder.emit(cron, "Warning", "UnexpectedJob", said)
         by_uid = {job.meta.uid: job for job in owned}
         for ref in cron.status.get("active") or ():
-            job = by_uid.get(ref["uid"])
-            if job is None:
+            known = by_uid.get(ref["uid"])
+            if known is None:
                 self._recorder.emit(cron, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
-            elif jobs.finished(job):
-                how = jobs.finished(job)["type"]
-                said = f"Saw completed job: {job.meta.name}, condition: {how}"
+            elif jobs.finished(known):
+                how = jobs.finished(known)["type"]
+                said = f"Saw completed job: {known.meta.name}, condition: {how}"
                 self._recorder.emit(cron, "Normal", "SawCompletedJob", said)
 
     async def _tell(
@@ -226,6 +234,10 @@ def _kept(before: Mapping[str, Sequence[Json]], active: Sequence[Object]) -> lis
     """References to the active Jobs, as they were where they were there."""
     known = {ref["uid"]: ref for ref in before.get("active") or ()}
     return [known.get(job.meta.uid) or reference(job) for job in active]
+
+
+def _is_active(cron: Object, job: Object) -> bool:
+    return any(ref["uid"] == job.meta.uid for ref in cron.status.get("active") or ())
 
 
 def _is_of(job: Object, uid: str) -> bool:

@@ -26,7 +26,7 @@ def default(cron: Object) -> Object:
     spec = absent(cron.body.get("spec"), suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
     spec = blank(spec, concurrencyPolicy=ALLOW)
     template = absent(spec.get("jobTemplate"), metadata={})
-    spec["jobTemplate"] = {**template, "spec": jobrules.default(template.get("spec"))}
+    spec["jobTemplate"] = {**template, "spec": jobrules.default_template(template.get("spec"))}
     return cron.with_body(spec=spec)
 
 

@@ -5,27 +5,22 @@ Source: Kubernetes batch/v1 API, JobSpec; printed columns as `kubectl get jobs`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.errors import invalid, required
 from coracle.core.kind import Column, Kind, Problems, Reader
 from coracle.core.names import name_faults
-from coracle.core.object import Json, Object
+from coracle.core.object import Object
 from coracle.core.selectors import from_label_selector
-from coracle.kube.kinds import jobrules, printing, workloads
+from coracle.kube.kinds import jobchanges, jobrules, jobstatus, printing, workloads
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.jobrules import INDEXED
 from coracle.kube.kinds.rules import label_selector
 
 PREFIX = "batch.kubernetes.io/"
 UID, NAME = f"{PREFIX}controller-uid", f"{PREFIX}job-name"
-_FIXED = (
-    "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy",
-)  # fmt: skip
-# Where a pod runs may change while none has been started.
-_PLACEMENT = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 
 
 def default(job: Object) -> Object:
@@ -43,10 +38,9 @@ def assign(job: Object, old: Object | None, _reader: Reader) -> Object:
     if job.spec.get("manualSelector") or template is None:
         return job
     meta = template.get("metadata") or {}
-    own = {UID: job.meta.uid, NAME: job.meta.name, "controller-uid": job.meta.uid, "job-name": job.meta.name}
     selector = job.spec.get("selector") or {}
     chosen = {**selector, "matchLabels": {UID: job.meta.uid, **(selector.get("matchLabels") or {})}}
-    labelled = {**template, "metadata": {**meta, "labels": {**own, **(meta.get("labels") or {})}}}
+    labelled = {**template, "metadata": {**meta, "labels": {**_own_labels(job), **(meta.get("labels") or {})}}}
     return job.with_spec(selector=chosen, template=labelled)
 
 
@@ -68,42 +62,29 @@ def _selector(job: Object) -> Problems:
     if problems:
         return problems
     chosen = from_label_selector(selector)
-    own = {UID: job.meta.uid, NAME: job.meta.name, "controller-uid": job.meta.uid, "job-name": job.meta.name}
-    if not job.spec.get("manualSelector") and not chosen.accepts(own):
-        problems.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+    if not job.spec.get("manualSelector"):
+        problems += _generated(job, labels)
+        if not chosen.accepts(_own_labels(job)):
+            problems.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
     if not chosen.accepts(labels):
         problems.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     return problems
 
 
-def validate_change(new: Object, old: Object, part: str) -> Problems:
-    if part == "status":
-        return []
-    names = [name for name in _FIXED if new.spec.get(name) != old.spec.get(name)]
-    if new.spec.get("completions") != old.spec.get("completions") and not _is_elastic(new, old):
-        names.append("completions")
-    if _template_changed(new, old):
-        names.append("template")
-    return [invalid(f"spec.{name}", new.spec.get(name), "field is immutable") for name in names]
+def _own_labels(job: Object) -> dict[str, str]:
+    """What the Job's pods are told by, in the names of before and of now."""
+    return {"controller-uid": job.meta.uid, "job-name": job.meta.name, UID: job.meta.uid, NAME: job.meta.name}
 
 
-def _is_elastic(new: Object, old: Object) -> bool:
-    """An indexed Job may grow and shrink with its parallelism."""
-    both = [obj.spec.get("completions") == obj.spec.get("parallelism") for obj in (new, old)]
-    return new.spec.get("completionMode") == INDEXED and new.spec.get("completions") is not None and all(both)
-
-
-def _template_changed(new: Object, old: Object) -> bool:
-    after, before = new.spec.get("template") or {}, old.spec.get("template") or {}
-    if after == before:
-        return False
-    unstarted = old.spec.get("suspend") and not old.status.get("startTime")
-    return not unstarted or _without_placement(after) != _without_placement(before)
-
-
-def _without_placement(template: Mapping[str, Any]) -> Json:
-    spec = {name: value for name, value in (template.get("spec") or {}).items() if name not in _PLACEMENT}
-    return {**template, "spec": spec, "metadata": {}}
+def _generated(job: Object, labels: Mapping[str, str]) -> Problems:
+    found: Problems = []
+    for name, value in _own_labels(job).items():
+        at, said = f"spec.template.metadata.labels[{name}]", f"must be '{value}'"
+        if name not in labels:
+            found.append(required(at, said))
+        elif labels[name] != value:
+            found.append(invalid(at, labels, said))
+    return found
 
 
 # -- what a Job says -----------------------------------------------------------------------------------------------
@@ -111,8 +92,8 @@ def _without_placement(template: Mapping[str, Any]) -> Json:
 
 def condition(job: Object, type: str) -> Mapping[str, Any]:
     """The Job's condition of that type where it is true, else empty."""
-    found: Sequence[Mapping[str, Any]] = job.status.get("conditions") or ()
-    return next((entry for entry in found if entry["type"] == type and entry["status"] == "True"), {})
+    told = (entry for entry in jobstatus.conditions(job) if entry["type"] == type and entry["status"] == "True")
+    return next(told, {})
 
 
 def finished(job: Object) -> Mapping[str, Any]:
@@ -154,7 +135,7 @@ KIND = Kind(
     default=default,
     assign=assign,
     validate=validate,
-    validate_change=validate_change,
+    validate_change=jobchanges.problems,
     fields={"status.successful": lambda job: str(job.status.get("succeeded", 0))},
     columns=(
         printing.NAME,
@@ -166,5 +147,6 @@ KIND = Kind(
         workloads.SELECTOR,
     ),
     subresources=frozenset(("status",)),
+    orphans=True,
     loop="coracle.kube.controllers.jobs.loop:Jobs",
 )

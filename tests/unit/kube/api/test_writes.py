@@ -221,6 +221,28 @@ def test_deletion_under_conditions(play):
     assert "Precondition failed: UID in precondition: other" in message
 
 
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+
+
+def a_job(name):
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}}
+    return {"metadata": {"name": name}, "spec": {"template": template}}
+
+
+def test_the_pods_of_a_job_stay_unless_the_client_says_otherwise(play):
+    async def scene(api):
+        for name in ("stays", "goes"):
+            await api.ask("POST", JOBS, a_job(name))
+        return await api.ask("DELETE", JOBS + "/stays"), await api.ask(
+            "DELETE", JOBS + "/goes?propagationPolicy=Background"
+        )
+
+    stays, goes = play(scene)
+    assert stays.doc["metadata"]["finalizers"] == ["orphan"]
+    assert "child pods are preserved by default when jobs are deleted" in stays.headers["Warning"]
+    assert (goes.doc["status"], goes.headers) == ("Success", {})
+
+
 def test_a_collection_is_deleted_by_selector(play):
     async def scene(api):
         await api.config_map("a", {"x": "1"})

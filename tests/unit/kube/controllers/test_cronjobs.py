@@ -148,6 +148,7 @@ def test_jobs_of_others_and_by_hand():
         await cluster.jobs.create(a_job("by-hand").with_meta(owners=(owner.as_owner(),)))
         await cluster.settle(10)
         assert cluster.names() == ["by-hand"]
+        assert cluster.said("UnexpectedJob") == ["Saw a job that the controller did not create or forgot: by-hand"]
         assert cluster.crons.get(TICK).status["lastSuccessfulTime"] == "2023-11-14T22:13:21Z"
 
     run(main())

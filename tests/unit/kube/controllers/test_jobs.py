@@ -53,7 +53,10 @@ def a_worker(
     return Object(
         "Pod",
         meta,
-        {"spec": {}, "status": {"phase": phase, "containerStatuses": statuses, "conditions": list(conditions)}},
+        {
+            "spec": {"nodeName": "n1"},
+            "status": {"phase": phase, "containerStatuses": statuses, "conditions": list(conditions)},
+        },
     )
 
 
@@ -97,11 +100,31 @@ def test_counting_indexes():
         a_worker("b", "Failed", index=0, failures=1),
         a_worker("c", "Failed", index=1),
         a_worker("d", "Succeeded", index=9),
+        a_worker("e", "Failed", index=9),
     ]
     found = tally(a_work({"completedIndexes": ""}, **PER_INDEX), owned)
     assert (found.completed, found.failed_indexes, found.succeeded) == ({2}, {0}, 1)
-    assert found.settled == {"u-a", "u-b", "u-c", "u-d"}
-    assert found.listed_failed == ("u-b", "u-c")
+    assert found.settled == {"u-a", "u-b", "u-d", "u-e"}
+    assert (found.listed_failed, found.kept_back, found.all_failed) == (("u-b",), 1, 2)
+
+
+def test_a_failed_pod_stays_until_its_index_is_tried_again():
+    """The next one is told how often it has failed, though somebody removes the failed one meanwhile."""
+    failed = a_worker("a", "Failed", index=1, failures=3, deleting=AGO[5])
+    job = a_work(**{**PER_INDEX, "backoffLimitPerIndex": 9})
+    assert tally(job, [failed]).settled == frozenset()
+    assert Start(1, 4) in manage(job, tally(job, [failed]), NOW_S).make
+    again = a_worker("b", index=1, failures=4)
+    assert tally(job, [failed, again]).settled == {"u-a"}
+    assert tally(job, [failed], "failed").settled == {"u-a"}
+
+
+def test_at_the_end_every_pod_is_let_go_and_those_that_ran_count_only_where_it_failed():
+    owned = [a_worker("a"), a_worker("b", "Succeeded"), a_worker("c", "Failed")]
+    for ending, failed in (("succeeded", ("u-c",)), ("failed", ("u-a", "u-c"))):
+        found = tally(a_work(completions=5), owned, ending)
+        assert (found.listed_succeeded, found.listed_failed) == (("u-b",), failed)
+        assert found.settled == {"u-a", "u-b", "u-c"}
 
 
 @pytest.mark.parametrize(("found", "text"), [(set(), ""), ({3}, "3"), ({0, 1, 2, 5, 7, 8}, "0-2,5,7-8")])
@@ -224,6 +247,7 @@ def test_managing(spec, status, owned, make, remove, wait_s):
         pytest.param(INDEXED, {}, [a_worker("a", index=7)], [], ["a"], 0, id="none beyond the last"),
         pytest.param(PER_INDEX, {}, [a_worker("a", "Failed", index=1, ago_s=5)], [0, 2], [], 5, id="an index waits for itself only"),
         pytest.param(PER_INDEX, {"failedIndexes": "1"}, [], [0, 2], [], 0, id="one that has failed stays so"),
+        pytest.param({**INDEXED, "completions": 2**31 - 1}, {"completedIndexes": "0"}, [], [1, 2, 3], [], 0, id="of very many the first"),
     ],
 )  # fmt: skip
 def test_managing_indexes(spec, status, owned, make, remove, wait_s):
@@ -266,6 +290,28 @@ def test_the_end_is_told_when_no_pod_is_left():
     types, said = told(LIMIT)
     assert types == ["FailureTarget", "Failed"]
     assert "completionTime" not in said
+
+
+def test_what_a_status_says_of_indexes():
+    def said(**spec):
+        job = a_work(**spec)
+        return conditions.status(job, tally(job, []), None, NOW_S)
+
+    assert said(**PER_INDEX)["failedIndexes"] == ""
+    assert "failedIndexes" not in said(**INDEXED)
+
+
+def test_a_suspended_job_has_not_begun():
+    assert told(None)[1]["startTime"] == "2023-11-14T22:13:20Z"
+    job = a_work({"startTime": AGO[15], "active": 1}, suspend=True)
+    said = conditions.status(job, tally(job, []), None, NOW_S)
+    assert "startTime" not in said
+    assert [(entry["type"], entry["reason"]) for entry in said["conditions"]] == [("Suspended", "JobSuspended")]
+    over = conditions.status(job, tally(job, []), LIMIT, NOW_S)
+    assert (over["startTime"], [entry["type"] for entry in over["conditions"]]) == (
+        AGO[15],
+        ["FailureTarget", "Failed"],
+    )
 
 
 # -- on virtual time ---------------------------------------------------------------------------------------------------
@@ -371,6 +417,7 @@ def test_suspended_and_resumed():
         assert cluster.pods.list() == []
         assert cluster.is_so() == ["Suspended"]
         assert "failed" not in cluster.status
+        assert "startTime" not in cluster.status
         await cluster.jobs.change(WORK, lambda job: job.with_spec(suspend=False))
         await cluster.settle(120)
         assert cluster.is_so() == ["SuccessCriteriaMet", "Complete"]
@@ -388,6 +435,48 @@ def test_an_index_has_a_limit_of_its_own():
         assert cluster.is_so() == ["FailureTarget", "Failed"]
         assert (cluster.status["completedIndexes"], cluster.status["failedIndexes"]) == ("0,2", "1")
         assert cluster.status["failed"] == 2
+
+    run(main())
+
+
+def test_an_index_is_tried_as_often_as_it_may_though_its_failed_pods_are_removed():
+    async def main():
+        cluster = Cluster(exits=lambda _pod: 1)
+        await cluster.start(completionMode="Indexed", completions=1, backoffLimitPerIndex=3)
+        for _ in range(20):
+            await cluster.settle(10)
+            for pod in cluster.pods.list():
+                await cluster.pods.delete(pod.key, missing_ok=True)
+        assert cluster.is_so() == ["FailureTarget", "Failed"]
+        assert (cluster.status["failed"], cluster.status["failedIndexes"]) == (4, "0")
+        assert len(cluster.said("SuccessfulCreate")) == 4
+
+    run(main())
+
+
+def test_those_that_still_run_when_it_is_enough_have_not_failed():
+    async def main():
+        cluster = Cluster(ready_after_s=30)
+        rules = {"rules": [{"succeededIndexes": "1"}]}
+        await cluster.start(**INDEXED, successPolicy=rules)
+        await cluster.settle(10)
+        (pod,) = [pod for pod in cluster.pods.list() if pod.meta.labels[indexes.INDEX] == "1"]
+        await cluster.pods.change(pod.key, lambda pod: pod.with_status(phase="Succeeded"), part="status")
+        await cluster.settle(10)
+        assert cluster.is_so() == ["SuccessCriteriaMet", "Complete"]
+        assert (cluster.status["completedIndexes"], cluster.status.get("failed")) == ("1", None)
+        assert len(cluster.pods.list()) == 1
+
+    run(main())
+
+
+def test_those_that_still_run_when_it_has_failed_have_failed_too():
+    async def main():
+        cluster = Cluster(ready_after_s=30)
+        await cluster.start(parallelism=3, completions=3, activeDeadlineSeconds=10)
+        await cluster.settle(20)
+        assert cluster.is_so() == ["FailureTarget", "Failed"]
+        assert cluster.status["failed"] == 3
 
     run(main())
 

@@ -18,34 +18,40 @@ from coracle.kube.kinds.job import condition
 
 def status(job: Object, found: Tally, over: Outcome | None, now_s: float) -> Json:
     """Its end is told when no pod is left to wait for; before that, what it will be."""
-    now, suspended = rfc3339(now_s), bool(job.spec.get("suspend"))
-    conditions = _suspension(job, list(job.status.get("conditions") or ()), now)
-    start = job.status.get("startTime") or (None if suspended else now)
-    if not suspended and condition(job, "Suspended"):
-        start = now
-    numbers = _numbers(job, found)
-    moments: Json = {"startTime": start} if start else {}
-    if over is not None:
+    now, conditions = rfc3339(now_s), list(job.status.get("conditions") or ())
+    moments: Json = {"startTime": job.status.get("startTime") or now}
+    if over is None:
+        conditions = _suspension(job, conditions, now)
+        moments = _started(job, now)
+    else:
         conditions = _with(conditions, "SuccessCriteriaMet" if over.succeeded else "FailureTarget", over, now)
         waits = found.active or found.terminating or found.listed_succeeded or found.listed_failed
         if not waits:
             conditions = _with(conditions, "Complete" if over.succeeded else "Failed", over, now)
             moments |= {"completionTime": now} if over.succeeded else {}
-    return {**numbers, **moments, **({"conditions": conditions} if conditions else {})}
+    return {**_numbers(job, found), **moments, **({"conditions": conditions} if conditions else {})}
+
+
+def _started(job: Object, now: str) -> Json:
+    """While it is suspended it has not begun; resumed, it begins anew."""
+    if job.spec.get("suspend"):
+        return {}
+    resumed = bool(condition(job, "Suspended"))
+    return {"startTime": now if resumed else job.status.get("startTime") or now}
 
 
 def _numbers(job: Object, found: Tally) -> Json:
     listed = {"succeeded": list(found.listed_succeeded), "failed": list(found.listed_failed)}
-    optional: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "active": len(found.active),
         "succeeded": found.succeeded,
         "failed": found.failed,
         "completedIndexes": indexes.write(found.completed),
     }
-    if is_indexed(job) and job.spec.get("backoffLimitPerIndex") is not None:
-        optional["failedIndexes"] = indexes.write(found.failed_indexes)
+    by_index = is_indexed(job) and job.spec.get("backoffLimitPerIndex") is not None
     return {
-        **{name: value for name, value in optional.items() if value},
+        **{name: value for name, value in numbers.items() if value},
+        **({"failedIndexes": indexes.write(found.failed_indexes)} if by_index else {}),
         "ready": sum(1 for pod in found.active if pods.ready(pod)),
         "terminating": len(found.terminating),
         "uncountedTerminatedPods": {name: uids for name, uids in listed.items() if uids},

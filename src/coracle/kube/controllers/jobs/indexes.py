@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 from coracle.core.object import Object
 from coracle.kube.kinds.job import PREFIX
-from coracle.kube.kinds.jobrules import parse_indexes
+from coracle.kube.kinds.jobindexes import spans
 
 INDEX = f"{PREFIX}job-completion-index"
 FAILURES = f"{PREFIX}job-index-failure-count"
+IGNORED = f"{PREFIX}job-index-ignored-failure-count"
 
 
 def index_of(pod: Object) -> int | None:
@@ -21,15 +22,28 @@ def index_of(pod: Object) -> int | None:
 
 
 def failures_before(pod: Object) -> int:
-    """How many pods of its index had failed when this one was made."""
-    text = pod.meta.annotations.get(FAILURES, "")
+    """How many pods of its index had failed, so that it counts, when this one was made."""
+    return _number(pod, FAILURES)
+
+
+def ignored_before(pod: Object) -> int:
+    """How many had failed so that it does not count."""
+    return _number(pod, IGNORED)
+
+
+def tries_before(pod: Object) -> int:
+    return failures_before(pod) + ignored_before(pod)
+
+
+def _number(pod: Object, name: str) -> int:
+    text = pod.meta.annotations.get(name, "")
     return int(text) if text.isdigit() else 0
 
 
 def read(text: str | None, completions: int) -> set[int]:
     """What a status says; nothing where it says it wrongly."""
     try:
-        return parse_indexes(text or "", completions)
+        return {index for span in spans(text or "", completions) for index in span}
     except ValueError:
         return set()
 

@@ -25,7 +25,7 @@ from coracle.kube.controllers.jobs.tally import FINALIZER, Tally, is_tracked, ta
 from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
 from coracle.kube.kinds import job as jobs
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.jobrules import OURS
+from coracle.kube.kinds.jobrules import OURS, UNLIMITED
 from coracle.kube.kinds.recorder import EventRecorder
 
 JOB, POD = jobs.KIND.type, pods.KIND.type
@@ -94,8 +94,10 @@ class Jobs:
         now_s = self._clock.now_s()
         found = tally(job, owned)
         over = plans.outcome(job, found, now_s)
+        if over is not None:
+            found = tally(job, owned, "succeeded" if over.succeeded else "failed")
         todo = plans.manage(job, found, now_s) if over is None else Plan(remove=found.active)
-        failure = await self._act(job, todo, counts=over is not None)
+        failure = await self._act(job, todo, held=over is not None)
         await self._tell(job, found, over, now_s)
         await self._let_go([pod for pod in owned if pod.meta.uid in found.settled])
         if failure is not None:
@@ -106,13 +108,13 @@ class Jobs:
 
     # -- pods --------------------------------------------------------------------------------------------------------
 
-    async def _act(self, job: Object, todo: Plan, *, counts: bool) -> CloudError | None:
-        """`counts`: the pods that are removed are failures."""
+    async def _act(self, job: Object, todo: Plan, *, held: bool) -> CloudError | None:
+        """`held`: the pods that are removed are let go when they are counted; else they are in no count."""
         waiting = list(todo.make)
         _, failure = await slow_start(len(waiting), lambda: self._make(job, waiting.pop(0)))
         if failure is not None:
             self._recorder.emit(job, "Warning", "FailedCreate", f"Error creating: {failure}")
-        failures = await for_each(todo.remove, lambda pod: self._remove(job, pod, counts=counts))
+        failures = await for_each(todo.remove, lambda pod: self._remove(job, pod, held=held))
         for error in failures:
             self._recorder.emit(job, "Warning", "FailedDelete", f"Error deleting: {error}")
         return failure or (failures[0] if failures else None)
@@ -121,9 +123,9 @@ class Jobs:
         made = await self._pod_writer.create(job_pod(job, start))
         self._recorder.emit(job, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
 
-    async def _remove(self, job: Object, pod: Object, *, counts: bool) -> None:
+    async def _remove(self, job: Object, pod: Object, *, held: bool) -> None:
         try:
-            if not counts:
+            if not held:
                 await self._pod_writer.change(pod.key, _free)
             await self._pod_writer.delete(pod.key, Deletion(uid=pod.meta.uid))
         except NotFound:
@@ -153,6 +155,9 @@ class Jobs:
         if jobs.condition(job, "Suspended") and not jobs.condition(after, "Suspended"):
             self._recorder.emit(job, "Normal", "Resumed", "Job resumed")
         if jobs.condition(after, "Complete"):
+            if said.get("succeeded", 0) > job.spec.get("completions", UNLIMITED):
+                many = "Too many succeeded pods running after completion count reached"
+                self._recorder.emit(job, "Warning", "TooManySucceededPods", many)
             self._recorder.emit(job, "Normal", "Completed", "Job completed")
         elif jobs.condition(after, "Failed") and over is not None:
             self._recorder.emit(job, "Warning", over.reason, over.message)

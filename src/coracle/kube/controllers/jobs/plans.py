@@ -5,13 +5,14 @@ Source: Kubernetes documentation, "Jobs": parallel execution, handling of failur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
-from coracle.kube.controllers.jobs.indexes import failures_before, index_of
+from coracle.kube.controllers.jobs.indexes import failures_before, ignored_before, index_of, tries_before
 from coracle.kube.controllers.jobs.policies import judge, success
 from coracle.kube.controllers.jobs.tally import Tally, is_failed, is_indexed
 from coracle.kube.controllers.ranking import doomed_first
@@ -32,10 +33,14 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A pod to start: its index, where the Job has such, and how many of that index have failed before it."""
+    """A pod to start: its index, where the Job has such, and how many of that index have failed before it.
+
+    `ignored` failures count for the delay only.
+    """
 
     index: int | None = None
     failures: int = 0
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def _too_many_indexes(job: Object, found: Tally) -> Outcome | None:
 
 
 def _success(job: Object, found: Tally) -> Outcome | None:
-    said = success(job, set(found.completed))
+    said = success(job, found.completed)
     if said:
         return Outcome(True, "SuccessPolicy", said)
     wanted = job.spec.get("completions")
@@ -142,7 +147,7 @@ def manage(job: Object, found: Tally, now_s: float) -> Plan:
     if wait_s > 0:
         return Plan(wait_s=wait_s)
     if is_indexed(job):
-        return Plan(make=tuple(Start(index) for index in _pending(job, found)[:missing]))
+        return Plan(make=tuple(Start(index) for index in islice(_pending(job, found), missing)))
     return Plan(make=(Start(),) * missing)
 
 
@@ -169,17 +174,18 @@ def _useless(job: Object, found: Tally) -> list[Object]:
 
 def _surplus(job: Object, found: Tally, count: int, now_s: float) -> tuple[Object, ...]:
     first = _useless(job, found) if is_indexed(job) else []
-    rest = doomed_first([pod for pod in found.active if pod not in first], now_s)
+    chosen = {pod.meta.uid for pod in first}
+    rest = doomed_first([pod for pod in found.active if pod.meta.uid not in chosen], now_s)
     return tuple([*first, *rest[: max(0, count - len(first))]][:BURST])
 
 
-def _pending(job: Object, found: Tally) -> list[int]:
+def _pending(job: Object, found: Tally) -> Iterator[int]:
     """The indexes that nothing works on, the lowest first."""
     busy = {index_of(pod) for pod in found.active}
     if job.spec.get("podReplacementPolicy") == WHEN_FAILED:
         busy |= {index_of(pod) for pod in found.terminating}
     done = found.completed | found.failed_indexes
-    return [index for index in range(job.spec["completions"]) if index not in done and index not in busy]
+    return (index for index in range(job.spec["completions"]) if index not in done and index not in busy)
 
 
 # -- waiting after failures ----------------------------------------------------------------------------------------
@@ -217,24 +223,30 @@ def _ended_s(pod: Object, now_s: float) -> float:
 
 def _start_indexes(job: Object, found: Tally, missing: int, now_s: float) -> Plan:
     """Each index waits for its own failures only."""
-    starts, waits_s = [], []
+    failed: dict[int | None, list[Object]] = {}
+    for pod in found.pods:
+        if is_failed(job, pod):
+            failed.setdefault(index_of(pod), []).append(pod)
+    starts: list[Start] = []
+    waits_s = []
     for index in _pending(job, found):
-        failures, last_s = _history(job, [pod for pod in found.pods if index_of(pod) == index], now_s)
-        wait_s = last_s + _delay_s(failures) - now_s if failures else 0.0
+        start, last_s = _next_try(job, index, failed.get(index, ()), now_s)
+        tries = start.failures + start.ignored
+        wait_s = last_s + _delay_s(tries) - now_s if tries else 0.0
         if wait_s > 0:
             waits_s.append(wait_s)
+        elif len(starts) < missing:
+            starts.append(start)
         else:
-            starts.append(Start(index, failures))
-    return Plan(make=tuple(starts[:missing]), wait_s=min(waits_s, default=0.0))
+            break
+    return Plan(make=tuple(starts), wait_s=min(waits_s, default=0.0))
 
 
-def _history(job: Object, of_index: Sequence[Object], now_s: float) -> tuple[int, float]:
-    """How many pods of an index have failed so that it counts, and when the last one ended."""
-    failures, last_s = 0, 0.0
-    for pod in of_index:
-        if not is_failed(job, pod):
-            continue
-        counts = judge(job, pod).action != "Ignore"
-        failures = max(failures, failures_before(pod) + counts)
-        last_s = max(last_s, _ended_s(pod, now_s))
-    return failures, last_s
+def _next_try(job: Object, index: int, failed: Sequence[Object], now_s: float) -> tuple[Start, float]:
+    """The next pod of an index, by what became of the last one, and when that ended."""
+    if not failed:
+        return Start(index), 0.0
+    last = max(failed, key=lambda pod: (tries_before(pod), _ended_s(pod, now_s)))
+    counts = judge(job, last).action != "Ignore"
+    start = Start(index, failures_before(last) + counts, ignored_before(last) + (not counts))
+    return start, max(_ended_s(pod, now_s) for pod in failed)

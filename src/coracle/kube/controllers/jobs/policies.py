@@ -5,11 +5,11 @@ Source: Kubernetes documentation, "Job: Pod failure policy", "Success policy".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from coracle.core.object import Json, Object
-from coracle.kube.kinds.jobrules import parse_indexes
+from coracle.kube.kinds.jobindexes import size, spans
 
 
 class Judgement(NamedTuple):
@@ -56,13 +56,13 @@ def _by_condition(rule: Json, pod: Object) -> str:
     return ""
 
 
-def success(job: Object, completed: set[int]) -> str:
+def success(job: Object, completed: Set[int]) -> str:
     """Which rule of the success policy is met; "" for none."""
     policy, completions = job.spec.get("successPolicy") or {}, job.spec.get("completions") or 0
     for index, rule in enumerate(policy.get("rules") or ()):
         text, count = rule.get("succeededIndexes"), rule.get("succeededCount")
-        counted = completed if text is None else completed & parse_indexes(text, completions)
-        needed = count if count is not None else len(parse_indexes(text or "", completions))
-        if len(counted) >= needed:
+        meant = spans(text, completions) if text is not None else [range(completions)]
+        done = sum(1 for index in completed if any(index in span for span in meant))
+        if done >= (count if count is not None else size(meant)):
             return f"Matched rules at index {index}"
     return ""

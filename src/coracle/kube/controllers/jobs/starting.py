@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Job: Completion mode".
 from __future__ import annotations
 
 from coracle.core.object import Json, Object
-from coracle.kube.controllers.jobs.indexes import FAILURES, INDEX
+from coracle.kube.controllers.jobs.indexes import FAILURES, IGNORED, INDEX
 from coracle.kube.controllers.jobs.plans import Start
 from coracle.kube.controllers.jobs.tally import FINALIZER
 from coracle.kube.controllers.templates import new_pod
@@ -23,7 +23,7 @@ def job_pod(job: Object, start: Start) -> Object:
     name, text = f"{job.meta.name}-{start.index}", str(start.index)
     annotations = {**pod.meta.annotations, INDEX: text}
     if job.spec.get("backoffLimitPerIndex") is not None:
-        annotations[FAILURES] = str(start.failures)
+        annotations |= {FAILURES: str(start.failures), **({IGNORED: str(start.ignored)} if start.ignored else {})}
     pod = pod.with_meta(generate_name=f"{name}-", annotations=annotations, labels={**pod.meta.labels, INDEX: text})
     told = {kind: [_told(c) for c in pod.spec[kind]] for kind in ("containers", "initContainers") if pod.spec.get(kind)}
     return pod.with_spec(hostname=name, **told)
