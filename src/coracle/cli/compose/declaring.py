@@ -97,23 +97,30 @@ def settled(
 
 
 class Showing:
-    """Progress; warnings, which are about no one thing, come when it is closed."""
+    """Progress; warnings, which are about no one thing, come before it or when it is closed."""
 
     def __init__(self, chosen: Chosen, title: str) -> None:
         self._progress, self._quiet = chosen.shown(title), chosen.says("COMPOSE_IGNORE_ORPHANS")
         self._warnings: list[str] = []
-        self.closed = False
+        self._begun = self.closed = False
 
     def say(self, event: Event) -> None:
         if event.id:
+            self._begun = True
             self._progress.say(event)
         elif not (self._quiet and event.text.startswith("Found orphan containers")):
             self._warnings.append(event.text)
+            if not self._begun:
+                self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._warnings:
+            click.echo(f"WARN {warning}", err=True)
+        self._warnings.clear()
 
     def close(self) -> None:
         """Once or more often."""
         if not self.closed:
             self.closed = True
             self._progress.close()
-            for warning in self._warnings:
-                click.echo(f"WARN {warning}", err=True)
+            self._warn()

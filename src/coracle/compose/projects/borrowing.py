@@ -14,11 +14,11 @@ from coracle.compose.projects.seen import Present, Seen
 
 
 def borrowed(name: str, present: Present, file: File | None) -> Spec:
-    """`file`: what the files say of it, where there are any."""
+    """`file`: what the files say of it, where there are any; containers of other services are orphans then."""
     containers = [one for one in present.containers if one.service and not one.one_off]
-    names = sorted({one.service for one in containers})
-    known = dict(file.model["services"]) if file else {}
-    model: dict[str, Any] = {"name": name, "services": known | _told(containers, set(known))}
+    known = dict(file.model["services"]) if file else _told(containers)
+    names = sorted({one.service for one in containers} & set(known))
+    model: dict[str, Any] = {"name": name, "services": known}
     marks = containers[0].labels if containers else {}
     files = marks.get(labels.FILES, "")
     return Spec(
@@ -34,12 +34,8 @@ def _as_it_is(there: list[Seen]) -> Service:
     return Service(want="running" if any(one.alive for one in there) else "created", scale=len(there))
 
 
-def _told(containers: list[Seen], known: set[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in containers:
-        if one.service not in known:
-            found[one.service] = {"depends_on": _dependencies(one.depends_on)}
-    return found
+def _told(containers: list[Seen]) -> dict[str, Any]:
+    return {one.service: {"depends_on": _dependencies(one.depends_on)} for one in containers}
 
 
 def _dependencies(text: str) -> dict[str, Any]:

@@ -224,7 +224,7 @@ def _down(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]
     going = Going(volumes=asked.volumes, images=asked.images, orphans=asked.remove_orphans)
     if not asked.services:
         return replace(base, services={}, discard={}, going=going)
-    targets = order.closure(_named(asked, base), order.dependents(base.known))
+    targets = _named(asked, base)
     services = {name: one for name, one in base.services.items() if name not in targets}
     if not services:
         return replace(base, services={}, discard={}, going=going)

@@ -144,7 +144,9 @@ def test_down():
     assert declared(ask("down", volumes=True), former, there, {}).going.volumes
     part = declared(ask("down", "web"), former, there, {})
     assert (set(part.services), set(part.discard), part.going) == ({"db"}, {"id-web-1"}, None)
-    assert declared(ask("down", "db"), former, there, {}).going is not None  # web depends on it, so nothing is left
+    alone = declared(ask("down", "db"), former, there, {})
+    assert (set(alone.services), set(alone.discard)) == ({"web"}, {"id-db-1"})  # though web depends on it
+    assert declared(ask("down", "db", "web"), former, there, {}).going is not None  # nothing is left
 
 
 def test_orphans_go_when_asked():
@@ -165,6 +167,12 @@ def test_another_clients_project_is_borrowed_from_its_labels():
         "db": ("stopped", ""),
         "web": ("stopped", ""),
     }
+
+
+def test_of_another_clients_project_the_files_say_what_belongs_to_it():
+    there = present(running("db"), running("web"), running("old"))
+    made = declared(ask("stop", known=PAIR), None, there, {})
+    assert (set(made.known), set(made.services)) == ({"db", "web"}, {"db", "web"})
 
 
 REFUSED = {
