@@ -34,7 +34,7 @@ class Cluster(Stage):
             spec = {} if kind == "DaemonSet" else {"replicas": WANTED[kind]}
             await self[kind].create(a_workload(kind, kind.lower(), {"app": kind}, **spec))
         await self["ReplicationController"].create(an_rc(WANTED["ReplicationController"], labels={"app": "rc"}))
-        await self["Job"].create(a_job(completions=2, parallelism=2))
+        await self["Job"].create(a_job(completions=2, parallelism=2, backoffLimit=100))
         await self.settle(60)
 
     def pods(self):
