@@ -1,7 +1,7 @@
 """A Kubernetes control plane in memory, for tests of kinds and loops: a store, collections, caches and the loops given.
 
 stage = Stage(replication.INDEXES)
-stage.run(Replication(stage.caches, stage["ReplicationController"], stage["Pod"], stage.recorder, stage.clock))
+stage.run(Replication(stage.caches, replication.CONTROLLERS, stage.collections, stage.recorder, stage.clock))
 await stage["ReplicationController"].create(an_rc(3))
 await stage.settle(60)
 """
