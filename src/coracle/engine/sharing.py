@@ -77,8 +77,10 @@ class SharedNamespaces:
             await offload(self._drop, path)
 
     def is_whole(self, sandbox: Object) -> bool:
-        paths = [str(sandbox.status.get(key) or "") for key in ("ipcns_path", "pidns_path")]
-        return all(pins.is_pinned(path) for path in paths if path and path != "host")
+        path = self._path / sandbox.meta.name
+        if sandbox.spec["share_ipc"] and not pins.is_pinned(f"{path}/ipc"):
+            return False
+        return not sandbox.spec["share_pid"] or _holder(path) is not None
 
     # -- blocking --------------------------------------------------------------------------------------------------
 
@@ -90,19 +92,21 @@ class SharedNamespaces:
             _make_memory(path / "shm", sandbox.spec["shm_bytes"])
             found |= {"ipcns_path": f"{path}/ipc", "shm_path": f"{path}/shm"}
         if sandbox.spec["share_pid"]:
-            if not pins.is_pinned(f"{path}/pid"):
+            if _holder(path) is None:
                 self._hold(sandbox.meta.name, path)
             found |= {"pidns_path": f"{path}/pid"}
         return found
 
     def _hold(self, name: str, path: Path) -> None:
+        while mounts.unmount(path / "pid"):
+            pass  # of a namespace whose first process has been killed
         holder = pins.hold_processes(_pause(), str(path))
         (path / "pause").write_text(str(holder.pid))
         self._holders[name] = holder
         pins.pin_processes_of(holder, f"{path}/pid")
 
     def _drop(self, path: Path) -> None:
-        end_holder(path / "pause")
+        end_holder(path)
         holder = self._holders.pop(path.name, None)
         if holder is not None:
             holder.wait()
@@ -113,11 +117,21 @@ class SharedNamespaces:
 
 
 def end_holder(path: Path) -> None:
-    """End the process whose number is in the file at `path`, and with it its namespace.  Nothing where it is gone."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(path.read_text())
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "unshare":
+    """End the process that holds what is shared at `path`, and with it its namespace.  Nothing where it is gone."""
+    pid = _holder(path)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _holder(path: Path) -> int | None:
+    """The process whose number is in the file there, if it lives."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((path / "pause").read_text())
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+        alive = Path(f"/proc/{pid}/comm").read_text().strip() == "unshare" and state != "Z"
+        return pid if alive else None
+    return None
 
 
 def _make_memory(path: Path, size_bytes: int) -> None:

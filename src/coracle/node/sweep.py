@@ -78,7 +78,7 @@ def _end_containers(settings: Settings, grace_s: float) -> int:
     top, monitors = cgroup_path(settings), list(_monitors(settings.run))
     ended = end_groups(top, grace_s, monitors)
     for path in settings.run.glob("shared/*/pause"):
-        end_holder(path)
+        end_holder(path.parent)
     for pid in monitors:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

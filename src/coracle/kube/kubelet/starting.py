@@ -29,6 +29,7 @@ from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import event_field, everyone
 from coracle.kube.kubelet.resizing import Resize
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
+from coracle.kube.kubelet.tokens import NoTokens, TokenSource
 from coracle.kube.kubelet.volumes import envfiles
 from coracle.kube.kubelet.volumes.mounting import mounts
 from coracle.kube.kubelet.volumes.service import MountFailed, PodVolumes
@@ -72,11 +73,13 @@ class Node:
 
     config: NodeConfig
     reader: Reader
+    tokens: TokenSource = NoTokens()  # noqa: RUF009 - it has no state
 
     def around(self, address: str) -> Surroundings:
         """As seen by a pod with that address; "" has the node's own."""
         host = self.config.address
-        return Surroundings(self.reader, self.config.name, host, address or host, self.config.capacity)
+        capacity = self.config.capacity
+        return Surroundings(self.reader, self.config.name, host, address or host, capacity, tokens=self.tokens)
 
 
 class ContainerStarter:
@@ -141,6 +144,7 @@ class ContainerStarter:
         try:
             await self._containers.start(where.id)
         except CloudError as error:
+            notes.checked = False  # it may be what the pod's containers share that is broken
             self._recorder.emit(pod, "Warning", "Failed", f"Error: {error}", field=event_field(pod, name))
             record = self._containers.find(where.id)
             if record is None or record.status.get("state") != "failed":  # else the record says it, and backs off
