@@ -5,7 +5,7 @@
     @every 90s
 
 Where both days are restricted, either may match.  An hour that a time zone skips is never; one that it repeats counts
-once.
+twice.
 
 Source: crontab(5); Kubernetes documentation, "CronJob: Schedule syntax", "Time zones".
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -31,8 +31,8 @@ _SHORT = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
-_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_HORIZON = timedelta(days=5 * 366)  # what is not within five years is never
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_HORIZON_S = 5 * 366 * 86400.0  # what is not within five years is never
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +53,26 @@ class Schedule:
         if self.every_s:
             return float(int(after_s) + self.every_s)
         tz = ZoneInfo(zone) if zone else UTC
-        at = datetime.fromtimestamp(int(after_s) // 60 * 60 + 60, tz).replace(tzinfo=None)
-        end = at + _HORIZON
-        while at < end:
-            later = self._later(at)
-            if later is not None:
-                at = later
-                continue
-            moment_s = at.replace(tzinfo=tz).timestamp()
-            exists = datetime.fromtimestamp(moment_s, tz).replace(tzinfo=None) == at
-            if exists and moment_s > after_s:
-                return moment_s
-            at += timedelta(minutes=1)
+        at_s = float(int(after_s) // 60 * 60 + 60)
+        end_s = at_s + _HORIZON_S
+        while at_s < end_s:
+            later_s = self._later_s(at_s, tz)
+            if later_s == at_s:
+                return at_s
+            at_s = later_s
         return None
 
-    def _later(self, at: datetime) -> datetime | None:
-        """Where the next candidate is when `at` does not match; None when it does."""
+    def _later_s(self, at_s: float, tz: tzinfo) -> float:
+        """`at_s` where it matches; else where the next candidate is."""
+        at = datetime.fromtimestamp(at_s, tz)
+        midnight = at.replace(hour=0, minute=0, fold=0)
         if at.month not in self.months:
-            return (at.replace(day=1, hour=0, minute=0) + timedelta(days=32)).replace(day=1)
+            return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1).timestamp()
         if not self._is_day(at):
-            return at.replace(hour=0, minute=0) + timedelta(days=1)
+            return (midnight + timedelta(days=1)).timestamp()
         if at.hour not in self.hours:
-            return at.replace(minute=0) + timedelta(hours=1)
-        return None if at.minute in self.minutes else at + timedelta(minutes=1)
+            return at_s + 3600 - 60 * at.minute
+        return at_s if at.minute in self.minutes else at_s + 60
 
     def _is_day(self, at: datetime) -> bool:
         day, weekday = at.day in self.days, at.isoweekday() % 7 in self.weekdays
@@ -94,40 +91,58 @@ def parse_schedule(text: str) -> Schedule:
     if len(words) != len(_FIELDS):
         raise ValueError(f"expected exactly 5 fields, found {len(words)}: [{' '.join(words)}]")
     found = [_field(word, *field) for word, field in zip(words, _FIELDS, strict=True)]
-    stars = [word in ("*", "?", "*/1") for word in words]
-    return Schedule(found[0], found[1], found[2], found[3], found[4], stars[2], stars[4])
+    return Schedule(found[0], found[1], found[2], found[3], found[4], _is_any(words[2]), _is_any(words[4]))
+
+
+def _is_any(word: str) -> bool:
+    return any(part in ("*", "?", "*/1", "?/1") for part in word.split(","))
 
 
 def _duration_s(text: str, whole: str) -> float:
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", text)
+    """At least a second, and whole ones."""
+    parts = re.findall(r"(\d+\.?\d*|\.\d+)([^\d.]*)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
+    for _, unit in parts:
+        if not unit:
+            raise ValueError(f'failed to parse duration {whole}: time: missing unit in duration "{text}"')
+        if unit not in _UNITS_S:
+            raise ValueError(f'failed to parse duration {whole}: time: unknown unit "{unit}" in duration "{text}"')
     return max(1.0, float(int(sum(float(number) * _UNITS_S[unit] for number, unit in parts))))
 
 
 def _field(word: str, name: str, low: int, high: int, names: Mapping[str, int]) -> frozenset[int]:
     found: set[int] = set()
-    for part in word.split(","):
-        span, slash, step_text = part.partition("/")
-        if slash and (not step_text.isdigit() or int(step_text) == 0):
-            raise ValueError(f"step of range should be a positive number: {part}")
-        step = int(step_text) if slash else 1
-        first, dash, last = span.partition("-")
-        if span in ("*", "?"):
-            start, end = low, high
-        else:
-            start = _number(first, names, part)
-            end = _number(last, names, part) if dash else (high if slash else start)
+    for part in filter(None, word.split(",")):
+        span, *steps = part.split("/")
+        if len(steps) > 1:
+            raise ValueError(f"too many slashes: {part}")
+        start, end = _span(span, part, (low, high), names)
+        step = _number(steps[0], {}) if steps else 1
+        if steps and start == end and "-" not in span:
+            end = high
         _check(start, end, (low, high), part)
+        if step == 0:
+            raise ValueError(f"step of range should be a positive number: {part}")
         found.update(range(start, end + 1, step))
     return frozenset(found)
 
 
-def _number(text: str, names: Mapping[str, int], part: str) -> int:
+def _span(span: str, part: str, bounds: tuple[int, int], names: Mapping[str, int]) -> tuple[int, int]:
+    limits = span.split("-")
+    if limits[0] in ("*", "?"):
+        return bounds
+    numbers = [_number(text, names) for text in limits[:2]]
+    if len(limits) > 2:
+        raise ValueError(f"too many hyphens: {part}")
+    return numbers[0], numbers[-1]
+
+
+def _number(text: str, names: Mapping[str, int]) -> int:
     if text.lower() in names:
         return names[text.lower()]
-    if not text.isdigit():
-        raise ValueError(f'failed to parse int from {text or part}: strconv.Atoi: parsing "{text}": invalid syntax')
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
     return int(text)
 
 

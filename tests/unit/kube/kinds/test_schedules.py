@@ -32,6 +32,7 @@ def moments(text, start, count, zone="UTC"):
         pytest.param("0 0 1 jan,JUL *", "2026-11-23T16:21", ["2027-01-01T00:00", "2027-07-01T00:00"], id="months by name"),
         pytest.param("0 9 * * mon-fri", "2026-11-20T10:00", ["2026-11-23T09:00", "2026-11-24T09:00"], id="weekdays by name"),
         pytest.param("0 0 13 * 5", "2026-11-10T00:00", ["2026-11-13T00:00", "2026-11-20T00:00"], id="either day where both are given"),
+        pytest.param("0 0 *,13 * 5", "2026-11-10T00:00", ["2026-11-13T00:00"], id="a star among others is none"),
         pytest.param("0 0 */2 * 5", "2026-11-10T00:00", ["2026-11-11T00:00", "2026-11-13T00:00"], id="a step is a restriction"),
         pytest.param("0 0 ? * 5", "2026-11-10T00:00", ["2026-11-13T00:00"], id="a question mark is none"),
         pytest.param("@hourly", "2026-11-23T16:21", ["2026-11-23T17:00"], id="hourly"),
@@ -52,7 +53,10 @@ def test_a_day_that_never_comes():
     ("zone", "text", "start", "expected"),
     [
         pytest.param("Europe/Berlin", "30 2 * * *", "2026-03-28T12:00", ["2026-03-30T02:30"], id="an hour that is skipped"),
-        pytest.param("Europe/Berlin", "30 2 * * *", "2026-10-24T12:00", ["2026-10-25T02:30", "2026-10-26T02:30"], id="an hour that comes twice"),
+        pytest.param("Europe/Berlin", "30 2 * * *", "2026-10-24T12:00", ["2026-10-25T02:30", "2026-10-25T02:30", "2026-10-26T02:30"], id="an hour that comes twice"),
+        pytest.param("Europe/Berlin", "20 * * * *", "2026-10-25T01:30", ["2026-10-25T02:20", "2026-10-25T02:20", "2026-10-25T03:20"], id="no hour is left out"),
+        pytest.param("Europe/Berlin", "20 * * * *", "2026-03-29T01:30", ["2026-03-29T03:20"], id="nor one made up"),
+        pytest.param("America/Havana", "0 6 * * *", "2026-03-07T12:00", ["2026-03-08T06:00"], id="a day without a midnight"),
         pytest.param("Asia/Kolkata", "0 9 * * *", "2026-11-23T08:59", ["2026-11-23T09:00"], id="half hours from UTC"),
     ],
 )  # fmt: skip
@@ -71,7 +75,13 @@ def test_time_zones(zone, text, start, expected):
         ("*/0 * * * *", "step of range should be a positive number: */0"),
         ("x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
         ("@often", "unrecognized descriptor: @often"),
-        ("@every 5", 'failed to parse duration @every 5: time: invalid duration "5"'),
+        ("@every 5", 'failed to parse duration @every 5: time: missing unit in duration "5"'),
+        ("@every 5x", 'failed to parse duration @every 5x: time: unknown unit "x" in duration "5x"'),
+        ("@every soon", 'failed to parse duration @every soon: time: invalid duration "soon"'),
+        ("1/2/3 * * * *", "too many slashes: 1/2/3"),
+        ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
+        ("-5 * * * *", 'failed to parse int from : strconv.Atoi: parsing "": invalid syntax'),
+        ("*/x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
     ],
 )
 def test_what_is_no_schedule(text, said):
