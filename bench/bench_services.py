@@ -1,7 +1,8 @@
 """How soon does a Service lead to a pod that has become ready?
 
-A pod is ready when a watch sees that its status says so; the Service leads there when a connection from the host to its
-node port is answered, the time that the pod's program takes to listen included.  Beside it: when a watch sees its slice.
+A pod is ready when a watch sees its status so; the Service leads there when a connection from the host to its
+node port is answered, the time that the pod's program takes to listen included.  Beside it: when a watch sees the slice
+of the pod.
 """
 
 import socket

@@ -235,6 +235,10 @@ def test_load_balancers_have_addresses_of_this_machine(town):
     for address in (one["ip"], two["ip"], "127.0.0.1"):
         town.wait_for(lambda address=address: get(address, number)[0] == 200)
     assert town.names(f"{one['ip']}:{number}") | town.names(f"{two['ip']}:{number}") <= {"a", "b"}
+    town.patch("lb2", loadBalancerSourceRanges=[f"{town.ip('b')}/32"])
+    town.wait_for(lambda: town.names(f"{two['ip']}:{number}") == {"none"})
+    assert town.names(f"{two['ip']}:{number}", "b") <= {"a", "b"}
+    assert get(two["ip"], number)[0] == 200
     assert one["ip"] in town.text("get", "service", "lb1")
     assert "EnsuredLoadBalancer" in town.text("describe", "service", "lb1")
     town.make(service("lb3", [port], type="LoadBalancer", loadBalancerIP="203.0.113.9"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
 
 import pytest
@@ -195,6 +195,19 @@ class NetDriverSuite:
         world.run(self.plugged(world, "a"))
         world.run(world.driver.steer([service(transport=transport)]))
         assert [world.connect(client, SERVICE, 80, transport) for client in ("host", "a")] == [REFUSED, REFUSED]
+
+    @pytest.mark.parametrize("address", [SERVICE, None])
+    def test_a_forward_may_be_for_some_clients_only(self, world, address):
+        a, b, _c = world.run(self.plugged(world, "a", "b", "c"))
+        where = address or world.node_address
+        only = (IPv4Network(b.address), IPv4Network("198.51.100.0/24"))
+        world.run(world.driver.steer([service(a, address=address, sources=only)]))
+        answers = [world.connect(client, where, 80) for client in ("b", "c", "host")]
+        assert answers == ["a", NOBODY, "a"]
+        world.run(world.driver.steer([service(a, address=address, sources=())]))
+        assert world.connect("b", where, 80) == NOBODY
+        world.run(world.driver.steer([service(a, address=address)]))
+        assert [world.connect(client, where, 80) for client in ("b", "c")] == ["a", "a"]
 
     def test_steering_replaces_everything(self, world):
         a, b = world.run(self.plugged(world, "a", "b"))

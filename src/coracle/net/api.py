@@ -80,6 +80,7 @@ class Forward:
     affinity_s     keep a client (by its address) on its target for so long after its last connection; None: no.
                    Of IPv4 only: nft 1.0.6 dies of the rule's twin (ValueError)
     owner          who wants it, for messages: "Service default/web"
+    sources        who may come, of those that are not the node itself; None: everybody.  Others get no answer
     loopback_only  with address None: only on 127.0.0.1.  Nothing is forwarded from ::1 (ValueError): the kernel drops
                    what leaves that loopback; connections to it are refused at once
     """
@@ -92,12 +93,15 @@ class Forward:
     affinity_s: int | None = None
     owner: str = ""
     loopback_only: bool = False
+    sources: tuple[IPv4Network | IPv6Network, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.affinity_s is not None and self.version == 6:
             raise ValueError(f"{self.id}: clients cannot be kept on their targets by IPv6")
         if self.version == 6 and (self.loopback_only or self.address == IPv6Address("::1")):
             raise ValueError(f"{self.id}: nothing is forwarded from ::1")
+        if any(source.version != self.version for source in self.sources or ()):
+            raise ValueError(f"{self.id}: who may come is of the other family")
 
     @property
     def version(self) -> int:

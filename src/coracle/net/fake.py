@@ -18,13 +18,14 @@ HOST = IPv4Address("192.0.2.2")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where a connection ends: the plug and the port there; nowhere is `refused`."""
+    """Where a connection ends: the plug and the port there; nowhere is `refused`, or no answer at all (`dropped`)."""
 
     target: Target | None
+    dropped: bool = False
 
     @property
     def refused(self) -> bool:
-        return self.target is None
+        return self.target is None and not self.dropped
 
 
 class FakeNet:
@@ -97,6 +98,8 @@ class FakeNet:
         if forward is None:
             plugged = any(plug.address == address for plug in self.ports.values())
             return Arrival(Target(address, port) if plugged else None)
+        if client not in self.host and not _admitted(client, forward):
+            return Arrival(None, dropped=True)
         return Arrival(self._chosen(forward, client))
 
     def reachable(self, address: str, port: int, transport: Transport = "TCP") -> bool:
@@ -120,3 +123,7 @@ class FakeNet:
         if forward.affinity_s is not None:
             self._pins[client, forward.id] = target
         return target
+
+
+def _admitted(client: IPv4Address, forward: Forward) -> bool:
+    return forward.sources is None or any(client in source for source in forward.sources)

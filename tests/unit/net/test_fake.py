@@ -26,9 +26,10 @@ class FakeWorld:
 
     def connect(self, client, address, port, transport="TCP"):
         source = HOST if client == "host" else self.driver.ports[client].address
-        target = self.driver.arrival(address, port, transport, client=source).target
+        arrival = self.driver.arrival(address, port, transport, client=source)
+        target = arrival.target
         if target is None:
-            return REFUSED
+            return NOBODY if arrival.dropped else REFUSED
         answers = (plug.id for plug in self.driver.ports.values() if plug.address == target.address)
         return next((id for id in answers if id in self.served), NOBODY)
 

@@ -2,6 +2,7 @@
 
     cluster IP                       who is used (endpoints.py); with internalTrafficPolicy Local, of this node only
     node port, external, balancer's  the same with externalTrafficPolicy
+    balancer's                       only for clients in loadBalancerSourceRanges, where there are some
     the node's own address           as a balancer's: the port at every address of the node, 127.0.0.1 included
 
 Decide: forwards(), pure, one Service.  Act: ServiceProxy.reconcile(), which hands the whole set to `net.forwards`; a
@@ -13,7 +14,7 @@ Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies", 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from coracle.core.informer import Informer
@@ -23,6 +24,8 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.proxy.endpoints import SERVICE, SLICE, Backends, Endpoint, Place, ours, ports_of, to_service, used
 from coracle.net.api import Forward, Target, Transport
 from coracle.net.forwards import Forwards
+
+Sources = tuple[IPv4Network, ...] | None  # who may come; None: everybody
 
 AFFINITY_S = 10_800
 OWNER = "kube"
@@ -40,7 +43,7 @@ def _of_port(service: Object, port: Mapping[str, Any], behind: Sequence[Endpoint
     transport: Transport = port.get("protocol") or "TCP"
     name, affinity_s = port.get("name") or "", _affinity_s(service)
 
-    def forward(address: str | None, number: int, policy: str) -> Forward:
+    def forward(address: str | None, number: int, policy: str, sources: Sources = None) -> Forward:
         node = place.node if service.spec.get(policy) == "Local" else ""
         return Forward(
             f"{service.key}/{transport}/{address or 'node'}:{number}",
@@ -50,26 +53,34 @@ def _of_port(service: Object, port: Mapping[str, Any], behind: Sequence[Endpoint
             _targets(name, used(behind, name, node)),
             affinity_s=affinity_s,
             owner=f"Service {service.key}",
+            sources=sources,
         )
 
     cluster_ip = service.spec.get("clusterIP") or ""
     if cluster_ip and ":" not in cluster_ip:
         yield forward(cluster_ip, port["port"], "internalTrafficPolicy")
-    for address in _outside(service):
-        if address != cluster_ip:
-            yield forward(None if address == str(place.address) else address, port["port"], "externalTrafficPolicy")
+    outside = {
+        **dict.fromkeys(service.spec.get("externalIPs") or ()),
+        **dict.fromkeys(_balancers(service), _admitted(service)),
+    }
+    for address, sources in outside.items():
+        if address != cluster_ip and ":" not in address:
+            at = None if address == str(place.address) else address
+            yield forward(at, port["port"], "externalTrafficPolicy", sources)
     if service.spec.get("type") in ("NodePort", "LoadBalancer") and port.get("nodePort"):
         yield forward(None, port["nodePort"], "externalTrafficPolicy")
 
 
-def _outside(service: Object) -> list[str]:
-    """External IPs and a load balancer's; IPv4, each once."""
+def _balancers(service: Object) -> list[str]:
+    """The addresses of a load balancer whose packets come as they were sent."""
     ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
-    asked = [
-        *(service.spec.get("externalIPs") or ()),
-        *(one.get("ip") or "" for one in ingress if (one.get("ipMode") or "VIP") == "VIP"),
-    ]
-    return list(dict.fromkeys(address for address in asked if address and ":" not in address))
+    return [one["ip"] for one in ingress if one.get("ip") and (one.get("ipMode") or "VIP") == "VIP"]
+
+
+def _admitted(service: Object) -> Sources:
+    """Whom a load balancer serves.  Ranges of IPv6 let nobody in here."""
+    given = [ip_network(text.strip(), strict=False) for text in service.spec.get("loadBalancerSourceRanges") or ()]
+    return tuple(sorted(one for one in given if isinstance(one, IPv4Network))) if given else None
 
 
 def _targets(port_name: str, chosen: Iterable[Endpoint]) -> tuple[Target, ...]:

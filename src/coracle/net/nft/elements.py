@@ -5,6 +5,7 @@ See render.py for the maps and their rules, linux/nftables.py for how keys are m
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,8 +22,8 @@ PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 
 # Maps and sets whose elements come from Forwards; all of them are refilled together after a restart.
 FILLED = (
-    "services", "targets", "pinned_by", "refused",
-    "node", "node_targets", "node_pinned_by", "node_refused",
+    "services", "targets", "pinned_by", "refused", "fenced",
+    "node", "node_targets", "node_pinned_by", "node_refused", "node_fenced",
     "hairpin", "away",
 )  # fmt: skip
 _SHARED = ("hairpin", "away")  # several Forwards may ask for the same element
@@ -48,6 +49,8 @@ def elements(forward: Forward, subnets: Sequence[Subnet] = ()) -> Iterator[Eleme
     address = LOOPBACK if forward.loopback_only and forward.address is None else forward.address
     prefix, node = ("", address.packed) if address is not None else ("node_", b"")
     key = node + _port_key(forward.transport, forward.port)
+    if forward.sources is not None:
+        yield Element(f"{prefix}fenced", key, chain=fence(forward.sources))
     if not forward.targets:
         yield Element(f"{prefix}refused", key)
         return
@@ -62,6 +65,11 @@ def elements(forward: Forward, subnets: Sequence[Subnet] = ()) -> Iterator[Eleme
         yield Element("hairpin", target.address.packed * 2)
         if not any(target.address in subnet for subnet in subnets):
             yield Element("away", target.address.packed + _port_key(forward.transport, target.port))
+
+
+def fence(sources: Sequence[Subnet]) -> str:
+    """The chain that lets only these in."""
+    return "fence-" + hashlib.sha256(" ".join(map(str, sources)).encode()).hexdigest()[:16]
 
 
 def _port_key(transport: str, port: int) -> bytes:
@@ -85,6 +93,11 @@ class Difference:
     @property
     def chains(self) -> set[str]:
         return with_parts({element.chain for element in self.add if element.chain})
+
+    @property
+    def fences(self) -> dict[str, Sequence[Subnet]]:
+        """Whom each of the fences among `chains` lets in."""
+        return {fence(one.sources): one.sources for one in self.come if one.sources is not None}
 
 
 class Present:

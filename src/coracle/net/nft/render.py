@@ -10,6 +10,7 @@ A change of targets is a change of elements; rules are added once for each numbe
 
     pick-3          three targets, chosen at random
     pick-3-sticky   first ask `pins`, where this client went before
+    fence-0123...   nobody else but these may come
     pin-10800       remember for three hours where this connection went (runs right after the choice has been made)
 """
 
@@ -19,6 +20,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
+from coracle.net.addresses import Subnet
 from coracle.net.nft.family import V4, Family
 
 # IP stands for the family's word, ADDR for its type.
@@ -27,10 +29,12 @@ _SETS = """
   map targets { typeof IP daddr . meta l4proto . tcp dport . numgen random mod 65535 : IP daddr . tcp dport; }
   map pinned_by { type ADDR . inet_proto . inet_service : verdict; }
   set refused { type ADDR . inet_proto . inet_service; }
+  map fenced { type ADDR . inet_proto . inet_service : verdict; }
   map node { type inet_proto . inet_service : verdict; }
   map node_targets { typeof meta l4proto . tcp dport . numgen random mod 65535 : IP daddr . tcp dport; }
   map node_pinned_by { type inet_proto . inet_service : verdict; }
   set node_refused { type inet_proto . inet_service; }
+  map node_fenced { type inet_proto . inet_service : verdict; }
   set hairpin { type ADDR . ADDR; }
   set away { type ADDR . inet_proto . inet_service; }
   map pins {
@@ -64,7 +68,7 @@ _BASES = (
     ("pass", "type filter hook forward priority filter"),
     ("own", "type filter hook output priority filter"),
 )
-_PLAIN = ("refuse", "find_refused", "find_pin")
+_PLAIN = ("refuse", "find_fence", "find_refused", "find_pin")
 
 
 def _rules(family: Family, service_range: IPv4Network | None) -> Mapping[str, Sequence[str]]:
@@ -82,8 +86,9 @@ def _rules(family: Family, service_range: IPv4Network | None) -> Mapping[str, Se
             "iifname @internal fib daddr type local fib daddr . iif type != local drop",
         ],
         "refuse": ["meta l4proto tcp reject with tcp reset", f"reject with {family.unreachable}"],
+        "find_fence": [f"{_SERVICE} vmap @fenced", f"fib daddr type local {_NODE} vmap @node_fenced"],
         "find_refused": [f"{_SERVICE} @refused goto refuse", f"fib daddr type local {_NODE} @node_refused goto refuse"],
-        "refuse_in": ["ct state new jump find_refused"],
+        "refuse_in": ["ct state new jump find_fence", "ct state new jump find_refused"],
         "refuse_out": ["ct state new jump find_refused"],
         "steer_in": [f"IP daddr {here} return", *_steering()],
         # There is no way for ::1 out of the loopback; left alone, it is refused at once.
@@ -168,3 +173,11 @@ def pin_chains(table: str, names: Iterable[str], family: Family = V4) -> str:
 def _pinning(seconds: str) -> list[str]:
     update = f"update @pins {{ IP saddr . {_ASKED} timeout {seconds}s : IP daddr . th dport }}"
     return [f"meta l4proto {protocol} {update}" for protocol in ("tcp", "udp")]
+
+
+def fence_chains(table: str, fences: Mapping[str, Iterable[Subnet]], family: Family = V4) -> str:
+    """Commands that make `fence-` chains, or make them anew: only these sources go on."""
+    at = f"{family.word} {table}"
+    emptied = "".join(f"add chain {at} {name}\nflush chain {at} {name}\n" for name in sorted(fences))
+    made = (_chain(name, [*(f"IP saddr {s} return" for s in fences[name]), "drop"], family) for name in sorted(fences))
+    return f"{emptied}table {at} {{\n" + "".join(made) + "}\n"

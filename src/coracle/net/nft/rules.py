@@ -170,7 +170,7 @@ class Rules:
         present = Present()
         difference = present.difference(forwards, self._subnets())
         batch = self._batch()
-        made = self._make_chains(batch, difference.chains)
+        made = self._make_chains(batch, difference)
         wanted, found = {(e.set, e.key): e for e in difference.add}, self._found()
         _delete(batch, (element for place, element in found.items() if wanted.get(place) != element))
         _add(batch, (element for place, element in wanted.items() if found.get(place) != element))
@@ -190,20 +190,23 @@ class Rules:
 
     def _tell(self, difference: Difference) -> None:
         batch = self._batch()
-        made = self._make_chains(batch, difference.chains)
+        made = self._make_chains(batch, difference)
         _delete(batch, difference.delete)
         _add(batch, difference.add)
         batch.commit()
         self._chains |= made
         self._present.accept(difference)
 
-    def _make_chains(self, batch: Batch, names: set[str]) -> set[str]:
-        """Put the chains that are not there yet into `batch`; returns them."""
-        missing = names - self._chains
+    def _make_chains(self, batch: Batch, difference: Difference) -> set[str]:
+        """Put the chains that are not there yet into `batch`, or make them at once; returns them."""
+        missing = difference.chains - self._chains
         pins = {name for name in missing if name.startswith("pin-")}
+        fences = {name: sources for name, sources in difference.fences.items() if name in missing}
         if pins:
             nftables.run(render.pin_chains(self.table, pins, self._family))
-        for name in sorted(missing - pins, key=len):  # `pick-3` before `pick-3-sticky`, which leads to it
+        if fences:
+            nftables.run(render.fence_chains(self.table, fences, self._family))
+        for name in sorted(missing - pins - fences.keys(), key=len):  # `pick-3` before `pick-3-sticky`, its caller
             batch.make_chain(name, picks.rules(name, self._family))
         return missing
 

@@ -166,6 +166,25 @@ def test_a_balancers_address(ingress, expected):
     assert forwards(service, BEHIND, PLACE) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], None),
+        (["10.0.0.0/8", " 192.0.2.7/24"], (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))),
+        (["fd00::/8"], ()),
+    ],
+)
+def test_whom_a_balancer_serves(given, expected):
+    service = a_service(**BOTH, externalIPs=["192.0.2.80"], loadBalancerSourceRanges=given)
+    found = forwards(service.with_status(loadBalancer={"ingress": [{"ip": "192.0.2.2"}]}), BEHIND, PLACE)
+    assert {(one.address, one.port): one.sources for one in found} == {
+        (IP, 80): None,
+        (IPv4Address("192.0.2.80"), 80): None,
+        (None, 80): expected,
+        (None, 30080): None,
+    }
+
+
 @pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
 def test_another_proxys_services_are_left_to_it(label):
     assert forwards(a_service().with_meta(labels={label: "x"}), BEHIND, PLACE) == []

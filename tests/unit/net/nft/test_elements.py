@@ -41,6 +41,10 @@ def test_a_forward_as_elements_byte_by_byte():
         ),
         pytest.param(forward(A, affinity_s=60), ["services", "pinned_by", "targets", "hairpin"], id="with affinity"),
         pytest.param(forward(AWAY), ["services", "targets", "hairpin", "away"], id="to somewhere outside"),
+        pytest.param(forward(A, sources=()), ["fenced", "services", "targets", "hairpin"], id="for some only"),
+        pytest.param(
+            forward(address=None, sources=()), ["node_fenced", "node_refused"], id="of the node, for some only"
+        ),
         pytest.param(forward(), ["refused"], id="to nobody"),
         pytest.param(forward(address=None), ["node_refused"], id="of the node, to nobody"),
     ],
