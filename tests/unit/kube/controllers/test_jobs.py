@@ -575,9 +575,34 @@ def test_whatever_happens_every_completion_is_counted_once(blows, indexed, seed)
     run(main())
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(["kill", "fail", "sweep"]), max_size=12), st.integers())
+def test_whatever_happens_no_index_is_tried_more_often_than_it_may(blows, seed):
+    async def main():
+        chance = random.Random(seed)
+        cluster = Cluster(ready_after_s=15, stop_s=1)
+        await cluster.start(completions=3, parallelism=3, completionMode="Indexed", backoffLimitPerIndex=1)
+        for blow in blows:
+            await cluster.settle(chance.choice([0.9, 11.0, 21.0]) + chance.random() / 10)
+            await strike(cluster, blow, chance)
+        await cluster.settle(1000)
+        made = len(cluster.said("SuccessfulCreate"))
+        lost = indexes.read(cluster.status["failedIndexes"], 3)
+        assert made <= 6
+        assert cluster.is_so()[-1] == ("Failed" if lost else "Complete")
+        assert indexes.read(cluster.status.get("completedIndexes"), 3) | lost == {0, 1, 2}
+        assert cluster.status.get("failed", 0) == made - cluster.status.get("succeeded", 0)
+        assert all(pod.meta.finalizers == () for pod in cluster.pods.list())
+
+    run(main())
+
+
 async def strike(cluster, blow, chance):
     if cluster.status.get("completionTime"):
         return
+    if blow == "sweep":
+        for pod in cluster.pods.list():
+            await cluster.pods.delete(pod.key, missing_ok=True)
     running = [
         pod
         for pod in cluster.pods.list()
