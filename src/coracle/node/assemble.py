@@ -67,6 +67,7 @@ from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
 from coracle.kube.proxy import parts as proxying
 from coracle.kube.scheduler import binding
+from coracle.kube.scheduler.classes import ensure_classes
 from coracle.linux import cgroups
 from coracle.linux import namespaces as homes
 from coracle.linux.counters import machine_busy_ns
@@ -285,6 +286,7 @@ class Cloud:
         place = bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
         await bootstrap.ensure_kubernetes(self._collections, place)
         await ensure_class(self._collections["StorageClass.storage.k8s.io"])
+        await ensure_classes(self._collections["PriorityClass.scheduling.k8s.io"])
         await sweep(self._collections[storage.VOLUME], self._collections[storage.CLAIM], self._persistent)
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:

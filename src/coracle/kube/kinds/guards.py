@@ -13,7 +13,7 @@ from coracle.core.collection import Guard
 from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
-from coracle.kube.kinds import namespace
+from coracle.kube.kinds import limits, namespace, persistentvolumeclaim, pod, podadmission
 
 RESERVED = ("default", "kube-system", "kube-public")
 _NAMESPACE = namespace.KIND.type
@@ -23,7 +23,13 @@ Verb = Literal["create", "update", "delete"]
 def for_kind(kind: Kind) -> tuple[Guard, ...]:
     if kind.type == _NAMESPACE:
         return (reserved_stays,)
-    return (_InNamespace(kind),) if kind.namespaced else ()
+    return (_InNamespace(kind), *_BY_TYPE.get(kind.type, ())) if kind.namespaced else ()
+
+
+_BY_TYPE: dict[str, tuple[Guard, ...]] = {
+    pod.KIND.type: (limits.limited, podadmission.prioritised, podadmission.with_runtime),
+    persistentvolumeclaim.KIND.type: (limits.limited,),
+}
 
 
 class _InNamespace:

@@ -36,8 +36,6 @@ def test_what_a_pod_says_where_the_user_said_nothing():
         "serviceAccountName": "default",
         "serviceAccount": "default",
         "enableServiceLinks": True,
-        "priority": 0,
-        "preemptionPolicy": "PreemptLowerPriority",
     }
     assert spec["containers"] == [
         {

@@ -2,7 +2,7 @@
 
 `spec` is for templates and pods, `pod_spec` what pods get on top.  Both give the same again when applied again.
 
-Source: Kubernetes v1 API, PodSpec and Container ("Defaults to ..."); admission plugins ServiceAccount, Priority and
+Source: Kubernetes v1 API, PodSpec and Container ("Defaults to ..."); admission plugins ServiceAccount and
 DefaultTolerationSeconds.
 """
 
@@ -18,7 +18,6 @@ from coracle.kube.kinds.persistentvolumeclaim import claim_spec
 
 ACCOUNT = "default"
 UNREACHABLE_S = 300  # how long pods stay on a node that is lost: DefaultTolerationSeconds
-PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _MODE = 0o644  # of files in secret, config map, downward API and projected volumes
 
 
@@ -39,8 +38,6 @@ def pod_spec(given: Mapping[str, Any] | None) -> Json:
     """A PodSpec as it is stored in a pod."""
     doc = absent(spec(given), enableServiceLinks=True)
     doc = blank(doc, serviceAccountName=ACCOUNT, serviceAccount=ACCOUNT)
-    priority = PRIORITIES.get(doc.get("priorityClassName", ""), 0)
-    doc = absent(doc, priority=priority, preemptionPolicy="PreemptLowerPriority")
     for name in ("containers", "initContainers"):
         doc = each(doc, name, lambda one: _resize_policy(_requests_from_limits(one)))
     return {**doc, "tolerations": _tolerations(doc.get("tolerations") or ())}
