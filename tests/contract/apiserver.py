@@ -23,10 +23,12 @@ from coracle.core.store import MemoryStore
 from coracle.core.tasks import running
 from coracle.kube.api.door import Insides, door
 from coracle.kube.kinds import guards
+from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.catalogue import kinds
 from coracle.node.kubeconfig import render_kubeconfig
 from coracle.node.pki import ensure_pki
 from coracle.testing.metering import NoMeter
+from coracle.testing.signing import PlainSigner
 from coracle.web.listeners import Tcp
 from coracle.web.server import Server
 from coracle.web.tls import server_context
@@ -120,7 +122,16 @@ class ApiServer:
         self.collections = {
             kind.type: Collection(kind, self.store, self.clock, guards.for_kind(kind)) for kind in kinds()
         }
-        api = door(self.collections.values(), self.store, self.clock, Insides(LocalStreams(), NoMeter()))
+        api = door(
+            self.collections.values(),
+            self.store,
+            self.clock,
+            Insides(
+                LocalStreams(),
+                NoMeter(),
+                Issuer("https://kubernetes.default.svc", PlainSigner(), self.store, self.clock),
+            ),
+        )
         self.pki = ensure_pki(directory / "pki", ["localhost"], [IPv4Address("127.0.0.1")], self.clock.now_s())
         tls = server_context(*self.pki.server, self.pki.authority)
         self.server = Server(api.handler, [Tcp("127.0.0.1", 0, tls)], terms=api.router.terms, say=api.say)

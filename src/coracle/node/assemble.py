@@ -51,10 +51,11 @@ from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import Insides, door
 from coracle.kube.controllers import endpoints as endpoint_loops
-from coracle.kube.controllers import garbage, mirroring, namespaces, podgc, serviceaccounts, workloads
+from coracle.kube.controllers import garbage, mirroring, namespaces, podgc, rootca, serviceaccounts, workloads
 from coracle.kube.controllers.storage import parts as storage
 from coracle.kube.controllers.storage.provisioning import ensure_class, sweep
 from coracle.kube.kinds import guards
+from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
 from coracle.kube.kubelet import records as kubelet_records
@@ -83,6 +84,7 @@ from coracle.node.ground import SharedGround
 from coracle.node.kubeconfig import render_kubeconfig, write_own
 from coracle.node.marks import PODS, QUICK_GROUPS, cgroup_path, marks, pod_network
 from coracle.node.registries import read_mirrors
+from coracle.node.signing import KeySigner
 from coracle.runtime.conmon.driver import ConmonRuntime
 from coracle.runtime.conmon.monitor import find_binaries
 from coracle.store.sqlite import SqliteStore
@@ -91,6 +93,7 @@ from coracle.web.server import Server
 from coracle.web.tls import server_context
 
 DOMAIN = "cluster.local"
+ISSUER = f"https://kubernetes.default.svc.{DOMAIN}"
 SLICE = "EndpointSlice.discovery.k8s.io"
 
 
@@ -159,6 +162,7 @@ class Cloud:
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
         self._meter = self._make_meter()
+        self._issuer = Issuer(ISSUER, KeySigner(settings.root / "pki" / "sa.key"), store, self._clock)
         self._docker = self._make_docker()
         self._compose = self._make_compose()
 
@@ -299,6 +303,7 @@ class Cloud:
             self._loop(mirroring.Mirroring(caches, writers[SLICE], recorders[mirroring.SPEAKER])),
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
+            self._loop(rootca.RootCertificates(caches, writers["ConfigMap"], self._pki.authority.read_text())),
             self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
             *self._storage_loops(recorders[storage.SPEAKER]),
@@ -349,7 +354,7 @@ class Cloud:
         services = EngineServices(
             engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs, engine.logs
         )
-        cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock)
+        cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock, self._issuer)
         return kubelet(services, cluster, self._node_config())
 
     def _node(self) -> Part:
@@ -393,7 +398,7 @@ class Cloud:
     def _doors(self) -> list[Part]:
         settings = self._settings
         streams = PodStreams(self._records(), self._engine.logs, self._engine.execs)
-        api = door(self._collections.values(), self._store, self._clock, Insides(streams, self._meter))
+        api = door(self._collections.values(), self._store, self._clock, Insides(streams, self._meter, self._issuer))
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
         admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)

@@ -23,10 +23,15 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a client certificate says is calling: its common name, and its organisations as groups."""
+    """Who is calling.  A client certificate says so by its common name, and its organisations as groups.
+
+    `uid` and `extra` are what other proofs say more, whatever it means to the API.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

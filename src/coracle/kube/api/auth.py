@@ -1,9 +1,10 @@
 """Who is calling, and whether they may.
 
-The client certificate says who (common name, organisations).  Members of system:masters may do everything; the others
-nothing yet, until there are roles.
+A client certificate says who (common name, organisations), or a ServiceAccount's token (`api.accounts`).  Members of
+system:masters may do everything; the others look around and ask about themselves, until there are roles.
 
-Source: Kubernetes documentation, "Authenticating" (X.509 client certificates), "Authorization Overview".
+Source: Kubernetes documentation, "Authenticating" (X.509 client certificates, service account tokens), "Authorization
+Overview".
 """
 
 from __future__ import annotations

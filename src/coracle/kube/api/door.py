@@ -1,7 +1,7 @@
 """The Kubernetes door: joins the parts of the edge into one handler.
 
 from coracle.kube.api.door import Insides, door
-handler = door(collections, store, clock, Insides(streams, meter))
+handler = door(collections, store, clock, Insides(streams, meter, issuer))
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, Unavailable
 from coracle.core.store import Store
-from coracle.kube.api import auth, metrics, reviews
+from coracle.kube.api import accounts, auth, metrics, reviews
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.openapi import OpenApi
@@ -22,6 +22,7 @@ from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Served, read_path
 from coracle.kube.api.streams import PodStreams
 from coracle.kube.api.subresources import Subresources
+from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.metrics import Meter
 from coracle.web.edge import edge
 from coracle.web.messages import Answer, Handler, Request, Response
@@ -46,6 +47,7 @@ class Insides:
 
     streams: PodStreams
     meter: Meter
+    issuer: Issuer
 
 
 def door(
@@ -59,9 +61,11 @@ def door(
     """The door over these collections.  `ready` says whether /readyz should."""
     served = Served(collections)
     resources = Resources(store, clock)
-    subresources = Subresources(resources, clock, PodVerbs(insides.streams, clock).verbs)
+    tokens = accounts.Tokens(insides.issuer, store)
+    verbs = {**PodVerbs(insides.streams, clock).verbs, "token": tokens.handle}
+    subresources = Subresources(resources, clock, verbs)
     measured = metrics.Measured(store, insides.meter, clock)
-    rooms = _Rooms(served, resources, subresources, measured, ready)
+    rooms = _Rooms(served, resources, subresources, measured, tokens, ready=ready)
     router = Router()
     _route(router, rooms)
     say = speaker(served.kind)
@@ -77,10 +81,12 @@ class _Rooms:
         resources: Resources,
         subresources: Subresources,
         measured: metrics.Measured,
+        tokens: accounts.Tokens,
+        *,
         ready: Callable[[], bool],
     ) -> None:
         self._served, self._resources, self._subresources = served, resources, subresources
-        self._measured, self._ready = measured, ready
+        self._measured, self.tokens, self._ready = measured, tokens, ready
         apis: dict[str, list[Resource]] = {}
         for api, kinds in served.apis.items():
             apis[api] = [Resource(kind) for kind in kinds]
@@ -95,6 +101,8 @@ class _Rooms:
         """Nobody unknown gets further than health and version."""
 
         async def checked(request: Request) -> Answer:
+            if request.identity is None:
+                request.identity = self.tokens.bearer(request)
             if not auth.is_public(request.path):
                 auth.identify(request)
             return await handler(request)
@@ -115,7 +123,7 @@ class _Rooms:
         auth.require(identity, attempt)
         review = reviews.find(place)
         if review is not None:
-            return reviews.answer(request, identity, review, place)
+            return reviews.answer(request, identity, review, place, self.tokens.review)
         measured = metrics.find(place)
         if measured is not None:
             return await self._measured.handle(request, measured, place)
@@ -142,6 +150,8 @@ def _route(router: Router, rooms: _Rooms) -> None:
         "/openapi/v3": openapi.index,
         "/openapi/v3/{rest:path}": lambda request: openapi.v3(request, request.params["rest"]),
         "/openapi/v2": openapi.v2,
+        accounts.DISCOVERY: rooms.tokens.discovery,
+        accounts.KEYS: rooms.tokens.keys,
     }
     for pattern, page in pages.items():
         router.add("GET", pattern, _at_once(page))

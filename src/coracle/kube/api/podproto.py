@@ -30,7 +30,7 @@ INT_OR_STRING = As(
     {1: ("type", "int"), 2: ("int", "int"), 3: ("text", "string")},
     lambda found: found.get("text", "") if found.get("type") else found.get("int", 0),
 )
-_QUANTITY = As({1: ("text", "string")}, lambda found: found.get("text", "0"))
+QUANTITY = As({1: ("text", "string")}, lambda found: found.get("text", "0"))
 NAME = {1: ("name", "string")}
 _OWNER = {
     1: ("kind", "string"), 3: ("name", "string"), 4: ("uid", "string"), 5: ("apiVersion", "string"),
@@ -49,7 +49,7 @@ SELECTOR = {1: ("matchLabels", Map("string")), 2: ("matchExpressions", [_NEED])}
 # -- environment ---------------------------------------------------------------------------------------------------
 
 _FIELD = {1: ("apiVersion", "text"), 2: ("fieldPath", "string")}
-_RESOURCE = {1: ("containerName", "text"), 2: ("resource", "string"), 3: ("divisor", _QUANTITY)}
+_RESOURCE = {1: ("containerName", "text"), 2: ("resource", "string"), 3: ("divisor", QUANTITY)}
 _KEY = As({1: ("*", NAME), 2: ("key", "string"), 3: ("optional", "bool")}, _inlined)
 _FILE_KEY = {1: ("volumeName", "string"), 2: ("path", "string"), 3: ("key", "string"), 4: ("optional", "bool")}
 _VARIABLE = {
@@ -109,13 +109,13 @@ _PROJECTION = {
 }  # fmt: skip
 _CLAIM = {
     1: ("accessModes", ["string"]),
-    2: ("resources", {1: ("limits", Map(_QUANTITY)), 2: ("requests", Map(_QUANTITY))}),
+    2: ("resources", {1: ("limits", Map(QUANTITY)), 2: ("requests", Map(QUANTITY))}),
     3: ("volumeName", "text"), 4: ("selector", SELECTOR), 5: ("storageClassName", "string"),
     6: ("volumeMode", "string"),
 }  # fmt: skip
 _SOURCE = {
     1: ("hostPath", {1: ("path", "string"), 2: ("type", "string")}),
-    2: ("emptyDir", {1: ("medium", "text"), 2: ("sizeLimit", _QUANTITY)}),
+    2: ("emptyDir", {1: ("medium", "text"), 2: ("sizeLimit", QUANTITY)}),
     6: ("secret", {
         1: ("secretName", "text"), 2: ("items", [_ITEM]), 3: ("defaultMode", "int"), 4: ("optional", "bool"),
     }),
@@ -142,7 +142,7 @@ _PORT = {
     5: ("hostIP", "text"),
 }  # fmt: skip
 _RESOURCES = {
-    1: ("limits", Map(_QUANTITY)), 2: ("requests", Map(_QUANTITY)),
+    1: ("limits", Map(QUANTITY)), 2: ("requests", Map(QUANTITY)),
     3: ("claims", [{1: ("name", "string"), 2: ("request", "text")}]),
 }  # fmt: skip
 _RULE = {
@@ -200,7 +200,7 @@ POD_SPEC = {
     24: ("priorityClassName", "text"), 25: ("priority", "int"), 26: ("dnsConfig", _DNS),
     27: ("shareProcessNamespace", "bool"), 28: ("readinessGates", [{1: ("conditionType", "string")}]),
     29: ("runtimeClassName", "string"), 30: ("enableServiceLinks", "bool"), 31: ("preemptionPolicy", "string"),
-    32: ("overhead", Map(_QUANTITY)), 33: ("topologySpreadConstraints", [_SPREAD]),
+    32: ("overhead", Map(QUANTITY)), 33: ("topologySpreadConstraints", [_SPREAD]),
     35: ("setHostnameAsFQDN", "bool"), 36: ("os", NAME), 37: ("hostUsers", "bool"), 38: ("schedulingGates", [NAME]),
     40: ("resources", _RESOURCES), 41: ("hostnameOverride", "string"),
 }  # fmt: skip

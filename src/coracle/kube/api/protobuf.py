@@ -43,6 +43,9 @@ _ACCESS = {
     3: ("user", "string"), 4: ("groups", ["string"]), 6: ("uid", "string"),
 }  # fmt: skip
 _ACCESS_REVIEW = {1: ("metadata", META), 2: ("spec", _ACCESS)}
+_BOUND = {1: ("kind", "string"), 2: ("apiVersion", "string"), 3: ("name", "string"), 4: ("uid", "string")}
+_TOKEN = {1: ("audiences", ["string"]), 3: ("boundObjectRef", _BOUND), 4: ("expirationSeconds", "int")}
+_AUTHENTICATION = "authentication.k8s.io/v1"
 _AUTHORIZATION = "authorization.k8s.io/v1"
 _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("v1", "Namespace"): {1: ("metadata", META), 2: ("spec", {1: ("finalizers", ["string"])})},
@@ -60,7 +63,11 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("v1", "Service"): {1: ("metadata", META), 2: ("spec", _SERVICE)},
     ("v1", "DeleteOptions"): _OPTIONS,
     ("meta.k8s.io/v1", "DeleteOptions"): _OPTIONS,
-    ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: ("metadata", META)},
+    (_AUTHENTICATION, "SelfSubjectReview"): {1: ("metadata", META)},
+    (_AUTHENTICATION, "TokenRequest"): {1: ("metadata", META), 2: ("spec", _TOKEN)},
+    (_AUTHENTICATION, "TokenReview"): {
+        1: ("metadata", META), 2: ("spec", {1: ("token", "string"), 2: ("audiences", ["string"])}),
+    },
     (_AUTHORIZATION, "SelfSubjectAccessReview"): _ACCESS_REVIEW,
     (_AUTHORIZATION, "SubjectAccessReview"): _ACCESS_REVIEW,
     (_AUTHORIZATION, "LocalSubjectAccessReview"): _ACCESS_REVIEW,

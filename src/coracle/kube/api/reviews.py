@@ -27,6 +27,7 @@ def _kind(api: str, name: str, *, namespaced: bool = False) -> Kind:
 
 KINDS = (
     _kind(_AUTHENTICATION, "SelfSubjectReview"),
+    _kind(_AUTHENTICATION, "TokenReview"),
     _kind(_AUTHORIZATION, "LocalSubjectAccessReview", namespaced=True),
     _kind(_AUTHORIZATION, "SelfSubjectAccessReview"),
     _kind(_AUTHORIZATION, "SelfSubjectRulesReview"),
@@ -39,8 +40,13 @@ def find(place: Place) -> Kind | None:
     return _BY_PLACE.get((place.api, place.resource))
 
 
-def answer(request: Request, identity: Identity, kind: Kind, place: Place) -> Response:
-    """POST -> 201, the question with its answer as status.  Raises Malformed, Unsupported, NotFound."""
+def answer(
+    request: Request, identity: Identity, kind: Kind, place: Place, of_token: Callable[[Mapping[str, Any]], Doc]
+) -> Response:
+    """POST -> 201, the question with its answer as status; `of_token` answers a TokenReview.
+
+    Raises: Malformed, Unsupported, NotFound.
+    """
     if place.name or (place.namespace is not None) != kind.namespaced:
         raise NotFound
     if request.method != "POST":
@@ -51,11 +57,18 @@ def answer(request: Request, identity: Identity, kind: Kind, place: Place) -> Re
         said = problems[0].text if problems else "not an object"
         raise Malformed(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {said}')
     doc = {"metadata": {}, **doc, "apiVersion": kind.api, "kind": kind.name}
-    return Response.of(201, {**doc, "status": _ANSWERS[kind.name](identity, doc.get("spec") or {})})
+    spec = doc.get("spec") or {}
+    status = of_token(spec) if kind.name == "TokenReview" else _ANSWERS[kind.name](identity, spec)
+    return Response.of(201, {**doc, "status": status})
 
 
 def _who(identity: Identity, _spec: Mapping[str, Any]) -> Doc:
-    return {"userInfo": {"username": identity.name, "groups": groups_of(identity)}}
+    info: Doc = {"username": identity.name, "groups": groups_of(identity)}
+    if identity.uid:
+        info["uid"] = identity.uid
+    if identity.extra:
+        info["extra"] = {name: list(values) for name, values in identity.extra.items()}
+    return {"userInfo": info}
 
 
 def _own_access(identity: Identity, spec: Mapping[str, Any]) -> Doc:

@@ -13,7 +13,7 @@ from coracle.core.collection import Guard
 from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
-from coracle.kube.kinds import limits, namespace, persistentvolumeclaim, pod, podadmission
+from coracle.kube.kinds import limits, namespace, persistentvolumeclaim, pod, podaccounts, podadmission
 
 RESERVED = ("default", "kube-system", "kube-public")
 _NAMESPACE = namespace.KIND.type
@@ -27,7 +27,7 @@ def for_kind(kind: Kind) -> tuple[Guard, ...]:
 
 
 _BY_TYPE: dict[str, tuple[Guard, ...]] = {
-    pod.KIND.type: (limits.limited, podadmission.prioritised, podadmission.with_runtime),
+    pod.KIND.type: (limits.limited, podaccounts.admit, podadmission.prioritised, podadmission.with_runtime),
     persistentvolumeclaim.KIND.type: (limits.limited,),
 }
 

@@ -20,6 +20,7 @@ KIND = Kind(
         printing.number("Secrets", lambda account: len(account.body.get("secrets") or ())),
         printing.AGE,
     ),
+    subresources=frozenset(("token",)),
     counts_generations=False,
     loop="coracle.kube.controllers.serviceaccounts:DefaultAccounts",
 )

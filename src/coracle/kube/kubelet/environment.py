@@ -22,6 +22,7 @@ from coracle.core.object import Key, Object
 from coracle.core.quantity import parse
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 from coracle.kube.kubelet.resources import asked
+from coracle.kube.kubelet.tokens import NoTokens, TokenSource
 
 MASTER_SERVICE = Key("default", "kubernetes")
 
@@ -49,6 +50,7 @@ class Surroundings:
     address: str
     allocatable: Mapping[str, str]
     files: EnvFiles = dataclass_field(default_factory=dict)
+    tokens: TokenSource = NoTokens()  # noqa: RUF009 - it has no state
 
 
 def environment(pod: Object, container: Mapping[str, Any], around: Surroundings) -> dict[str, str]:

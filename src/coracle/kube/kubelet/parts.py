@@ -16,6 +16,7 @@ from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.scratch import Scratch
+from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.actions import Actions
 from coracle.kube.kubelet.chores import Chores
@@ -28,6 +29,7 @@ from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
 from coracle.kube.kubelet.starting import ContainerStarter, Node, Resizer, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
+from coracle.kube.kubelet.tokens import NoTokens, PodTokens, TokenRotation
 from coracle.kube.kubelet.volumes.following import VolumeFollower
 from coracle.kube.kubelet.volumes.limits import EmptyDirLimits
 from coracle.kube.kubelet.volumes.service import PodVolumes
@@ -52,6 +54,7 @@ class Cluster:
     caches   by type: "Pod", and "Container.engine", "Sandbox.engine" with `records.INDEXES`
     pods     writes their status
     store    is read for ConfigMaps, Secrets and Services when a container asks for them
+    issuer   of the tokens in pods' files; None: there are none
     """
 
     caches: Mapping[str, Informer]
@@ -59,13 +62,15 @@ class Cluster:
     store: Store
     recorder: EventRecorder
     clock: Clock
+    issuer: Issuer | None = None
 
 
 def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kubelet:
     """A Part: start it after the caches and the engine are up."""
     recorder, clock = cluster.recorder, cluster.clock
     chores = Chores(clock)
-    node = Node(config, cluster.store)
+    tokens = PodTokens(cluster.issuer, cluster.store, clock) if cluster.issuer is not None else None
+    node = Node(config, cluster.store, tokens or NoTokens())
     volumes = PodVolumes(engine.volumes, engine.images, node.around(""), clock)
     messages = Messages(engine.volumes, engine.logs)
     actions = Actions(engine.execs, clock)
@@ -92,4 +97,5 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
 
     files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
     limits = EmptyDirLimits(cluster.caches, config.name, volumes, cluster.pods, recorder=recorder, clock=clock)
-    return Kubelet(sync, chores, (files, limits), cluster.caches, cluster.store)
+    rotation = [TokenRotation(cluster.caches, config.name, tokens, volumes, recorder)] if tokens is not None else []
+    return Kubelet(sync, chores, (files, limits, *rotation), cluster.caches, cluster.store)

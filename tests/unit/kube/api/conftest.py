@@ -15,9 +15,11 @@ from coracle.core.object import Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.kube.api.door import Insides, door
 from coracle.kube.kinds import guards
+from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.catalogue import kinds
 from coracle.testing.autojump import run
 from coracle.testing.metering import NoMeter
+from coracle.testing.signing import PlainSigner
 from coracle.web.messages import Identity, Request, Response, Stream
 
 ADMIN = Identity("admin", ("system:masters",))
@@ -54,7 +56,14 @@ class Api:
     def __init__(self, history: int = 1000) -> None:
         self.store, self.clock = MemoryStore(history), LoopClock()
         self.collections = {k.type: Collection(k, self.store, self.clock, guards.for_kind(k)) for k in kinds()}
-        self.door = door(self.collections.values(), self.store, self.clock, Insides(NoStreams(), NoMeter()))
+        self.door = door(
+            self.collections.values(),
+            self.store,
+            self.clock,
+            Insides(
+                NoStreams(), NoMeter(), Issuer("https://kubernetes.default.svc", PlainSigner(), self.store, self.clock)
+            ),
+        )
 
     async def begin(self) -> Api:
         await self.collections["Namespace"].create(Object("Namespace", Meta(name="default")))

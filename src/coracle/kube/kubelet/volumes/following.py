@@ -64,9 +64,13 @@ class VolumeFollower:
         return self._pods.keys_by("made-of", f"{event.entry.type}/{key.namespace}/{key.name}")
 
 
+# Most pods' files tell their namespace, which does not change.
+_MARKS = (b'"metadata.labels', b'"metadata.annotations')
+
+
 def _if_it_speaks(event: Event) -> Iterable[Key]:
     """A pod whose labels or annotations have changed, where its files tell them."""
-    if event.type != "MODIFIED" or event.before is None or b'"downwardAPI"' not in event.entry.raw:
+    if event.type != "MODIFIED" or event.before is None or not any(mark in event.entry.raw for mark in _MARKS):
         return ()
     new, old = event.entry.object(), event.before.object()
     same = new.meta.labels == old.meta.labels and new.meta.annotations == old.meta.annotations

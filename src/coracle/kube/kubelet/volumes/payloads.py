@@ -69,7 +69,9 @@ def _of(sort: str, given: Mapping[str, Any], whom: _For) -> dict[str, File]:
         return _entries(_KINDS[sort], name, given, whom)
     if sort == "downwardAPI":
         return {item["path"]: _about_pod(item, whom) for item in given.get("items") or ()}
-    words = {"serviceAccountToken": "service account tokens", "clusterTrustBundle": "cluster trust bundles"}
+    if sort == "serviceAccountToken":
+        return {given["path"]: whom.file(whom.around.tokens.token(whom.pod, given).encode(), None)}
+    words = {"clusterTrustBundle": "cluster trust bundles"}
     raise Unsupported(f"{words.get(sort, sort)} are not supported yet", status=501)
 
 
@@ -148,6 +150,12 @@ def _variables(namespace: str, container: Mapping[str, Any]) -> Iterable[str]:
         for name, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             if source.get(name):
                 yield f"{kind}/{namespace}/{source[name].get('name')}"
+
+
+def is_secret(volume: Mapping[str, Any]) -> bool:
+    """Whether its files are not to lie on a disk."""
+    sources = (volume.get("projected") or {}).get("sources") or ()
+    return any(part.get(sort) is not None for part in (volume, *sources) for sort in ("secret", "serviceAccountToken"))
 
 
 def speaks_of_pod(pod: Object) -> bool:

@@ -1,6 +1,6 @@
 """Sets the volumes of pods up, keeps them current, and drops them.
 
-    emptyDir, secret                        <root>/scratch/<sandbox>/<volume>, secrets in memory
+    emptyDir, secret                        <root>/scratch/<sandbox>/<volume>, secrets and tokens in memory
     configMap, downwardAPI, projected       the same, on disk
     hostPath, claims                        where they are
     image                                   the image's layers, to be read only
@@ -32,7 +32,7 @@ from coracle.kube.kubelet.records import containers_of, sandbox_name
 from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
-from coracle.kube.kubelet.volumes.payloads import SORTS, payload
+from coracle.kube.kubelet.volumes.payloads import SORTS, is_secret, payload
 
 _IMAGE = "image."  # before the names of image volumes, in place of a directory of their own
 
@@ -140,7 +140,7 @@ class PodVolumes:
 
     async def _files(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
         files = payload(pod, volume, self._around)
-        medium = "Memory" if volume.get("secret") else ""
+        medium = "Memory" if is_secret(volume) else ""
         path = await self._directories.scratch(sandbox_name(pod.meta.uid), volume["name"], medium=medium)
         stamp = rfc3339(self._clock.now_s())[:19].replace("-", "_").replace("T", "_").replace(":", "_")
         await offload(atomic.write, Path(path), files, stamp, _group(pod))

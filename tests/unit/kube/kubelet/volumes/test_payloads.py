@@ -57,7 +57,7 @@ def test_the_files_of_a_volume(volume, expected):
         ({"secret": {"secretName": "none"}}, 'secret "none" not found'),
         ({"configMap": {"name": "settings", "items": [{"key": "x", "path": "x"}]}}, "configmap references non-existent config key: x"),
         ({"secret": {"secretName": "keys", "items": [{"key": "x", "path": "x"}]}}, "references non-existent secret key: x"),
-        ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, "service account tokens are not supported yet"),
+        ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, "this node has no service account tokens"),
         ({"projected": {"sources": [{"clusterTrustBundle": {"path": "t"}}]}}, "cluster trust bundles are not supported yet"),
     ],
 )  # fmt: skip
