@@ -30,7 +30,10 @@ def default(job: Object) -> Object:
 
 
 def assign(job: Object, old: Object | None, _reader: Reader) -> Object:
-    """A new Job's pods have its uid and name as labels, which it knows them by unless the user chose otherwise."""
+    """A new Job's pods have its uid and name as labels, which it knows them by unless the user chose otherwise.
+
+    It has its pods' labels itself where the user gave it none.
+    """
     if old is not None:
         return job
     job = job.with_body(status={})
@@ -38,10 +41,13 @@ def assign(job: Object, old: Object | None, _reader: Reader) -> Object:
     if job.spec.get("manualSelector") or template is None:
         return job
     meta = template.get("metadata") or {}
+    given = meta.get("labels") or {}
+    labels = {**_own_labels(job), **given}
     selector = job.spec.get("selector") or {}
     chosen = {**selector, "matchLabels": {UID: job.meta.uid, **(selector.get("matchLabels") or {})}}
-    labelled = {**template, "metadata": {**meta, "labels": {**_own_labels(job), **(meta.get("labels") or {})}}}
-    return job.with_spec(selector=chosen, template=labelled)
+    labelled = {**template, "metadata": {**meta, "labels": labels}}
+    own = labels if job.meta.labels in ({}, given) else job.meta.labels
+    return job.with_meta(labels=own).with_spec(selector=chosen, template=labelled)
 
 
 def validate(job: Object) -> Problems:

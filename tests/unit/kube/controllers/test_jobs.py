@@ -132,6 +132,7 @@ def test_indexes_are_written_as_ranges(found, text):
     assert indexes.write(found) == text
     assert indexes.read(text, 10) == found
     assert indexes.read("nonsense", 10) == set()
+    assert indexes.read("0,2-9", 4) == {0, 2, 3}
 
 
 # -- policies ----------------------------------------------------------------------------------------------------------
@@ -450,6 +451,31 @@ def test_an_index_is_tried_as_often_as_it_may_though_its_failed_pods_are_removed
         assert cluster.is_so() == ["FailureTarget", "Failed"]
         assert (cluster.status["failed"], cluster.status["failedIndexes"]) == (4, "0")
         assert len(cluster.said("SuccessfulCreate")) == 4
+
+    run(main())
+
+
+def test_an_indexed_job_shrinks_and_grows():
+    async def main():
+        cluster = Cluster(ready_after_s=5)
+        await cluster.start(completionMode="Indexed", completions=4, parallelism=4)
+        await cluster.settle(2)
+        pods = {pod.meta.labels[indexes.INDEX]: pod.key for pod in cluster.pods.list()}
+        for index in ("0", "3"):
+            await cluster.pods.change(pods[index], lambda pod: pod.with_status(phase="Succeeded"), part="status")
+        await cluster.settle(1)
+        assert cluster.status["completedIndexes"] == "0,3"
+        await cluster.jobs.change(WORK, lambda job: job.with_spec(completions=2, parallelism=2))
+        await cluster.settle(1)
+        assert (cluster.status["completedIndexes"], cluster.status["succeeded"], cluster.status["active"]) == (
+            "0",
+            1,
+            1,
+        )
+        await cluster.jobs.change(WORK, lambda job: job.with_spec(completions=3, parallelism=3))
+        await cluster.settle(60)
+        assert cluster.is_so() == ["SuccessCriteriaMet", "Complete"]
+        assert (cluster.status["completedIndexes"], cluster.status.get("failed")) == ("0-2", None)
 
     run(main())
 

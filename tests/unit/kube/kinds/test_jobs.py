@@ -111,6 +111,8 @@ def test_a_job_knows_its_pods_by_its_uid():
         "controller-uid": "u",
         "job-name": "work",
     }
+    assert made.meta.labels == made.spec["template"]["metadata"]["labels"]
+    assert admitted(a_job().with_meta(labels={"app": "x"})).meta.labels == {"app": "x"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from coracle.core.object import Object
 from coracle.kube.kinds.job import PREFIX
 from coracle.kube.kinds.jobindexes import spans
+from coracle.kube.kinds.jobrules import UNLIMITED
 
 INDEX = f"{PREFIX}job-completion-index"
 FAILURES = f"{PREFIX}job-index-failure-count"
@@ -41,9 +42,10 @@ def _number(pod: Object, name: str) -> int:
 
 
 def read(text: str | None, completions: int) -> set[int]:
-    """What a status says; nothing where it says it wrongly."""
+    """What a status says of those that there are; nothing where it says it wrongly."""
     try:
-        return {index for span in spans(text or "", completions) for index in span}
+        found = spans(text or "", UNLIMITED)
+        return {index for span in found for index in range(span.start, min(span.stop, completions))}
     except ValueError:
         return set()
 
