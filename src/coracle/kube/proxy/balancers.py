@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, Exhausted, Forbidden
-from coracle.core.informer import Informer
+from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, ToKeys, itself
 from coracle.core.object import Json, Key, Object
 from coracle.kube.kinds.recorder import EventRecorder
@@ -44,19 +44,19 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What an address is chosen from.  `free`: whether the node's own can be had; `taken`: those of the range that
-    cannot."""
+    """What an address is chosen from.  `free`: whether the node's own can be had; `taken`: whether one of the range
+    is somebody else's, or the service's cluster IP."""
 
     place: Place
     services: IPv4Network
     free: bool
-    taken: frozenset[str]
+    taken: Callable[[str], bool]
 
 
 def choose(service: Object, choice: Choice) -> str:
     """The address for a balancer: the present one, while that can be.  Raises Forbidden, Exhausted."""
     node, present = str(choice.place.address), _present(service)
-    asked = service.spec.get("loadBalancerIP")
+    asked = str(service.spec.get("loadBalancerIP") or "")
     if asked:
         return _as_asked(asked, node, choice)
     if present and present != node and _within(present, choice.services):
@@ -66,19 +66,20 @@ def choose(service: Object, choice: Choice) -> str:
     first, last = int(choice.services.network_address) + 1, int(choice.services.broadcast_address) - 1
     for number in range(last, first, -1):
         address = str(IPv4Address(number))
-        if address not in choice.taken:
+        if not choice.taken(address):
             return address
     raise Exhausted("no address is left for a load balancer", kind="Service")
 
 
 def _as_asked(asked: str, node: str, choice: Choice) -> str:
-    if asked == node and not choice.free:
-        raise Forbidden(f"somebody else has a port of the service at {asked}")
-    if asked in choice.taken:
+    if asked == node:
+        if not choice.free:
+            raise Forbidden(f"somebody else has a port of the service at {asked}")
+    elif choice.taken(asked):
         raise Forbidden(f"{asked} is already allocated")
-    if asked != node and not _within(asked, choice.services):
+    elif not _within(asked, choice.services):
         raise Forbidden(f"{asked} is neither this node's address ({node}) nor in the range {choice.services}")
-    return str(asked)
+    return asked
 
 
 def _within(address: str, range: IPv4Network) -> bool:
@@ -93,11 +94,20 @@ def _present(service: Object) -> str:
     return str(ingress[0].get("ip") or "") if ingress else ""
 
 
-def addresses(services: Iterable[Object]) -> Iterable[str]:
-    """Every address that these services have, their own and their balancers'."""
-    for service in services:
-        yield str(service.spec.get("clusterIP") or "")
-        yield _present(service)
+def held(service: Object) -> Iterable[str]:
+    """What nobody else can have: its cluster IP, and as a balancer `192.0.2.2` and `192.0.2.2/TCP:80`."""
+    yield str(service.spec.get("clusterIP") or "")
+    balancer = _present(service)
+    if balancer:
+        yield balancer
+        yield from (_at(balancer, *port) for port in _ports(service))
+
+
+def _at(address: str, transport: Transport, number: int) -> str:
+    return f"{address}/{transport}:{number}"
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {SERVICE: {"held": held}}
 
 
 class Balancers:
@@ -114,9 +124,11 @@ class Balancers:
         service = self._services.find(key)
         if service is None or service.spec.get("type") != "LoadBalancer" or service.spec.get("loadBalancerClass"):
             return None
-        others = [one for one in self._services.list() if one.key != key]
-        free = all(self._is_free(service, *port, others) for port in _ports(service))
-        taken = frozenset((*addresses(others), str(service.spec.get("clusterIP") or "")))
+        free = all(self._is_free(service, *port) for port in _ports(service))
+
+        def taken(address: str) -> bool:
+            return address == service.spec.get("clusterIP") or self._is_anothers(address, key)
+
         try:
             chosen = choose(service, Choice(self._ground.place, self._ground.services, free, taken))
         except (Forbidden, Exhausted) as error:
@@ -137,10 +149,12 @@ class Balancers:
 
         await self._writer.change(service.key, written, part="status")
 
-    def _is_free(self, service: Object, transport: Transport, number: int, others: Iterable[Object]) -> bool:
+    def _is_anothers(self, held: str, key: Key) -> bool:
+        return any(other != key for other in self._services.keys_by("held", held))
+
+    def _is_free(self, service: Object, transport: Transport, number: int) -> bool:
         """Whether a port of the node is nobody's, or the service's already."""
-        node = str(self._ground.place.address)
-        if any(_present(other) == node and (transport, number) in _ports(other) for other in others):
+        if self._is_anothers(_at(str(self._ground.place.address), transport, number), service.key):
             return False
         holder = self._ground.forwards.holder(transport, number)
         if holder:

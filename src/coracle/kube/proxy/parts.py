@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from coracle.core.collection import Collection
-from coracle.core.informer import Informer
+from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
 from coracle.core.tasks import Part
 from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.proxy import balancers, endpoints
 from coracle.kube.proxy.balancers import Balancers, Ground, TryPort
-from coracle.kube.proxy.endpoints import INDEXES, SERVICE, SLICE, Backends, Place
+from coracle.kube.proxy.endpoints import SERVICE, SLICE, Backends, Place
 from coracle.kube.proxy.health import HealthPorts
 from coracle.kube.proxy.hostports import HostPorts
 from coracle.kube.proxy.names import PodNames, ServiceNames
@@ -22,6 +23,7 @@ from coracle.net.names import Names
 
 __all__ = ["INDEXES", "SPEAKERS", "Place", "Proxy", "Wires", "proxy"]
 
+INDEXES: Mapping[str, Mapping[str, Index]] = {**endpoints.INDEXES, **balancers.INDEXES}
 SPEAKERS = ("kube-proxy", "service-controller")  # as Events name who speaks
 
 

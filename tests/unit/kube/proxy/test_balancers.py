@@ -6,7 +6,7 @@ import pytest
 
 from coracle.core.errors import AlreadyExists, CloudError
 from coracle.core.object import Key
-from coracle.kube.proxy.balancers import Balancers, Choice, Ground, choose
+from coracle.kube.proxy.balancers import INDEXES, Balancers, Choice, Ground, choose
 from coracle.kube.proxy.endpoints import Place
 from coracle.net.api import Forward
 from coracle.net.fake import FakeNet
@@ -41,7 +41,7 @@ def a_balancer(name="web", present="", **spec):
     ],
 )
 def test_which_address(service, free, taken, expected):
-    assert choose(service, Choice(PLACE, RANGE, free, frozenset(taken))) == expected
+    assert choose(service, Choice(PLACE, RANGE, free, taken.__contains__)) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_which_address(service, free, taken, expected):
 )
 def test_what_cannot_be(asked, free, taken, said):
     with pytest.raises(CloudError, match=said):
-        choose(a_balancer(loadBalancerIP=asked), Choice(PLACE, RANGE, free, frozenset(taken)))
+        choose(a_balancer(loadBalancerIP=asked), Choice(PLACE, RANGE, free, taken.__contains__))
 
 
 class Cluster(Stage):
     """`used`: ports that processes of the host have."""
 
     def __init__(self, used=()):
-        super().__init__()
+        super().__init__(INDEXES)
         self.forwards = Forwards(FakeNet(), self.clock)
 
         def try_port(port):
