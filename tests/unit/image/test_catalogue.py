@@ -157,3 +157,16 @@ def test_tags_speak_of_the_packages_version_where_it_is_known():
     assert tags_of(recipe, NAMES) == ("latest",)
     assert tags_of(recipe, {**NAMES, "major": "3", "minor": "3.11"}) == ("latest", "3-bookworm", "3.11")
     assert recipe.key_text() == replace(recipe, version_from="", tags=()).key_text()
+
+
+@pytest.mark.parametrize(
+    ("image", "begins", "hides"),
+    [
+        ("postgres", "pg_ctl .* start$", r"unix_socket_directories=\$PGHOST"),
+        ("mariadb", '"\\$@" --skip-networking .*&$', r"--socket=/run/mysqld/init\.sock"),
+    ],
+)
+def test_the_server_that_prepares_a_database_answers_no_health_check(image, begins, hides):
+    script = read_catalogue().named(image).files["/usr/local/bin/docker-entrypoint.sh"].content
+    (line,) = re.findall(rf"^.*{begins}", script, re.MULTILINE)
+    assert re.search(hides, line)
