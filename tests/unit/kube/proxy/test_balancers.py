@@ -36,6 +36,13 @@ def a_balancer(name="web", present="", **spec):
         pytest.param(a_balancer(present="192.0.2.9"), True, (), "192.0.2.2", id="the node has moved"),
         pytest.param(a_balancer(loadBalancerIP="100.64.0.4"), True, (), "100.64.0.4", id="as asked"),
         pytest.param(
+            a_balancer(loadBalancerIP="192.0.2.2"),
+            True,
+            ("192.0.2.2",),
+            "192.0.2.2",
+            id="the node's beside others there",
+        ),
+        pytest.param(
             a_balancer(present="100.64.0.4", loadBalancerIP="192.0.2.2"), True, (), "192.0.2.2", id="asked anew"
         ),
     ],
