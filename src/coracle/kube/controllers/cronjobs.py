@@ -1,6 +1,6 @@
 """Make a Job at each moment that a CronJob's schedule means, and remove old ones.
 
-Decide: due(), new_job(), outdated(), pure.  Act: CronJobs.reconcile(), which sleeps until the next moment.
+Decide: starts, new_job(), outdated(), pure.  Act: CronJobs.reconcile(), which sleeps until the next moment.
 
 Source: Kubernetes documentation, "CronJob"; its Events and status.
 """
@@ -8,11 +8,10 @@ Source: Kubernetes documentation, "CronJob"; its Events and status.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coracle.core.clock import Clock, from_rfc3339, rfc3339
+from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import AlreadyExists, CloudError, NotFound
 from coracle.core.informer import Index, Informer
@@ -21,62 +20,15 @@ from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each
 from coracle.kube.controllers.ownership import OF_OWNERS
+from coracle.kube.controllers.starts import Due, due
 from coracle.kube.kinds import cronjob as crons
 from coracle.kube.kinds import job as jobs
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kinds.schedules import Schedule, parse_schedule
 
 CRON, JOB = crons.KIND.type, jobs.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {CRON: OF_OWNERS}
 SCHEDULED = f"{jobs.PREFIX}cronjob-scheduled-timestamp"
-_MANY = 100
-# How far back to look for the last of very many missed moments.
-_WINDOWS_S = (3600.0, 86400.0, 32 * 86400.0, 366 * 86400.0)
 _TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
-
-
-# -- what is due -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """The last moment that has passed without a Job, whether very many have, and the next one."""
-
-    missed_s: float | None
-    too_many: bool
-    next_s: float | None
-
-
-def due(cron: Object, now_s: float) -> Due:
-    schedule, zone = parse_schedule(cron.spec["schedule"]), cron.spec.get("timeZone") or ""
-    since_s = from_rfc3339(cron.status.get("lastScheduleTime") or cron.meta.created)
-    deadline_s = cron.spec.get("startingDeadlineSeconds")
-    if deadline_s is not None:
-        since_s = max(since_s, now_s - deadline_s)
-    missed = _between(schedule, zone, since_s, now_s)
-    too_many = len(missed) > _MANY
-    last = _last(schedule, zone, now_s) if too_many else None
-    return Due(last or (missed[-1] if missed else None), too_many, schedule.next_s(now_s, zone))
-
-
-def _between(schedule: Schedule, zone: str, since_s: float, until_s: float) -> list[float]:
-    """The moments after `since_s` up to `until_s`, or the first ones of very many."""
-    found: list[float] = []
-    at = schedule.next_s(since_s, zone)
-    while at is not None and at <= until_s and len(found) <= _MANY:
-        found.append(at)
-        at = schedule.next_s(at, zone)
-    return found
-
-
-def _last(schedule: Schedule, zone: str, until_s: float) -> float | None:
-    for window_s in _WINDOWS_S:
-        at, last = schedule.next_s(until_s - window_s, zone), None
-        while at is not None and at <= until_s:
-            at, last = schedule.next_s(at, zone), at
-        if last is not None:
-            return last
-    return None
 
 
 # -- Jobs ------------------------------------------------------------------------------------------------------------
@@ -145,13 +97,23 @@ class CronJobs:
         self._notice(cron, owned)
         await for_each(outdated(cron, owned), lambda job: self._remove(cron, job))
         active = [job for job in owned if _is_active(cron, job) and not jobs.finished(job)]
-        if cron.spec.get("suspend"):
+        if cron.spec.get("suspend") or not self._knows_zone(cron):
             await self._tell(cron, owned, active, None)
             return None
         found = due(cron, self._clock.now_s())
         started_s = await self._start(cron, active, found) if found.missed_s is not None else None
         await self._tell(cron, owned, active, started_s)
         return Again(found.next_s - self._clock.now_s()) if found.next_s is not None else None
+
+    def _knows_zone(self, cron: Object) -> bool:
+        """A cloud that moved may find itself where a time zone is unknown."""
+        zone = cron.spec.get("timeZone")
+        try:
+            return zone is None or bool(ZoneInfo(zone))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            said = f'invalid timeZone: "{zone}": unknown time zone {zone}'
+            self._recorder.emit(cron, "Warning", "UnknownTimeZone", said)
+            return False
 
     # -- starting ----------------------------------------------------------------------------------------------------
 

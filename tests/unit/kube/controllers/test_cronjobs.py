@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfoNotFoundError
+
 import pytest
 
 from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Key, Meta, Object
-from coracle.kube.controllers import workloads
-from coracle.kube.controllers.cronjobs import CronJobs, due, new_job, outdated
+from coracle.kube.controllers import cronjobs, workloads
+from coracle.kube.controllers.cronjobs import CronJobs, new_job, outdated
 from coracle.kube.controllers.jobs.loop import Jobs
+from coracle.kube.controllers.starts import due
 from coracle.kube.kinds import cronjob
 from coracle.testing.autojump import run
 from coracle.testing.kube import Kubelet, Stage, a_job
@@ -136,6 +139,22 @@ def test_while_suspended_nothing_is_made():
         assert cluster.names() == []  # what was missed is too old
         await cluster.settle(300)
         assert len(cluster.names()) == 1
+
+    run(main())
+
+
+def test_where_a_time_zone_is_unknown_nothing_is_made(monkeypatch):
+    async def main():
+        cluster = Cluster()
+        await cluster.start(timeZone="Europe/Berlin")
+        monkeypatch.setattr(cronjobs, "ZoneInfo", unknown)
+        await cluster.settle(600)
+        assert cluster.names() == []
+        (said,) = cluster.said("UnknownTimeZone")
+        assert said == 'invalid timeZone: "Europe/Berlin": unknown time zone Europe/Berlin'
+
+    def unknown(zone):
+        raise ZoneInfoNotFoundError(zone)
 
     run(main())
 
