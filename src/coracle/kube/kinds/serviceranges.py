@@ -44,6 +44,7 @@ class Ranges:
         if has_address(spec):
             spec = _families(spec, before, service.meta.name)
             spec = self._address(spec, before, reader, service.meta.uid)
+        self._check_external(spec, reader, service)
         spec = self._node_ports(spec, before, reader, service)
         spec = self._health_port(spec, before, reader, service)
         return service.with_body(spec=spec, status=_status(service, old, spec))
@@ -52,7 +53,7 @@ class Ranges:
         """`cluster-ip/100.64.12.7`, `node-port/TCP/30080`."""
         spec = service.spec
         ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
-        for address in {spec.get("clusterIP"), *(one.get("ip") for one in ingress)}:
+        for address in {spec.get("clusterIP"), *(spec.get("externalIPs") or ()), *(one.get("ip") for one in ingress)}:
             if address and address != "None" and self._is_ours(address):
                 yield _address_claim(address)
         for port in spec.get("ports") or ():
@@ -91,6 +92,15 @@ class Ranges:
         else:
             return
         raise Invalid([invalid("spec.clusterIPs", [chosen], f"failed to allocate IP {chosen}: {said}")], kind="Service")
+
+    def _check_external(self, spec: Json, reader: Reader, service: Object) -> None:
+        """Nobody takes another's cluster IP by calling it external."""
+        for index, address in enumerate(spec.get("externalIPs") or ()):
+            name = _address_claim(address)
+            taken = self._is_ours(address) and claims.holder(reader, name)
+            if taken and not claims.held_by(reader, name, service.meta.uid):
+                problem = invalid(f"spec.externalIPs[{index}]", address, "provided IP is already allocated")
+                raise Invalid([problem], kind="Service", name=service.meta.name)
 
     def _free_address(self, reader: Reader) -> str:
         first, last = int(self.addresses.network_address) + 1, int(self.addresses.broadcast_address) - 1

@@ -110,6 +110,21 @@ def test_an_address_that_is_taken_or_out_of_range_is_refused():
     run(main())
 
 
+def test_an_external_address_is_not_anothers_cluster_ip():
+    async def main():
+        services = a_collection()
+        await services.create(a_service(clusterIP="100.64.0.10"))
+        with pytest.raises(
+            Invalid, match=r"spec.externalIPs\[1\]: Invalid value: .100.64.0.10.: provided IP is already"
+        ):
+            await services.create(a_service("thief", externalIPs=["192.0.2.80", "100.64.0.10"]))
+        await services.change(WEB, lambda web: web.with_spec(externalIPs=["100.64.0.10", "100.64.0.11"]))
+        with pytest.raises(Invalid, match="already allocated"):
+            await services.create(a_service("late", clusterIP="100.64.0.11"))
+
+    run(main())
+
+
 def test_all_addresses_are_given_out_and_come_back():
     async def main():
         services = a_collection("10.0.0.0/29")
