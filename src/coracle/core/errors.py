@@ -16,6 +16,7 @@ stay inside goes to the log.
     ├── TooLarge         more than is accepted                                           413
     ├── Invalid          readable, and breaks rules: `problems` says which               422
     ├── Exhausted        nothing left to give (addresses, ports, disk)                   507
+    ├── Throttled        not yet: something that is guarded would suffer                 429
     ├── Unavailable      not now; the same again may work                                503
     ├── Timeout          it took too long                                                504
     └── Broken           our fault                                                       500
@@ -111,6 +112,14 @@ class Invalid(CloudError):
 
 class Exhausted(CloudError):
     """Nothing is left to give."""
+
+
+class Throttled(CloudError):
+    """Not yet: something that is guarded would suffer.  `cause` says what; `after_s`: when to ask again, 0: unsaid."""
+
+    def __init__(self, message: str, *, cause: str, after_s: int = 0) -> None:
+        super().__init__(message)
+        self.cause, self.after_s = cause, after_s
 
 
 class Unavailable(CloudError):

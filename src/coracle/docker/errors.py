@@ -22,6 +22,7 @@ WORDS: dict[type[CloudError], tuple[int, str]] = {
     errors.TooLarge: (413, "request body too large"),
     errors.Invalid: (400, "invalid parameter"),
     errors.Exhausted: (500, "nothing is left to give"),
+    errors.Throttled: (429, "too many requests"),
     errors.Unavailable: (503, "service unavailable"),
     errors.Timeout: (500, "context deadline exceeded"),
     errors.Broken: (500, "internal error"),

@@ -50,8 +50,18 @@ from coracle.image.debian import PackageImages
 from coracle.image.registry import Registries
 from coracle.image.snapshots.overlay import OverlaySnapshotter
 from coracle.kube.api.door import Insides, door
+from coracle.kube.controllers import (
+    disruption,
+    garbage,
+    mirroring,
+    namespaces,
+    podgc,
+    rootca,
+    serviceaccounts,
+    workloads,
+)
 from coracle.kube.controllers import endpoints as endpoint_loops
-from coracle.kube.controllers import garbage, mirroring, namespaces, podgc, rootca, serviceaccounts, workloads
+from coracle.kube.controllers.autoscaling import loop as autoscaling
 from coracle.kube.controllers.storage import parts as storage
 from coracle.kube.controllers.storage.provisioning import ensure_class, sweep
 from coracle.kube.kinds import guards
@@ -175,6 +185,8 @@ class Cloud:
                 storage.SPEAKER,
                 *proxying.SPEAKERS,
                 mirroring.SPEAKER,
+                autoscaling.SPEAKER,
+                disruption.SPEAKER,
                 "default-scheduler",
                 "kubelet",
             )
@@ -306,6 +318,8 @@ class Cloud:
             self._loop(rootca.RootCertificates(caches, writers["ConfigMap"], self._pki.authority.read_text())),
             self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
+            self._loop(autoscaling.Autoscalers(caches, writers, self._meter, recorders[autoscaling.SPEAKER], clock)),
+            self._loop(disruption.Budgets(caches, writers[disruption.BUDGET], recorders[disruption.SPEAKER], clock)),
             *self._storage_loops(recorders[storage.SPEAKER]),
             self._loop(binding.Binding(caches, pods, writers[storage.CLAIM], recorders["default-scheduler"], clock)),
             *proxy.parts,

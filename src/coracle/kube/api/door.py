@@ -16,6 +16,7 @@ from coracle.core.store import Store
 from coracle.kube.api import accounts, auth, metrics, reviews
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
+from coracle.kube.api.evictions import BUDGET, Evictions
 from coracle.kube.api.openapi import OpenApi
 from coracle.kube.api.podstreams import PodVerbs
 from coracle.kube.api.resources import Resources
@@ -63,6 +64,7 @@ def door(
     resources = Resources(store, clock)
     tokens = accounts.Tokens(insides.issuer, store)
     verbs = {**PodVerbs(insides.streams, clock).verbs, "token": tokens.handle}
+    verbs["eviction"] = Evictions(served.of(BUDGET), clock).handle
     subresources = Subresources(resources, clock, verbs)
     measured = metrics.Measured(store, insides.meter, clock)
     rooms = _Rooms(served, resources, subresources, measured, tokens, ready=ready)

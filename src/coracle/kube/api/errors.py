@@ -28,6 +28,7 @@ WORDS: dict[type[CloudError], tuple[int, str, str]] = {
     errors.TooLarge: (413, "RequestEntityTooLarge", "limit is 3145728"),
     errors.Invalid: (422, "Invalid", "the server rejected our request due to an error in our request"),
     errors.Exhausted: (500, "InternalError", "nothing is left to give"),
+    errors.Throttled: (429, "TooManyRequests", "try again later"),
     errors.Unavailable: (503, "ServiceUnavailable", "the server is currently unable to handle the request"),
     errors.Timeout: (504, "Timeout", "the server was unable to return a response in the time allotted"),
     errors.Broken: (500, "InternalError", "Internal error occurred"),
@@ -47,10 +48,15 @@ def speaker(kind_of: Callable[[str], Kind | None]) -> Callable[[CloudError], Res
 
     def say(error: CloudError) -> Response:
         body = status(error, kind_of(error.kind))
-        headers = {"Retry-After": "1"} if "retryAfterSeconds" in body.get("details", {}) else {}
+        headers = _patience(body.get("details", {}))
         return Response.of(body["code"], body, headers)
 
     return say
+
+
+def _patience(details: Status) -> dict[str, str]:
+    wait_s = details.get("retryAfterSeconds")
+    return {"Retry-After": str(wait_s)} if wait_s else {}
 
 
 def status(error: CloudError, kind: Kind | None = None) -> Status:
@@ -61,6 +67,9 @@ def status(error: CloudError, kind: Kind | None = None) -> Status:
     details = _details(error, kind)
     if error.retryable:
         details["retryAfterSeconds"] = 1
+    if isinstance(error, errors.Throttled):
+        details["causes"] = [{"reason": "DisruptionBudget", "message": error.cause}]
+        details |= {"retryAfterSeconds": error.after_s} if error.after_s else {}
     return {
         "kind": "Status",
         "apiVersion": "v1",

@@ -102,6 +102,10 @@ class Served:
     def collection(self, type: str) -> Collection | None:
         return self._by_type.get(type)
 
+    def of(self, type: str) -> Collection:
+        """Raises KeyError."""
+        return self._by_type[type]
+
     def target(self, request: Request) -> Target:
         """Raises NotFound where nothing is served there."""
         place = read_path(request.raw_path)

@@ -1,6 +1,6 @@
-"""What lies under an object: status and finalize (parts of it), scale, binding, eviction.
+"""What lies under an object: status and finalize (parts of it), scale, binding.
 
-Source: autoscaling/v1 Scale, v1 Binding, policy/v1 Eviction.
+Source: autoscaling/v1 Scale, v1 Binding.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Deletion
-from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unsupported, invalid, required
+from coracle.core.errors import Conflict, Invalid, Malformed, Unsupported, invalid, required
 from coracle.core.object import Object
 from coracle.core.selectors import selector_text
 from coracle.kube.api.codec import read_document
@@ -21,7 +20,6 @@ from coracle.kube.api.patching import read_patch
 from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Target
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.pod import ended, with_condition
 from coracle.web.messages import Answer, Request, Response
 
 # Subresources that are the whole object with other rules for what may change: Kind.validate_change is told which.
@@ -47,7 +45,6 @@ class Subresources:
             ("scale", "PUT"): self._put_scale,
             ("scale", "PATCH"): self._patch_scale,
             ("binding", "POST"): self._bind,
-            ("eviction", "POST"): self._evict,
         }
         verb = verbs.get((name, request.method))
         if verb is None:
@@ -90,35 +87,13 @@ class Subresources:
     # -- pods ----------------------------------------------------------------------------------------------------
 
     async def _bind(self, request: Request, target: Target) -> Response:
-        doc = _checked(read_document(request), "v1", "Binding")
+        doc = checked(read_document(request), "v1", "Binding")
         node = (doc.get("target") or {}).get("name") or ""
         if not node:
             raise Invalid((required("target.name"),), kind="Binding", name=target.name)
         now = rfc3339(self.clock.now_s())
         await target.collection.change(target.key, lambda pod: bound(pod, node, now, target), "binding")
         return success({}, 201)
-
-    async def _evict(self, request: Request, target: Target) -> Response:
-        doc = _checked(read_document(request), "policy/v1", "Eviction")
-        options = doc.get("deleteOptions") or {}
-        conditions = options.get("preconditions") or {}
-        how = Deletion(grace_s=options.get("gracePeriodSeconds"), uid=conditions.get("uid") or "")
-        dry_run = bool(options.get("dryRun"))
-        if not dry_run:
-            now = rfc3339(self.clock.now_s())
-            await target.collection.change(target.key, lambda pod: _doomed(pod, how.uid, now), "status")
-        if await target.collection.delete(target.key, how, dry_run=dry_run) is None:
-            raise NotFound(kind=target.kind.type, name=target.name)
-        return success({}, 201)
-
-
-def _doomed(pod: Object, uid: str, now: str) -> Object:
-    """The pod, saying why it goes; unless it is another one by now, or has ended anyway."""
-    if (uid and pod.meta.uid != uid) or ended(pod) or pod.meta.deleting:
-        return pod
-    said = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
-    said |= {"message": "Eviction API: evicting", "lastProbeTime": None}
-    return pod.with_status(conditions=with_condition(pod.status.get("conditions"), said, now))
 
 
 def scale_of(obj: Object) -> dict[str, Any]:
@@ -137,7 +112,7 @@ def scale_of(obj: Object) -> dict[str, Any]:
 
 
 def _scaled(old: Object, doc: Any, target: Target) -> Object:
-    doc = _checked(doc, "autoscaling/v1", "Scale")
+    doc = checked(doc, "autoscaling/v1", "Scale")
     meta, replicas = doc.get("metadata") or {}, (doc.get("spec") or {}).get("replicas", 0)
     if meta.get("name", target.name) != target.name:
         said = f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
@@ -166,7 +141,8 @@ def bound(pod: Object, node: str, now: str, target: Target) -> Object:
     return pod.with_spec(nodeName=node).with_status(conditions=[*others, scheduled])
 
 
-def _checked(doc: Any, api: str, kind: str) -> dict[str, Any]:
+def checked(doc: Any, api: str, kind: str) -> dict[str, Any]:
+    """`doc` if it has the shape of that kind.  Raises Malformed."""
     problems = schema(api, kind).check(doc)
     if problems or not isinstance(doc, dict):
         said = problems[0].text if problems else "not an object"

@@ -20,6 +20,7 @@ from coracle.kube.kinds import (
     persistentvolume,
     persistentvolumeclaim,
     pod,
+    poddisruptionbudget,
     podtemplate,
     priorityclass,
     replicaset,
@@ -63,6 +64,7 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         lease.KIND,
         endpointslice.KIND,
         runtimeclass.KIND,
+        poddisruptionbudget.KIND,
         priorityclass.KIND,
         storageclass.KIND,
     )

@@ -21,6 +21,7 @@ from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.scheduler import storage
 from coracle.kube.scheduler.choice import Choice, choose, refuse
+from coracle.kube.scheduler.evictions import Preemption
 from coracle.kube.scheduler.state import State, facts
 from coracle.kube.scheduler.storage import Storage
 
@@ -58,6 +59,7 @@ class Binding:
     ) -> None:
         self._pods, self._writer, self._storage = caches[POD], writer, Storage(caches, claims)
         self._recorder, self._clock = recorder, clock
+        self._preemption = Preemption(caches, writer, recorder, clock)
         self._state = State()
         caches[NODE].listen(self._state.see_node)
         caches[POD].listen(self._state.see_pod)
@@ -70,7 +72,8 @@ class Binding:
         if pod.spec.get("schedulingGates"):
             await self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        wanted, needs, nodes = facts(pod), self._storage.needs(pod), tuple(self._state.nodes.values())
+        wanted, needs = facts(pod), self._storage.needs(pod)
+        nodes = self._state.before(wanted)
         choice = choose(wanted, nodes, needs.repels)
         if needs.refusal and nodes:
             choice = Choice(refusal=refuse(needs.refusal, len(nodes)))
@@ -80,8 +83,9 @@ class Binding:
             self._state.assume(wanted, choice.node)  # others are choosing while this is being written
             await self._bind(pod, choice.node)
         else:
-            self._recorder.emit(pod, "Warning", "FailedScheduling", choice.refusal)
-            await self._refuse(pod, "Unschedulable", choice.refusal)
+            made = await self._preemption.attempt(pod, wanted, nodes, choice)
+            self._recorder.emit(pod, "Warning", "FailedScheduling", made.said)
+            await self._refuse(pod, "Unschedulable", made.said, made.node)
 
     # -- who is concerned ----------------------------------------------------------------------------------------
 
@@ -119,9 +123,10 @@ class Binding:
             raise NotFound(kind=POD, name=pod.meta.name)
         now = rfc3339(self._clock.now_s())
         conditions = pods.with_condition(present.status.get("conditions"), condition, now)
-        return present.with_spec(nodeName=node).with_status(conditions=conditions)
+        status = {name: value for name, value in present.status.items() if name != "nominatedNodeName"}
+        return present.with_spec(nodeName=node).with_body(status={**status, "conditions": conditions})
 
-    async def _refuse(self, pod: Object, reason: str, message: str) -> None:
+    async def _refuse(self, pod: Object, reason: str, message: str, nominated: str = "") -> None:
         now = rfc3339(self._clock.now_s())
         condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
 
@@ -129,7 +134,9 @@ class Binding:
             if present.meta.uid != pod.meta.uid or not wants_node(present):
                 return present
             conditions = pods.with_condition(present.status.get("conditions"), condition, now)
-            return present.with_status(conditions=conditions)
+            status = {name: value for name, value in present.status.items() if name != "nominatedNodeName"}
+            promised = {"nominatedNodeName": nominated} if nominated else {}
+            return present.with_body(status={**status, **promised, "conditions": conditions})
 
         try:
             await self._writer.change(pod.key, refused, part="status")

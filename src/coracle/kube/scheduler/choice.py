@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.scheduler.affinity import Neighbours, neighbours
 from coracle.kube.scheduler.filters import freeable, reasons
+from coracle.kube.scheduler.preemption import NO_VICTIMS, NOT_HELPFUL
 from coracle.kube.scheduler.scores import totals
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A node, or why not."""
+    """A node, or why not.  `refused`: the same for each node."""
 
     node: str = ""
     refusal: str = ""
+    refused: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)
 
 
 def choose(pod: PodFacts, nodes: Sequence[NodeState], repels: Callable[[Place], str] = lambda _node: "") -> Choice:
@@ -35,7 +37,7 @@ def choose(pod: PodFacts, nodes: Sequence[NodeState], repels: Callable[[Place], 
     refused = {node.name: _refusals(pod, node, around, repels) for node in nodes}
     possible = sorted((node for node in nodes if not refused[node.name]), key=lambda node: node.name)
     if not possible:
-        return Choice(refusal=explain(refused))
+        return Choice(refusal=explain(refused), refused=refused)
     if len(possible) == 1:
         return Choice(node=possible[0].name)
     points = totals(pod, possible)
@@ -52,15 +54,23 @@ def refuse(why: str, nodes: int) -> str:
     return f"{none}: {why}. preemption: {none}: {nodes} Preemption is not helpful for scheduling."
 
 
-def explain(refused: Mapping[str, Sequence[str]]) -> str:
-    """`0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: ...`."""
-    counted = Counter(reason for said in refused.values() for reason in said)
+def explain(refused: Mapping[str, Sequence[str]], preemption: str | None = None) -> str:
+    """`0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: ...`.
+
+    `preemption` is what came of it; "": somebody goes; None: there is nobody to drive away.
+    """
+    if preemption is None:
+        preemption = _counted(
+            {name: (NO_VICTIMS if freeable(said) else NOT_HELPFUL,) for name, said in refused.items()}
+        )
+    return f"{_counted(refused)} preemption: {preemption}" if preemption else _counted(refused)
+
+
+def explain_preemption(reasons: Mapping[str, Sequence[str]]) -> str:
+    return _counted(reasons)
+
+
+def _counted(reasons: Mapping[str, Sequence[str]]) -> str:
+    counted = Counter(reason for said in reasons.values() for reason in said)
     listed = ", ".join(sorted(f"{number} {reason}" for reason, number in counted.items()))
-    helped = sum(1 for said in refused.values() if freeable(said))
-    parts = {
-        "No preemption victims found for incoming pod.": helped,
-        "Preemption is not helpful for scheduling.": len(refused) - helped,
-    }
-    preemption = ", ".join(sorted(f"{number} {said}".removesuffix(".") for said, number in parts.items() if number))
-    none = f"0/{len(refused)} nodes are available"
-    return f"{none}: {listed}. preemption: {none}: {preemption}."
+    return f"0/{len(reasons)} nodes are available: {listed}."

@@ -70,9 +70,12 @@ _FREEABLE = (
     "Too many pods",
     "node(s) didn't have free ports",
     "node(s) didn't match pod anti-affinity",
+    "node(s) didn't satisfy existing pods anti-affinity",
+    "node(s) didn't match pod topology spread constraints",
 )
+_SETTLED = "(missing required label)"
 
 
 def freeable(said: Sequence[str]) -> bool:
     """Whether removing pods from the node could help."""
-    return all(reason.startswith(_FREEABLE) for reason in said)
+    return all(reason.startswith(_FREEABLE) and not reason.endswith(_SETTLED) for reason in said)

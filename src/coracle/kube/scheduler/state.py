@@ -7,7 +7,7 @@ reduced to a few facts when it changes, and each node carries the sum of its pod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coracle.core.object import Json, Key, Object
@@ -33,6 +33,8 @@ class PodFacts:
     ports: frozenset[HostPort]
     controller: str = ""
     going: bool = False
+    priority: int = 0
+    started: str = ""  # RFC 3339
 
     def terms(self, affinity: str) -> Sequence[Json]:
         """The required terms of `podAffinity` or `podAntiAffinity`."""
@@ -53,6 +55,8 @@ def facts(pod: Object) -> PodFacts:
         ports=frozenset(_host_ports(pod.spec)),
         controller=owner.uid if owner is not None else "",
         going=bool(pod.meta.deleting),
+        priority=pod.spec.get("priority") or 0,
+        started=pod.status.get("startTime") or "",
     )
 
 
@@ -65,7 +69,7 @@ def _host_ports(spec: Mapping[str, Any]) -> Iterable[HostPort]:
 
 @dataclass(slots=True)
 class NodeState:
-    """A node, what it gives and what its pods take.  Changed only by State."""
+    """A node, what it gives and what its pods take.  Changed only by State; others change copies."""
 
     name: str
     labels: Mapping[str, str]
@@ -76,6 +80,9 @@ class NodeState:
     pods: dict[Key, PodFacts] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=dict)
     supposed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUPPOSED, 0))
+
+    def copy(self) -> NodeState:
+        return replace(self, pods=dict(self.pods), taken=dict(self.taken), supposed=dict(self.supposed))
 
     def add(self, pod: PodFacts) -> None:
         self.remove(pod.key)
@@ -101,6 +108,7 @@ class State:
         self.nodes: dict[str, NodeState] = {}
         self._placed: dict[Key, str] = {}
         self._homeless: dict[str, dict[Key, PodFacts]] = {}
+        self._nominated: dict[Key, tuple[str, PodFacts]] = {}
 
     def see_node(self, event: Event) -> None:
         name = event.entry.key.name
@@ -122,6 +130,18 @@ class State:
         pod = event.entry.object()
         if pod.spec.get("nodeName") and not pods.ended(pod):
             self.assume(facts(pod), pod.spec["nodeName"])
+        elif pod.status.get("nominatedNodeName") and pods.active(pod):
+            self._nominated[key] = (pod.status["nominatedNodeName"], facts(pod))
+
+    def before(self, pod: PodFacts) -> tuple[NodeState, ...]:
+        """The nodes as `pod` meets them: with those that are to come and matter at least as much."""
+        others = [(name, one) for key, (name, one) in self._nominated.items() if key != pod.key]
+        found = dict(self.nodes)
+        for name, one in others:
+            if one.priority >= pod.priority and name in found:
+                found[name] = found[name].copy()
+                found[name].add(one)
+        return tuple(found.values())
 
     def assume(self, pod: PodFacts, name: str) -> None:
         """Count `pod` on that node, before or after the store says so."""
@@ -133,6 +153,7 @@ class State:
             self._homeless.setdefault(name, {})[pod.key] = pod
 
     def forget(self, key: Key) -> None:
+        self._nominated.pop(key, None)
         name = self._placed.pop(key, None)
         if name in self.nodes:
             self.nodes[name].remove(key)

@@ -1,0 +1,160 @@
+"""Count, for every PodDisruptionBudget, how many of its pods may be taken away now.
+
+Decide: plan(), pure.  Act: Budgets.reconcile().  An eviction takes from `disruptionsAllowed` and notes its pod in
+`disruptedPods` in one write (kube/api/evictions.py); the note falls when the pod is on its way out, or stays after all.
+
+Source: Kubernetes documentation, "Specifying a Disruption Budget for your Application".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from coracle.core.clock import Clock, from_rfc3339, rfc3339
+from coracle.core.collection import Collection
+from coracle.core.errors import NotFound
+from coracle.core.informer import Informer
+from coracle.core.loop import Again, itself
+from coracle.core.object import Json, Key, Object, Owner, type_of
+from coracle.core.store import Event
+from coracle.kube.kinds import deployment, replicaset, replicationcontroller, statefulset
+from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds import poddisruptionbudget as budgets
+from coracle.kube.kinds.pod import with_condition
+from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.workloads import resolve
+
+SPEAKER = "controllermanager"
+POD, BUDGET = pods.KIND.type, budgets.KIND.type
+DEPLOYMENT = deployment.KIND.type
+SCALED = (DEPLOYMENT, replicaset.KIND.type, statefulset.KIND.type, replicationcontroller.KIND.type)
+PATIENCE_S = 120.0  # for an evicted pod to be seen going
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a budget's status says.  `fault`: why it cannot be counted."""
+
+    expected: int = 0
+    desired: int = 0
+    healthy: int = 0
+    fault: str = ""
+
+    @property
+    def allowed(self) -> int:
+        return max(0, self.healthy - self.desired) if self.expected > 0 and not self.fault else 0
+
+
+def plan(budget: Object, members: Sequence[Object], scales: Mapping[str, int], noted: Iterable[str]) -> Count:
+    """`scales`: how many pods each controller of the members wants, by its uid; `noted`: the pods evicted just now."""
+    gone = set(noted)
+    healthy = sum(1 for pod in members if pods.ready(pod) and not pod.meta.deleting and pod.meta.name not in gone)
+    least, most = budget.spec.get("minAvailable"), budget.spec.get("maxUnavailable")
+    if least is not None and not isinstance(least, str):
+        return Count(len(members), int(least), healthy)
+    expected = sum(scales.values())
+    if least is not None:
+        return Count(expected, resolve(least, expected, up=True), healthy)
+    if most is not None:
+        return Count(expected, max(0, expected - resolve(most, expected, up=True)), healthy)
+    return Count(len(members), 0, healthy)
+
+
+def status(budget: Object, count: Count, noted: Mapping[str, str], now: str) -> Json:
+    """The whole status; `noted`: the pods evicted just now and when."""
+    word = "SyncFailed" if count.fault else "SufficientPods" if count.allowed else "InsufficientPods"
+    said = {
+        "type": "DisruptionAllowed",
+        "status": "True" if count.allowed else "False",
+        "reason": word,
+        "message": count.fault,
+        "observedGeneration": budget.meta.generation,
+    }
+    return {
+        "observedGeneration": budget.meta.generation,
+        **({"disruptedPods": dict(noted)} if noted else {}),
+        "disruptionsAllowed": count.allowed,
+        "currentHealthy": count.healthy,
+        "desiredHealthy": count.desired,
+        "expectedPods": count.expected,
+        "conditions": with_condition(budget.status.get("conditions"), said, now),
+    }
+
+
+class Budgets:
+    name = "disruption"
+
+    def __init__(
+        self, caches: Mapping[str, Informer], writer: Collection, recorder: EventRecorder, clock: Clock
+    ) -> None:
+        self._caches, self._budgets, self._pods = caches, caches[BUDGET], caches[POD]
+        self._writer, self._recorder, self._clock = writer, recorder, clock
+        self.watches = {BUDGET: itself, POD: self._covering, **dict.fromkeys(SCALED, self._all_near)}
+
+    async def reconcile(self, key: Key) -> Again | None:
+        budget = self._budgets.find(key)
+        if budget is None:
+            return None
+        chosen = budgets.selector(budget)
+        members = list(self._pods.list(key.namespace, chosen)) if chosen is not None else []
+        now_s = self._clock.now_s()
+        noted = self._noted(budget, members, now_s)
+        count = self._count(budget, members, noted)
+        if count.fault:
+            self._recorder.emit(budget, "Warning", "CalculateExpectedPodCountFailed", count.fault)
+        wanted = status(budget, count, noted, rfc3339(now_s))
+
+        def told(present: Object) -> Object:
+            moved = present.status.get("disruptedPods") != budget.status.get("disruptedPods")
+            return present if moved or present.meta.uid != budget.meta.uid else present.with_body(status=wanted)
+
+        try:
+            await self._writer.change(key, told, part="status")
+        except NotFound:
+            return None
+        return Again(PATIENCE_S) if noted else None
+
+    def _count(self, budget: Object, members: Sequence[Object], noted: Mapping[str, str]) -> Count:
+        scales: dict[str, int] = {}
+        for pod in members:
+            controller = pod.meta.controller
+            if controller is None:
+                continue
+            top, replicas = self._scale(pod.meta.namespace, controller)
+            if replicas is None:
+                return Count(healthy=0, fault=f"{controller.kind} does not implement the scale subresource")
+            scales[top] = replicas
+        return plan(budget, members, scales, noted)
+
+    def _scale(self, namespace: str, controller: Owner) -> tuple[str, int | None]:
+        """The uid of whoever decides how many there are, and how many; None: it is not one that has a number."""
+        type = type_of(controller.api, controller.kind)
+        if type not in SCALED:
+            return controller.uid, None
+        owner = self._caches[type].find(Key(namespace, controller.name))
+        if owner is None or owner.meta.uid != controller.uid:
+            return controller.uid, 0
+        above = owner.meta.controller
+        if above is not None and type_of(above.api, above.kind) == DEPLOYMENT:
+            return self._scale(namespace, above)
+        return controller.uid, int(owner.spec.get("replicas", 1))
+
+    def _noted(self, budget: Object, members: Iterable[Object], now_s: float) -> dict[str, str]:
+        there = {pod.meta.name for pod in members if not pod.meta.deleting}
+        kept = {}
+        for name, moment in (budget.status.get("disruptedPods") or {}).items():
+            if name in there and from_rfc3339(moment) + PATIENCE_S > now_s:
+                kept[name] = moment
+        return kept
+
+    # -- who is concerned ----------------------------------------------------------------------------------------
+
+    def _covering(self, event: Event) -> Iterable[Key]:
+        room = event.entry.key.namespace
+        seen = [entry.labels for entry in (event.entry, event.before) if entry is not None]
+        near = self._budgets.list(room)
+        return [budget.key for budget in near if any(budgets.covers(budget, room, labels) for labels in seen)]
+
+    def _all_near(self, event: Event) -> Iterable[Key]:
+        return [entry.key for entry in self._budgets.entries(event.entry.key.namespace)]

@@ -1,0 +1,102 @@
+"""How many pods a budget lets go."""
+
+from __future__ import annotations
+
+import pytest
+
+from coracle.core.object import Key, Meta, Object
+from coracle.kube.controllers import replication
+from coracle.kube.controllers.disruption import Budgets, plan
+from coracle.kube.controllers.ownership import OF_DEPENDENTS
+from coracle.kube.controllers.replication import Replication
+from coracle.kube.kinds import poddisruptionbudget as budgets
+from coracle.kube.kinds.pod import condition
+from coracle.testing.autojump import run
+from coracle.testing.kube import Kubelet, Stage, a_pod, a_workload
+
+
+def a_budget(**spec):
+    spec = {"selector": {"matchLabels": {"app": "web"}}, **spec}
+    return Object("PodDisruptionBudget", Meta(name="guard", namespace="default"), {"spec": spec}, budgets.API)
+
+
+def some(ready, unready=0):
+    pods = [a_pod(f"p{number}") for number in range(ready + unready)]
+    ready_now = {"conditions": [{"type": "Ready", "status": "True"}]}
+    return [pod.with_body(status=ready_now) if number < ready else pod for number, pod in enumerate(pods)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "members", "wanted", "expected"),
+    [
+        pytest.param({"minAvailable": 2}, some(3), 3, (3, 2, 3, 1), id="one more than needed"),
+        pytest.param({"minAvailable": 2}, some(2), 2, (2, 2, 2, 0), id="just enough"),
+        pytest.param({"minAvailable": 2}, some(1, 2), 3, (3, 2, 1, 0), id="too few"),
+        pytest.param({"minAvailable": "50%"}, some(3), 3, (3, 2, 3, 1), id="half, rounded up"),
+        pytest.param({"maxUnavailable": 1}, some(3), 3, (3, 2, 3, 1), id="all but one"),
+        pytest.param({"maxUnavailable": 1}, some(2), 3, (3, 2, 2, 0), id="one is away already"),
+        pytest.param({"maxUnavailable": "30%"}, some(4), 4, (4, 2, 4, 2), id="a share, rounded up"),
+        pytest.param({"maxUnavailable": 5}, some(2), 2, (2, 0, 2, 2), id="all may go"),
+        pytest.param({"minAvailable": 0}, [], 0, (0, 0, 0, 0), id="nobody there"),
+    ],
+)  # fmt: skip
+def test_counts(spec, members, wanted, expected):
+    found = plan(a_budget(**spec), members, {"uid": wanted}, ())
+    assert (found.expected, found.desired, found.healthy, found.allowed) == expected
+
+
+def test_one_that_was_evicted_just_now_does_not_count():
+    assert plan(a_budget(minAvailable=2), some(3), {}, ["p0"]).allowed == 0
+
+
+def test_a_budget_follows_its_pods():
+    async def main():
+        stage = Stage(replication.INDEXES)
+        sort, writers = replication.SETS, stage.collections
+        stage.run(Replication(stage.caches, sort, writers, stage.recorder, stage.clock))
+        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+        stage.run(Kubelet(stage))
+        await stage.rooms()
+        await stage["ReplicaSet"].create(a_workload("ReplicaSet", replicas=3))
+        await stage["PodDisruptionBudget"].create(a_budget(maxUnavailable=1))
+        await stage.settle(5)
+        status = stage["PodDisruptionBudget"].get(Key("default", "guard")).status
+        numbers = ("expectedPods", "desiredHealthy", "currentHealthy", "disruptionsAllowed", "observedGeneration")
+        assert [status[name] for name in numbers] == [3, 2, 3, 1, 1]
+        assert status["conditions"][0]["reason"] == "SufficientPods"
+        await stage["ReplicaSet"].change(Key("default", "web"), lambda one: one.with_spec(replicas=1))
+        await stage.settle(5)
+        status = stage["PodDisruptionBudget"].get(Key("default", "guard")).status
+        assert [status[name] for name in numbers] == [1, 0, 1, 1, 1]
+
+    run(main())
+
+
+def test_pods_of_something_without_a_number_cannot_be_counted():
+    async def main():
+        stage = Stage({"Pod": OF_DEPENDENTS})
+        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+        await stage.rooms()
+        owner = a_workload("DaemonSet").with_meta(uid="u1").as_owner()
+        await stage["Pod"].create(a_pod("one").with_meta(owners=(owner,)))
+        await stage["PodDisruptionBudget"].create(a_budget(maxUnavailable=1))
+        await stage.settle(5)
+        budget = stage["PodDisruptionBudget"].get(Key("default", "guard"))
+        said = condition(budget, "DisruptionAllowed")
+        assert (said["reason"], said["message"]) == ("SyncFailed", "DaemonSet does not implement the scale subresource")
+        assert stage.said("CalculateExpectedPodCountFailed")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"minAvailable": 1, "maxUnavailable": 1}, "minAvailable and maxUnavailable cannot be both set"),
+        ({"minAvailable": "120%"}, "must not be greater than 100%"),
+        ({"maxUnavailable": -1}, "must be greater than or equal to 0"),
+        ({"unhealthyPodEvictionPolicy": "Maybe"}, "Unsupported value"),
+    ],
+)
+def test_budgets_that_make_no_sense(spec, said):
+    assert any(said in problem.text for problem in budgets.validate(budgets.default(a_budget(**spec))))
