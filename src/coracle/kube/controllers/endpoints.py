@@ -1,4 +1,4 @@
-"""Keep Endpoints and EndpointSlices equal to the pods behind each Service.
+"""Keep Endpoints and EndpointSlices equal to the pods behind each Service; slices first, as packets follow them.
 
 Decide: addresses.py, pure.  Act: EndpointsSync.reconcile().  A Service without a selector is its owner's business, and
 so is `default/kubernetes`.
@@ -48,7 +48,8 @@ class EndpointsSync:
         self._services, self._pods = caches[SERVICE], caches[POD]
         self._endpoints, self._slices = caches[ENDPOINTS], caches[SLICE]
         self._endpoints_writer, self._slice_writer = endpoints_writer, slice_writer
-        self.watches = {SERVICE: itself, POD: self._concerned, ENDPOINTS: itself, SLICE: named_service}
+        self._ended: set[Key] = set()  # services that we saw go: their Endpoints go with them, whoever wrote them
+        self.watches = {SERVICE: self._itself, POD: self._concerned, ENDPOINTS: itself, SLICE: named_service}
 
     async def reconcile(self, key: Key) -> None:
         found = self._services.find(key)
@@ -56,8 +57,8 @@ class EndpointsSync:
             await self._drop(key)
         elif found.spec.get("selector") and found.spec.get("type") != "ExternalName":
             behind = addresses.groups(found, self._behind(found))
-            await self._write_endpoints(found, addresses.subsets(found, behind), addresses.notes(behind))
             await self._write_slices(found, addresses.contents(behind))
+            await self._write_endpoints(found, addresses.subsets(found, behind), addresses.notes(behind))
 
     def _behind(self, service: Object) -> list[Object]:
         """The pods that the selector means, found by its rarest label."""
@@ -65,6 +66,13 @@ class EndpointsSync:
         keys = min((self._pods.keys_by("label", f"{namespace}/{k}={v}") for k, v in selector.items()), key=len)
         entries = [entry for key in keys if (entry := self._pods.entry(key)) is not None]
         return [entry.object() for entry in entries if matches(selector, entry.labels)]
+
+    def _itself(self, event: Event) -> Iterable[Key]:
+        if event.type == "DELETED":
+            self._ended.add(event.entry.key)
+        else:
+            self._ended.discard(event.entry.key)
+        return (event.entry.key,)
 
     def _concerned(self, event: Event) -> Iterable[Key]:
         """The services that select the pod, or selected it before."""
@@ -89,10 +97,11 @@ class EndpointsSync:
         await self._endpoints_writer.change(service.key, written)
 
     async def _drop(self, key: Key) -> None:
-        """The service has gone: so do the objects that were made for it."""
+        """There is no such service: so are the objects that were made for it; and what users wrote, if it has gone."""
         present = self._endpoints.find(key)
-        if present is not None and matches(_ENDPOINTS_BY, present.meta.labels):
+        if present is not None and (key in self._ended or matches(_ENDPOINTS_BY, present.meta.labels)):
             await self._endpoints_writer.delete(key, missing_ok=True)
+        self._ended.discard(key)
         for slice in self._slices.by("managed", str(key)):
             await self._slice_writer.delete(slice.key, missing_ok=True)
 

@@ -27,7 +27,7 @@ from coracle.net.api import Transport
 from coracle.net.forwards import ANY, Forwards
 from coracle.net.holds import HostPort
 
-RETRY_S = 10.0  # for an address that cannot be had
+RETRY_S = 60.0  # for an address that cannot be had
 
 TryPort = Callable[[HostPort], None]  # raises where it is somebody's
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from coracle.core.object import Key, Meta, Object
@@ -116,6 +118,32 @@ def test_endpoints_follow_the_pods():
         (slice,) = cluster["EndpointSlice"].list()
         assert [e["conditions"]["terminating"] for e in slice.body["endpoints"]] == [True, False]
         assert slice.meta.controller.name == "web"
+
+    run(main())
+
+
+def test_endpoints_that_users_write_go_with_their_service_only():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        mine = Object(
+            "Endpoints", Meta(name="web", namespace="default"), {"subsets": [{"addresses": [{"ip": "192.0.2.1"}]}]}
+        )
+        await cluster["Endpoints"].create(mine)
+        await cluster.settle(1)
+        assert cluster["Endpoints"].find(WEB)
+        await cluster["Service"].create(a_service(selector={}))
+        await cluster.settle(1)
+        assert cluster["Endpoints"].find(WEB)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(cluster.settle(5))
+            await asyncio.sleep(1)
+            await cluster["Service"].delete(WEB)
+        assert cluster["Endpoints"].find(WEB) is None
+        await cluster["Endpoints"].create(mine)
+        await cluster.settle(1)
+        assert cluster["Endpoints"].find(WEB)
 
     run(main())
 
