@@ -160,9 +160,9 @@ class CronJobs:
                 self._recorder.emit(cron, "Warning", "UnexpectedJob", said)
         by_uid = {job.meta.uid: job for job in owned}
         for ref in cron.status.get("active") or ():
-            known = by_uid.get(ref["uid"])
+            known = by_uid.get(ref.get("uid"))
             if known is None:
-                self._recorder.emit(cron, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
+                self._recorder.emit(cron, "Normal", "MissingJob", f"Active job went missing: {ref.get('name', '')}")
             elif jobs.finished(known):
                 how = jobs.finished(known)["type"]
                 said = f"Saw completed job: {known.meta.name}, condition: {how}"
@@ -194,12 +194,12 @@ class CronJobs:
 
 def _kept(before: Mapping[str, Sequence[Json]], active: Sequence[Object]) -> list[Json]:
     """References to the active Jobs, as they were where they were there."""
-    known = {ref["uid"]: ref for ref in before.get("active") or ()}
+    known = {ref.get("uid"): ref for ref in before.get("active") or ()}
     return [known.get(job.meta.uid) or reference(job) for job in active]
 
 
 def _is_active(cron: Object, job: Object) -> bool:
-    return any(ref["uid"] == job.meta.uid for ref in cron.status.get("active") or ())
+    return any(ref.get("uid") == job.meta.uid for ref in cron.status.get("active") or ())
 
 
 def _is_of(job: Object, uid: str) -> bool:

@@ -62,8 +62,9 @@ def validate(job: Object) -> Problems:
 
 def _selector(job: Object) -> Problems:
     selector, labels = job.spec.get("selector"), workloads.template_labels(job)
+    unfit = invalid("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
     if selector is None:
-        return [required("spec.selector")]
+        return [required("spec.selector"), unfit]
     problems = label_selector("spec.selector", selector)
     if problems:
         return problems
@@ -73,7 +74,7 @@ def _selector(job: Object) -> Problems:
         if not chosen.accepts(_own_labels(job)):
             problems.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
     if not chosen.accepts(labels):
-        problems.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+        problems.append(unfit)
     return problems
 
 
@@ -98,8 +99,8 @@ def _generated(job: Object, labels: Mapping[str, str]) -> Problems:
 
 def condition(job: Object, type: str) -> Mapping[str, Any]:
     """The Job's condition of that type where it is true, else empty."""
-    told = (entry for entry in jobstatus.conditions(job) if entry["type"] == type and entry["status"] == "True")
-    return next(told, {})
+    true = (entry for entry in jobstatus.conditions(job) if entry.get("status") == "True")
+    return next((entry for entry in true if entry.get("type") == type), {})
 
 
 def finished(job: Object) -> Mapping[str, Any]:

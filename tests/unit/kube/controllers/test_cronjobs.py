@@ -143,6 +143,17 @@ def test_while_suspended_nothing_is_made():
     run(main())
 
 
+def test_what_others_write_into_its_status_does_no_harm():
+    async def main():
+        cluster = Cluster()
+        await cluster.start()
+        await cluster.crons.change(TICK, lambda cron: cron.with_status(active=[{}]), part="status")
+        await cluster.settle(110)
+        assert cluster.names() == ["tick-28333335"]
+
+    run(main())
+
+
 def test_where_a_time_zone_is_unknown_nothing_is_made(monkeypatch):
     async def main():
         cluster = Cluster()

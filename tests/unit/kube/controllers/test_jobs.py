@@ -346,7 +346,7 @@ class Cluster(Stage):
         return self.jobs.get(WORK).status
 
     def is_so(self):
-        return [c["type"] for c in self.status.get("conditions", ()) if c["status"] == "True"]
+        return [c["type"] for c in self.status.get("conditions", ()) if c.get("status") == "True"]
 
 
 def test_a_job_runs_to_its_end_and_no_wider_than_it_may():
@@ -562,6 +562,18 @@ def test_a_pod_that_fits_is_adopted_and_one_that_no_longer_does_is_released():
         await cluster.settle(5)
         assert len(cluster.pods.list()) == 2
         assert (cluster.pods.get(pod.key).meta.owners, cluster.pods.get(pod.key).meta.finalizers) == ((), ())
+
+    run(main())
+
+
+def test_what_others_write_into_its_status_does_no_harm():
+    async def main():
+        cluster = Cluster()
+        await cluster.start(ttlSecondsAfterFinished=1000)
+        strange = [{}, {"type": "Custom", "status": "True"}]
+        await cluster.jobs.change(WORK, lambda job: job.with_status(conditions=strange), part="status")
+        await cluster.settle(60)
+        assert cluster.is_so() == ["Custom", "SuccessCriteriaMet", "Complete"]
 
     run(main())
 

@@ -60,21 +60,21 @@ def _numbers(job: Object, found: Tally) -> Json:
 
 def _suspension(job: Object, conditions: list[Json], now: str) -> list[Json]:
     """Resuming is told only to those who were told of the suspension."""
-    told = next((entry for entry in conditions if entry["type"] == "Suspended"), None)
+    told = next((entry for entry in conditions if entry.get("type") == "Suspended"), None)
     if job.spec.get("suspend"):
         status, reason, message = "True", "JobSuspended", "Job suspended"
     elif told is not None:
         status, reason, message = "False", "JobResumed", "Job resumed"
     else:
         return conditions
-    if told is not None and told["status"] == status:
+    if told is not None and told.get("status") == status:
         return conditions
     said = _entry("Suspended", reason, message, now) | {"status": status}
     return [*(entry for entry in conditions if entry is not told), said]
 
 
 def _with(conditions: list[Json], type: str, over: Outcome, now: str) -> list[Json]:
-    if any(entry["type"] == type and entry["status"] == "True" for entry in conditions):
+    if any(entry.get("type") == type and entry.get("status") == "True" for entry in conditions):
         return conditions
     return [*conditions, _entry(type, over.reason, over.message, now)]
 

@@ -168,7 +168,8 @@ class Jobs:
         wait_s = job.spec.get("ttlSecondsAfterFinished")
         if wait_s is None or job.meta.deleting:
             return None
-        ended_s = from_rfc3339(jobs.finished(job)["lastTransitionTime"])
+        said = jobs.finished(job)
+        ended_s = from_rfc3339(said.get("lastTransitionTime") or job.status.get("completionTime") or job.meta.created)
         left_s = ended_s + wait_s - self._clock.now_s()
         if left_s > 0:
             return Again(left_s)

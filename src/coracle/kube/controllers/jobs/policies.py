@@ -37,10 +37,10 @@ def _by_exit_code(rule: Json, pod: Object) -> str:
         return ""
     for status in _statuses(pod):
         ended = (status.get("state") or {}).get("terminated")
-        named = wanted.get("containerName") in (None, status["name"])
+        named = wanted.get("containerName") in (None, status.get("name"))
         code = (ended or {}).get("exitCode", 0)
         if named and code and (code in wanted["values"]) == (wanted["operator"] == "In"):
-            return f"Container {status['name']} for pod {pod.key} failed with exit code {code}"
+            return f"Container {status.get('name', '')} for pod {pod.key} failed with exit code {code}"
     return ""
 
 
@@ -51,7 +51,7 @@ def _statuses(pod: Object) -> Iterable[Mapping[str, Any]]:
 def _by_condition(rule: Json, pod: Object) -> str:
     for pattern in rule.get("onPodConditions") or ():
         for present in pod.status.get("conditions") or ():
-            if present["type"] == pattern["type"] and present["status"] == pattern["status"]:
+            if present.get("type") == pattern["type"] and present.get("status") == pattern["status"]:
                 return f"Pod {pod.key} has condition {present['type']}"
     return ""
 
