@@ -13,7 +13,7 @@ from typing import Any
 
 from coracle.core.errors import Malformed, Unsupported
 from coracle.kube.api import podproto
-from coracle.kube.api.podproto import INT_OR_STRING, META, NAME
+from coracle.kube.api.podproto import INT_OR_STRING, META, NAME, QUANTITY
 from coracle.wire.protobuf import Map, fields, read
 
 _MAGIC = b"k8s\x00"
@@ -45,6 +45,24 @@ _ACCESS = {
 _ACCESS_REVIEW = {1: ("metadata", META), 2: ("spec", _ACCESS)}
 _BOUND = {1: ("kind", "string"), 2: ("apiVersion", "string"), 3: ("name", "string"), 4: ("uid", "string")}
 _TOKEN = {1: ("audiences", ["string"]), 3: ("boundObjectRef", _BOUND), 4: ("expirationSeconds", "int")}
+_TARGET = {
+    1: ("type", "string"), 2: ("value", QUANTITY), 3: ("averageValue", QUANTITY), 4: ("averageUtilization", "int"),
+}  # fmt: skip
+_RULES = {
+    1: ("selectPolicy", "string"),
+    2: ("policies", [{1: ("type", "string"), 2: ("value", "int"), 3: ("periodSeconds", "int")}]),
+    3: ("stabilizationWindowSeconds", "int"), 4: ("tolerance", QUANTITY),
+}  # fmt: skip
+_RESOURCE_METRIC = {1: ("name", "string"), 2: ("target", _TARGET)}
+_AUTOSCALER = {
+    1: ("scaleTargetRef", {1: ("kind", "string"), 2: ("name", "string"), 3: ("apiVersion", "string")}),
+    2: ("minReplicas", "int"), 3: ("maxReplicas", "int"),
+    4: ("metrics", [{
+        1: ("type", "string"), 4: ("resource", _RESOURCE_METRIC),
+        7: ("containerResource", {**_RESOURCE_METRIC, 3: ("container", "string")}),
+    }]),
+    5: ("behavior", {1: ("scaleUp", _RULES), 2: ("scaleDown", _RULES)}),
+}  # fmt: skip
 _AUTHENTICATION = "authentication.k8s.io/v1"
 _AUTHORIZATION = "authorization.k8s.io/v1"
 _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
@@ -76,6 +94,7 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("apps/v1", "Deployment"): podproto.DEPLOYMENT,
     ("batch/v1", "Job"): podproto.JOB,
     ("batch/v1", "CronJob"): podproto.CRON_JOB,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): {1: ("metadata", META), 2: ("spec", _AUTOSCALER)},
     ("policy/v1", "Eviction"): {1: ("metadata", META), 2: ("deleteOptions", _OPTIONS)},
 }  # fmt: skip
 _TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
