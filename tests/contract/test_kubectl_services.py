@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import Space
+from contract.conftest import Space
 
 SERVE = """
 mkdir -p /www/cgi-bin
