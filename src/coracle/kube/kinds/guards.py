@@ -13,7 +13,8 @@ from coracle.core.collection import Guard
 from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
-from coracle.kube.kinds import limits, namespace, persistentvolumeclaim, pod, podaccounts, podadmission
+from coracle.kube.kinds import event, limits, namespace, persistentvolumeclaim, pod, podaccounts, podadmission
+from coracle.kube.kinds.quotas import Quota
 
 RESERVED = ("default", "kube-system", "kube-public")
 _NAMESPACE = namespace.KIND.type
@@ -23,7 +24,10 @@ Verb = Literal["create", "update", "delete"]
 def for_kind(kind: Kind) -> tuple[Guard, ...]:
     if kind.type == _NAMESPACE:
         return (reserved_stays,)
-    return (_InNamespace(kind), *_BY_TYPE.get(kind.type, ())) if kind.namespaced else ()
+    if not kind.namespaced:
+        return ()
+    counted = () if kind.type == event.KIND.type else (Quota(kind),)
+    return (_InNamespace(kind), *_BY_TYPE.get(kind.type, ()), *counted)
 
 
 _BY_TYPE: dict[str, tuple[Guard, ...]] = {
