@@ -35,17 +35,16 @@ _UNABLE = "the HPA was unable to compute the replica count: {}"
 
 @dataclass(slots=True)
 class _Look:
-    """What one look comes to.  `conditions`: type -> (status, reason, message)."""
+    """What one look comes to.  `conditions`: by type, in the order in which they are first said."""
 
-    conditions: list[Json] = field(default_factory=list)
+    conditions: dict[str, Json] = field(default_factory=dict)
     present: int = 0
     wanted: int = 0
     metrics: list[Json] = field(default_factory=list)
     scaled: bool = False
 
     def say(self, type: str, status: str, reason: str, message: str) -> None:
-        said = {"type": type, "status": status, "reason": reason, "message": message}
-        self.conditions = [*(one for one in self.conditions if one["type"] != type), said]
+        self.conditions[type] = {"type": type, "status": status, "reason": reason, "message": message}
 
 
 def _asked_anew(event: Event) -> Iterable[Key]:
@@ -195,7 +194,7 @@ class Autoscalers:
             if present.meta.uid != scaler.meta.uid:
                 return present
             conditions = present.status.get("conditions") or []
-            for condition in look.conditions:
+            for condition in look.conditions.values():
                 conditions = pods.with_condition(conditions, condition, now)
             status: Json = {
                 "currentReplicas": look.present,
