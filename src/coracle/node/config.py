@@ -28,6 +28,7 @@ DEFAULT_NAME = "coracle"
 STATE = Path("/var/lib")
 RUN = Path("/run/coracle")
 CACHE = Path("/var/cache/coracle")
+_KEPT = "cloud.json"
 _CHOSEN = RUN / ".chosen"  # one file for each cloud that is, or was before a crash, up on this host
 _CLOUDS = 30  # side by side on one host
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -132,7 +133,7 @@ def proxies() -> dict[str, str]:
 
 def clouds() -> Sequence[str]:
     """The names of the clouds that are, or were before a crash, up on this host."""
-    return sorted(path.name for path in _CHOSEN.iterdir()) if _CHOSEN.is_dir() else []
+    return sorted(name for name, _entry in _registered())
 
 
 def register(name: str, root: Path, chosen: Chosen) -> None:
@@ -141,9 +142,20 @@ def register(name: str, root: Path, chosen: Chosen) -> None:
     (_CHOSEN / name).write_text(json.dumps({"root": str(root), **asdict(chosen)}))
 
 
+def _registered() -> Iterator[tuple[str, dict[str, str]]]:
+    """What `register` wrote of each cloud; one whose directory somebody deleted by hand has nothing any more."""
+    for path in _CHOSEN.glob("*"):
+        entry = json.loads(path.read_text())
+        if (Path(entry["root"]) / _KEPT).exists():
+            yield path.name, entry
+
+
 def unregister(name: str) -> None:
-    """The last cloud to go takes RUN along."""
-    (_CHOSEN / name).unlink(missing_ok=True)
+    """Forget it, and those whose directories are gone.  The last cloud to go takes RUN along."""
+    known = {*clouds()} - {name}
+    for path in _CHOSEN.glob("*"):
+        if path.name not in known:
+            path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         _CHOSEN.rmdir()
         (RUN / "lock").unlink(missing_ok=True)
@@ -152,7 +164,7 @@ def unregister(name: str) -> None:
 
 def _kept(root: Path) -> Chosen | None:
     try:
-        return Chosen(**json.loads((root / "cloud.json").read_text()))
+        return Chosen(**json.loads((root / _KEPT).read_text()))
     except FileNotFoundError:
         return None
 
@@ -168,7 +180,7 @@ def _choose(root: Path, name: str) -> Chosen:
             port = _free_port(6443 + number)
             chosen = Chosen(str(pods), str(services), port)
             root.mkdir(parents=True, exist_ok=True, mode=0o710)
-            (root / "cloud.json").write_text(json.dumps(asdict(chosen)))
+            (root / _KEPT).write_text(json.dumps(asdict(chosen)))
             register(name, root, chosen)
             return chosen
     raise Exhausted("no free pair of subnets 10.x.0.0/16 and 100.x.0.0/16 on this host")
@@ -195,11 +207,10 @@ def _taken_subnets() -> Iterator[IPv4Network]:
 
 def others(name: str) -> Iterator[tuple[IPv4Network, str]]:
     """What the clouds of this host have for pods and services, all but the one called `name`; and whose it is."""
-    for path in _CHOSEN.glob("*"):
-        if path.name != name:
-            other = json.loads(path.read_text())
-            yield IPv4Network(other["pod_cidr"]), f"cloud {path.name}"
-            yield IPv4Network(other["service_cidr"]), f"cloud {path.name}"
+    for cloud, entry in _registered():
+        if cloud != name:
+            yield IPv4Network(entry["pod_cidr"]), f"cloud {cloud}"
+            yield IPv4Network(entry["service_cidr"]), f"cloud {cloud}"
 
 
 def _free_port(first: int) -> int:

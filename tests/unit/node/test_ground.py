@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import fcntl
-import json
 from ipaddress import ip_network
 
 import pytest
@@ -18,6 +17,12 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "_CHOSEN", chosen)
     monkeypatch.setattr(ground, "_LOCK", tmp_path / "lock")
     return tmp_path
+
+
+def register(host, name, pods, services):
+    (host / name).mkdir()
+    (host / name / "cloud.json").write_text("{}")
+    config.register(name, host / name, config.Chosen(pods, services, 6443))
 
 
 @contextlib.contextmanager
@@ -38,14 +43,26 @@ def test_routes_of_the_host_and_other_clouds_are_others(host, monkeypatch):
         ground, "_routes4", lambda: [("eth0", ip_network("10.0.0.0/24")), ("lab12ab", ip_network("10.9.0.0/16"))]
     )
     monkeypatch.setattr(ground, "_routes6", lambda: [("eth0", ip_network("fd00::/64"))])
-    for name, pods, services in (("lab", "10.33.0.0/16", "100.65.0.0/16"), ("mine", "10.32.0.0/16", "100.64.0.0/16")):
-        (host / ".chosen" / name).write_text(json.dumps({"pod_cidr": pods, "service_cidr": services}))
+    register(host, "lab", "10.33.0.0/16", "100.65.0.0/16")
+    register(host, "mine", "10.32.0.0/16", "100.64.0.0/16")
+    register(host, "deleted", "10.34.0.0/16", "100.66.0.0/16")
+    (host / "deleted/cloud.json").unlink()
     assert asyncio.run(others(SharedGround("mine", "lab"))) == [
         (ip_network("10.0.0.0/24"), "link eth0"),
         (ip_network("fd00::/64"), "link eth0"),
         (ip_network("10.33.0.0/16"), "cloud lab"),
         (ip_network("100.65.0.0/16"), "cloud lab"),
     ]
+
+
+def test_the_last_cloud_takes_along_what_clouds_that_were_deleted_by_hand_had_chosen(host, monkeypatch):
+    monkeypatch.setattr(config, "RUN", host / "run")
+    register(host, "deleted", "10.34.0.0/16", "100.66.0.0/16")
+    register(host, "mine", "10.32.0.0/16", "100.64.0.0/16")
+    (host / "deleted/cloud.json").unlink()
+    assert config.clouds() == ["mine"]
+    config.unregister("mine")
+    assert not (host / ".chosen").exists()
 
 
 def test_the_kernels_tables_are_read():
