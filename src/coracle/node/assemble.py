@@ -55,10 +55,12 @@ from coracle.kube.controllers import (
     garbage,
     mirroring,
     namespaces,
+    nodelife,
     podgc,
     quotas,
     rootca,
     serviceaccounts,
+    tainted,
     workloads,
 )
 from coracle.kube.controllers import endpoints as endpoint_loops
@@ -188,6 +190,8 @@ class Cloud:
                 mirroring.SPEAKER,
                 autoscaling.SPEAKER,
                 disruption.SPEAKER,
+                nodelife.SPEAKER,
+                tainted.SPEAKER,
                 "default-scheduler",
                 "kubelet",
             )
@@ -321,6 +325,8 @@ class Cloud:
             self._loop(podgc.LostPods(caches, pods, clock)),
             self._loop(autoscaling.Autoscalers(caches, writers, self._meter, recorders[autoscaling.SPEAKER], clock)),
             self._loop(quotas.Quotas(caches, writers)),
+            self._loop(nodelife.NodeLife(caches, writers, recorders[nodelife.SPEAKER], clock)),
+            self._loop(tainted.Tainted(caches, pods, recorders[tainted.SPEAKER], clock)),
             self._loop(disruption.Budgets(caches, writers[disruption.BUDGET], recorders[disruption.SPEAKER], clock)),
             *self._storage_loops(recorders[storage.SPEAKER]),
             self._loop(binding.Binding(caches, pods, writers[storage.CLAIM], recorders["default-scheduler"], clock)),
