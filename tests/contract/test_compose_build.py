@@ -143,25 +143,26 @@ services:
     project.docker("rmi", image)
     refused = project.attempt("create", "--no-build")
     assert refused.returncode == 18
-    assert f"\nError response from daemon: pull access denied for {image}" in refused.stderr
+    assert f'compose.yaml:3: service "web": pull access denied for {image}' in refused.stderr
     refused = project.attempt("create", "--no-build", "nameless")
     unbuilt = f"{project.name}-nameless"
-    assert (refused.returncode, refused.stderr) == (1, f"Error response from daemon: No such image: {unbuilt}\n")
+    said = f'{project.folder}/compose.yaml:5: service "nameless": No such image: {unbuilt}\n'
+    assert (refused.returncode, refused.stderr) == (1, said)
     assert not project.made()
 
 
 FAILING = {
     "a step": ({"Dockerfile": BASE + "RUN echo no && exit 3\n"}, "", 17,
-               r"failed to build service web \(Dockerfile, step 2/3: RUN echo no && exit 3\): "
+               r"compose.yaml:\d+: failed to build service web \(Dockerfile, step 2/3: RUN echo no && exit 3\): "
                r"The command '/bin/sh -c echo no && exit 3' returned a non-zero code: 3$"),
-    "no Dockerfile": ({}, "", 17, r"failed to build service web: unable to prepare context: .*/Dockerfile: no such file"),
-    "no directory": ({}, "context: ./nope", 17, r'failed to build service web: unable to prepare context: path ".*/nope" not'),
-    "syntax": ({"Dockerfile": "FORM x\n"}, "", 17, r"failed to build service web \(Dockerfile\): .*unknown instruction: FORM"),
+    "no Dockerfile": ({}, "", 17, r"compose.yaml:\d+: failed to build service web: unable to prepare context: .*/Dockerfile: no such file"),
+    "no directory": ({}, "context: ./nope", 17, r'compose.yaml:\d+: failed to build service web: unable to prepare context: path ".*/nope" not'),
+    "syntax": ({"Dockerfile": "FORM x\n"}, "", 17, r"compose.yaml:\d+: failed to build service web \(Dockerfile\): .*unknown instruction: FORM"),
     "git": ({}, "context: 'https://example.org/a.git'", 17, "only directories of this machine can be built from"),
     "ssh": ({"Dockerfile": BASE}, "context: ., ssh: [default]", 15, "services.web.build.ssh is not supported"),
     "a policy": ({"Dockerfile": BASE}, "", 15, "invalid pull_policy sometimesalways"),
-    "an image": ({"Dockerfile": BASE}, "", 18, "Error response from daemon: pull access denied for nosuchimage"),
-    "a missing one": ({"Dockerfile": BASE}, "", 1, "Error response from daemon: No such image: nosuchimage"),
+    "an image": ({"Dockerfile": BASE}, "", 18, r'compose.yaml:\d+: service ".*": pull access denied for nosuchimage'),
+    "a missing one": ({"Dockerfile": BASE}, "", 1, r'compose.yaml:\d+: service ".*": No such image: nosuchimage'),
 }  # fmt: skip
 OTHERS = {
     "a policy": "busybox, pull_policy: sometimesalways",

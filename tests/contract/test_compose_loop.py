@@ -180,7 +180,7 @@ REFUSED = {
     "a network that is not there": ("networks: [n]", "networks: {n: {external: true}}", 404, "network n declared as"),
     "a volume that is not there": ("volumes: ['v:/v']", "volumes: {v: {external: true}}", 404, 'volume "v" not found'),
     "a directory that is not there": (
-        "volumes: [{type: bind, source: /nowhere, target: /n, bind: {create_host_path: false}}]",
+        "volumes: [{type: bind, source: /nowhere, target: /n}]",
         "",
         400,
         "bind source path does not exist: /nowhere",

@@ -130,7 +130,7 @@ services:
     [
         (["good", "bad"], 0),
         (["--abort-on-container-exit", "bad", "long"], 3),
-        (["--exit-code-from", "long"], 143),
+        (["--exit-code-from", "long", "bad", "long"], 143),  # one that ended before another starts makes Compose v2 wait
         (["--exit-code-from", "bad", "bad", "long"], 3),
         (["--wait", "long"], 0),
         (["--wait", "sick"], 1),
@@ -191,10 +191,10 @@ BAD = {
     "a port that two want": (f"services: {{a: {{image: busybox, command: sleep 100, ports: ['{PORT}:80']}}, b: {{image: busybox, command: sleep 100, ports: ['{PORT}:81']}}}}", ["up", "-d"], 1, "compose.yml:1: service .*port is already allocated"),
     "a network that is not there": ("services: {a: {image: busybox, networks: [n]}}\nnetworks: {n: {external: true}}", ["up", "-d"], 1, "compose.yml:2: network n declared as external, but could not be found"),
     "a volume that is not there": ("services: {a: {image: busybox, volumes: ['v:/v']}}\nvolumes: {v: {external: true}}", ["up", "-d"], 1, 'compose.yml:2: external volume "v" not found'),
-    "an image that is nowhere": ("services: {good: {image: busybox, command: sleep 100}, a: {image: nobody/nothing}}", ["up", "-d"], 18, "pull access denied for nobody/nothing"),
-    "an image that may not be pulled": ("services: {a: {image: nobody/nothing}}", ["up", "-d", "--pull", "never"], 1, "No such image: nobody/nothing"),
-    "a build that fails": ("services:\n  good: {image: busybox, command: sleep 100}\n  a: {build: .}", ["up", "-d"], 17, "service a .*RUN exit 9.* returned a non-zero code: 9"),
-    "a program that is not there": ("services: {good: {image: busybox, command: sleep 100}, a: {image: busybox, command: nosuchprogram, depends_on: [good]}}", ["up", "-d"], 1, "nosuchprogram"),
+    "an image that is nowhere": ("services: {good: {image: busybox, command: sleep 100}, a: {image: nobody/nothing}}", ["up", "-d"], 18, 'compose.yml:1: service "a": pull access denied for nobody/nothing'),
+    "an image that may not be pulled": ("services: {a: {image: nobody/nothing}}", ["up", "-d", "--pull", "never"], 1, 'compose.yml:1: service "a": No such image: nobody/nothing'),
+    "a build that fails": ("services:\n  good: {image: busybox, command: sleep 100}\n  a: {build: .}", ["up", "-d"], 17, "compose.yml:3: .*service a .*RUN exit 9.* returned a non-zero code: 9"),
+    "a program that is not there": ("services: {good: {image: busybox, command: sleep 100}, a: {image: busybox, command: nosuchprogram, depends_on: [good]}}", ["up", "-d"], 1, "compose.yml:1: service \"a\": .*nosuchprogram"),
 }  # fmt: skip
 
 # through BuildKit it is ours; the classic builder gives the exit code of the step

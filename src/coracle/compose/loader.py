@@ -210,7 +210,7 @@ def load(request: Request, read: Callable[[str], str] = files.read) -> Project:
     variables["COMPOSE_PROJECT_NAME"] = name
     whole = loader.layers(paths, _Scope(directory, variables))
     if not whole.model:
-        raise Malformed("empty compose file")
+        raise Malformed(f"{paths[0]}:1: empty compose file")
     model = loader.finished(whole, name, directory, variables)
     warned = [*loader.warnings, *checks.port_clashes(model["services"], whole.places)]
     services = whole.model.get("services") or {}

@@ -103,10 +103,19 @@ class FakeDocker:
             raise Conflict(f'Conflict. The container name "/{name}" is already in use')
         id = f"{next(self._ids):012x}".ljust(64, "0")
         spec = {"name": name, "body": body, "created": rfc3339_micro(self._clock.now_s())}
+        spec["mounts"] = [await self._mounted(mount) for mount in (body.get("HostConfig") or {}).get("Mounts") or ()]
         status = {"state": "created", "run": "", "exit_code": 0, "health": ""}
         meta = Meta(name=id, labels=body["Labels"])
         await self._store.commit(Put(Object("Container", meta, {"spec": spec, "status": status}, containers.API)))
         return Response.of(201, {"Id": id, "Warnings": []})
+
+    async def _mounted(self, mount: Mapping[str, Any]) -> dict[str, Any]:
+        """With a new volume where none is named."""
+        source = mount.get("Source")
+        if mount["Type"] == "volume" and not source:
+            source = f"{next(self._ids):064x}"
+            await self._store.commit(Put(Object("Volume", Meta(name=source), {"spec": {}}, volumes.API)))
+        return {"Type": mount["Type"], "Name": source, "Destination": mount["Target"]}
 
     async def _inspect(self, request: Request) -> Answer:
         one = self._get(request.params["id"])
@@ -208,7 +217,7 @@ def inspected(one: Object) -> Mapping[str, Any]:
             "StartedAt": status["run"] or NEVER,
             **health,
         },
-        "Mounts": [],
+        "Mounts": one.spec["mounts"],
         "NetworkSettings": {"Networks": {name: {} for name in endpoints}},
     }
 

@@ -68,7 +68,7 @@ def test_mistakes_in_a_service(text, message):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"compose.yaml": ""}, "empty compose file"),
+        ({"compose.yaml": ""}, "/p/compose.yaml:1: empty compose file"),
         ({"compose.yaml": "[1]"}, "/p/compose.yaml:1: top-level object must be a mapping"),
         ({"compose.yaml": "services: {a: {command: x}}"}, '/p/compose.yaml:1: service "a" has neither an image'),
         (

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -72,14 +72,20 @@ def ensure_images(
         progress.close()
         helpless = [name for name in failures if build is False or not buildable(project, project.image_of(name))]
         if helpless:
-            fail(f"{DAEMON}{failures[helpless[0]]}", PULL_FAILED)
+            _fail_for_image(project, helpless[0], failures[helpless[0]], PULL_FAILED)
         present = inspected(docker, project, names)
     if to_be_built := to_build(project, names, present, build, pull):
         build_images(chosen, docker, project, to_be_built)
         present = inspected(docker, project, names)
-    for image in (project.image_of(name) for name in names):
-        if image not in present and not chosen.dry_run:
-            fail(f"{DAEMON}No such image: {image}")
+    for name in names:
+        if project.image_of(name) not in present and not chosen.dry_run:
+            _fail_for_image(project, name, f"No such image: {project.image_of(name)}")
+
+
+def _fail_for_image(project: Project, name: str, message: str, exit_code: int = 1) -> NoReturn:
+    from coracle.cli.compose.locating import placed
+
+    fail(placed(f'service "{name}": {message}', project, ("services", name, "image")), exit_code)
 
 
 @click.command("build", short_help="Build images.")

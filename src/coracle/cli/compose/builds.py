@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NoReturn
 
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.locating import placed
 from coracle.cli.docker.client import Docker, Refused, json_lines
 from coracle.cli.docker.logins import logins_header
 from coracle.cli.output import human_bytes
@@ -51,7 +53,7 @@ def _context(project: Project, name: str) -> Context:
     try:
         return context_of(project.services[name]["build"])
     except CloudError as error:
-        fail(f"failed to build service {name}: {error.message}", BUILD_FAILED)
+        _fail_to_build(project, name, "", error.message)
 
 
 class _Build:
@@ -90,7 +92,12 @@ class _Build:
         build = self._project.services[self._name]["build"]
         dockerfile = "dockerfile_inline" if build.get("dockerfile_inline") else build.get("dockerfile") or "Dockerfile"
         at = ", ".join(filter(None, (dockerfile, self._step)))
-        fail(f"failed to build service {self._name} ({at}): {message}", BUILD_FAILED)
+        _fail_to_build(self._project, self._name, f" ({at})", message)
+
+
+def _fail_to_build(project: Project, name: str, at: str, message: str) -> NoReturn:
+    said = f"failed to build service {name}{at}: {message}"
+    fail(placed(said, project, ("services", name, "build")), BUILD_FAILED)
 
 
 def _status(line: dict[str, object]) -> str:

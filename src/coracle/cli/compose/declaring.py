@@ -63,7 +63,7 @@ def declare(
     try:
         for line in _lines(docker, name, body):
             if "end" in line:
-                return Outcome(int(line["end"]["exit_code"]), str(line["end"].get("error") or ""))
+                return Outcome(int(line["end"]["exit_code"]), located(str(line["end"].get("error") or ""), project))
             say(event(line))
     except Refused as error:
         fail(located(error.message, project))

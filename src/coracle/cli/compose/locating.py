@@ -25,7 +25,12 @@ _PARTS = {
 def located(message: str, project: Project | None) -> str:
     """`message`, behind the file and the line that it is about where these are known."""
     path = _path(message, project) if project else None
-    place = project.places.of(path) if project and path else None
+    return placed(message, project, path) if project and path else message
+
+
+def placed(message: str, project: Project, path: Path) -> str:
+    """`message`, behind the file and the line of what is at `path`."""
+    place = project.places.of(path)
     return f"{place}: {message}" if place else message
 
 

@@ -11,7 +11,7 @@ from coracle.compose.create.networks import network_body
 from coracle.compose.create.volumes import volume_body
 from coracle.compose.projects.asking import Asking, Refused, path
 from coracle.compose.projects.objects import Spec
-from coracle.compose.projects.seen import Present, Seen
+from coracle.compose.projects.seen import Present, Seen, slot
 from coracle.compose.projects.steps import (
     Create,
     DropImage,
@@ -120,7 +120,7 @@ class Deeds:
             directory=self._spec.directory,
             files=self._spec.files,
             others=self._others(),
-            inherited=before.get("Mounts") or (),
+            inherited=before.get("Mounts") or () if old else self._left(service, number),
             image_volumes=tuple((image.get("Config") or {}).get("Volumes") or ()),
             replaces=old.id if old else "",
         )
@@ -128,6 +128,15 @@ class Deeds:
         made = await self._docker.call("POST", "/containers/create", query, body)
         await self._fill(str(made["Id"]), service)
         return str(made["Id"])
+
+    def _left(self, service: str, number: int) -> list[dict[str, Any]]:
+        """Anonymous volumes of the container that is to be replaced and was removed, as inspect shows mounts."""
+        left = self._present.left.get(slot(service, number)) or {}
+        return [
+            {"Type": "volume", "Name": name, "Destination": target}
+            for target, name in left.items()
+            if name in self._present.other_volumes
+        ]
 
     async def _image_name(self, service: str, image_id: str) -> str:
         """The service's image by name; by its id where that name has gone to another image."""

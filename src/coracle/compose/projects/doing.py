@@ -80,7 +80,7 @@ class Doing:
         log.warning("project %s, %s: %s", spec.name, step.subject, error)
         work.tell(one.title if one else step.subject, "Error", str(error))
         if work.turn == spec.turn:
-            work.error = work.error or f"Error response from daemon: {error}"
+            work.error = work.error or f"{_whose(step)}: {error}"
         if spec.trial is not None:
             await self._take_back(spec, work)
 
@@ -94,3 +94,9 @@ class Doing:
         except NotFound:
             return
         work.pauses.clear()
+
+
+def _whose(step: Step) -> str:
+    one = about(step)
+    service = one.service if one else step.service if isinstance(step, Create) else ""
+    return f'service "{service}"' if service else "Error response from daemon"

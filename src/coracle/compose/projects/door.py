@@ -9,7 +9,7 @@ What cannot be is refused before anything changes: {"message"} and a status, as 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,11 +110,16 @@ class ProjectDoor:
         return spec, targets, warnings
 
     async def _write(self, spec: Spec, targets: list[str]) -> None:
-        """Of services that take part, nothing that has ended counts any more."""
+        """Of services that take part, nothing that has ended counts any more, nor volumes that are to be renewed."""
+
+        renewing = [name for name, service in spec.services.items() if service.renew_volumes]
 
         def next_one(now: Object) -> Object:
-            kept = {slot: code for slot, code in now.status["ended"].items() if slot.rpartition("-")[0] not in targets}
-            return now.with_body(spec=objects.to_json(spec), status={"ended": kept})
+            status = {
+                "ended": _without(targets, now.status["ended"]),
+                "volumes": _without(renewing, now.status.get("volumes") or {}),
+            }
+            return now.with_body(spec=objects.to_json(spec), status=status)
 
         records = self._projects.records
         try:
@@ -142,6 +147,11 @@ class ProjectDoor:
 def _name(request: Request) -> str:
     """Raises Malformed."""
     return names.project_name(request.params["name"], {}, "", "/")
+
+
+def _without(services: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of slots of other services."""
+    return {slot: what for slot, what in known.items() if slot.rpartition("-")[0] not in services}
 
 
 def _anything(present: Present) -> bool:

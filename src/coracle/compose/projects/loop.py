@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from coracle.compose.projects import going, objects
+from coracle.compose.projects import going, memory, objects
 from coracle.compose.projects.asking import Asking, path
 from coracle.compose.projects.deeds import image_of
 from coracle.compose.projects.doing import Doing
-from coracle.compose.projects.memory import ended
 from coracle.compose.projects.objects import Spec, spec_of, with_spec
 from coracle.compose.projects.observe import Observer, to_project
 from coracle.compose.projects.plan import plan
@@ -118,7 +117,8 @@ class Projects:
         work.enter(spec.turn)
         before = frozenset(work.busy)  # one that ends while we look may not be in what we see
         present = await self.observer.look(key.name)
-        known = await self._remember(record, spec, present)
+        known, left = await self._remember(record, spec, present)
+        present = replace(present, left=left)
         what = await self._plan(spec, present, known, before)
         self._tell(what, work)
         rests = [self._begin(step, spec, present, work) for step in what.steps if step.subject not in before]
@@ -147,14 +147,17 @@ class Projects:
         }
         return [name for name in sorted(names) if await self._docker.find(path("images", name, "json")) is not None]
 
-    async def _remember(self, record: Object, spec: Spec, present: Present) -> Mapping[str, int]:
-        before = record.status["ended"]
-        now = ended(spec, present, before)
+    async def _remember(
+        self, record: Object, spec: Spec, present: Present
+    ) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, str]]]:
+        """As `ended` and `volumes` of the status."""
+        before = record.status["ended"], record.status.get("volumes") or {}
+        now = memory.ended(spec, present, before[0]), memory.volumes(spec, present, before[1])
         if now == before:
             return now
 
         def noted(obj: Object) -> Object:
-            return obj.with_status(ended=now) if obj.spec["turn"] == spec.turn else obj
+            return obj.with_status(ended=now[0], volumes=now[1]) if obj.spec["turn"] == spec.turn else obj
 
         await self.records.change(record.key, noted)
         return now

@@ -18,6 +18,7 @@ spec
 status
     ended             "service-number" -> exit code of the container that ended by itself, and is not made anew when it
                       is gone
+    volumes           "service-number" -> target -> the anonymous volume that the container there has, or had
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def key(name: str) -> Key:
 
 
 def to_object(spec: Spec) -> Object:
-    return Object(KIND.name, Meta(name=spec.name), {"spec": to_json(spec), "status": {"ended": {}}}, API)
+    return Object(KIND.name, Meta(name=spec.name), {"spec": to_json(spec), "status": {"ended": {}, "volumes": {}}}, API)
 
 
 def to_json(spec: Spec) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _check_sources(model: Mapping[str, Any], targets: Sequence[str]) -> None:
         sources = [
             mount["source"]
             for mount in service.get("volumes") or ()
-            if mount["type"] == "bind" and (mount.get("bind") or {}).get("create_host_path") is False
+            if mount["type"] == "bind" and not (mount.get("bind") or {}).get("create_host_path")
         ]
         sources += [one.definition["file"] for one in attached(model, service) if one.definition.get("file")]
         for source in sources:

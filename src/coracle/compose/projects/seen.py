@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from coracle.compose.create import labels as names
 
 NEVER = "0001-01-01T00:00:00Z"
 SIGKILL_CODE = 137
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Seen:
     run       when its last run started, "" before its first
     hash      what it was made for
     lost      it ended because the machine or the cloud did
+    volumes   target -> name of its anonymous volume there
     """
 
     id: str
@@ -39,6 +41,7 @@ class Seen:
     lost: bool = False
     depends_on: str = ""
     networks: tuple[str, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -72,6 +75,7 @@ class Present:
     """All there is of a project.  `volumes`: name -> key.
 
     other_networks, other_volumes   names of all that there are, whoever made them: they are used, and never removed
+    left                            slot -> target -> anonymous volume of the container that was there last
     """
 
     containers: Sequence[Seen] = ()
@@ -79,6 +83,7 @@ class Present:
     volumes: Mapping[str, str] = field(default_factory=dict)
     other_networks: Container[str] = ()
     other_volumes: Container[str] = ()
+    left: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, service: str) -> list[Seen]:
         """The containers of a service that are no one-offs, by number, the oldest first."""
@@ -112,5 +117,12 @@ def seen(inspected: Mapping[str, Any], *, lost: bool = False) -> Seen:
         lost=lost,
         depends_on=labels.get(names.DEPENDS_ON, ""),
         networks=tuple(inspected["NetworkSettings"]["Networks"] or ()),
+        volumes=dict(_anonymous(inspected.get("Mounts") or ())),
         labels=labels,
     )
+
+
+def _anonymous(mounts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for mount in mounts:
+        if mount["Type"] == "volume" and _ANONYMOUS.fullmatch(mount.get("Name") or ""):
+            yield mount["Destination"], mount["Name"]

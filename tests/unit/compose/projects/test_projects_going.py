@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from coracle.compose.projects import going
-from coracle.compose.projects.memory import ended
+from coracle.compose.projects.memory import ended, volumes
 from coracle.compose.projects.objects import Going, There
 from coracle.testing.compose import STARTED, created, exited, present, running, spec, words
 
@@ -97,3 +97,23 @@ def test_what_is_stopped_has_not_ended_by_itself():
     declared = spec({"a": {}}, {"a": {"want": "stopped"}})
     assert ended(declared, present(exited("a")), {}) == {}
     assert ended(replace(declared, services={}), present(exited("a")), {"a-1": 0}) == {}
+
+
+V, W = {"/data": "v"}, {"/data": "w"}
+VOLUMES = {
+    "of a container that is there": ({}, [running("a", volumes=V)], {}, {"a-1": V}),
+    "of one that is gone": ({}, [], {"a-1": V}, {"a-1": V}),
+    "of the one in its place": ({}, [created("a", volumes=W)], {"a-1": V}, {"a-1": W}),
+    "of as many as are missing": ({"scale": 2}, [running("a", 2, volumes=W)], {"a-1": V, "a-3": V}, {"a-2": W, "a-1": V}),
+    "not of those that are too many": ({}, [running("a", 1)], {"a-2": V}, {}),
+    "not of services that are not declared": ({}, [running("c", volumes=V)], {"c-2": V}, {}),
+    "not of one-offs": ({}, [running("a", volumes=V, one_off=True)], {}, {}),
+    "not of what is to go": ({}, [running("a", id="gone", volumes=V)], {}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VOLUMES)
+def test_anonymous_volumes_are_remembered(case):
+    said, there, before, expected = VOLUMES[case]
+    declared = spec({"a": {}}, {"a": said}, discard={"gone": False})
+    assert volumes(declared, present(*there), before) == expected

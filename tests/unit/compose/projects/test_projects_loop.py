@@ -11,9 +11,11 @@ from coracle.compose.create.labels import HASH
 from coracle.compose.projects import parts
 from coracle.core.clock import LoopClock
 from coracle.core.informer import Informer
-from coracle.core.store import MemoryStore
+from coracle.core.object import Key
+from coracle.core.store import Delete, MemoryStore
 from coracle.core.tasks import run_parts
 from coracle.docker.errors import say
+from coracle.engine.kinds.volume import TYPE as VOLUMES
 from coracle.net.fake import FakeNet
 from coracle.net.forwards import Forwards
 from coracle.testing import autojump
@@ -94,6 +96,29 @@ def test_up_makes_and_starts_everything_and_says_so():
         assert said.index("Container demo-db-1 Started") < said.index("Container demo-web-1 Starting")
         assert stage.docker.states() == {"demo-db-1": "running", "demo-web-1": "running"}
         assert stage.project().spec["trial"] is None
+
+    on_stage(main)
+
+
+def test_what_disappears_comes_back_with_its_anonymous_volumes():
+    async def main(stage):
+        def volumes():
+            return {one["Destination"]: one["Name"] for one in stage.docker.find("demo-db-1").spec["mounts"]}
+
+        declared = {"db": {"volumes": [{"type": "volume", "target": "/data", "volume": {}}]}}
+        await stage.declare("up", declared)
+        id, first = stage.docker.find("demo-db-1").meta.name, volumes()
+        await stage.docker.vanish("demo-db-1")
+        await stage.settle()
+        assert stage.docker.states() == {"demo-db-1": "running"}
+        assert (stage.docker.find("demo-db-1").meta.name != id, volumes()) == (True, first)
+        await stage.declare("up", declared, recreate="force", renew_volumes=True)
+        second = volumes()
+        assert second != first
+        await stage.docker.vanish("demo-db-1")
+        await stage.store.commit(Delete(VOLUMES, Key("", second["/data"])))
+        await stage.settle()
+        assert volumes()["/data"] not in (first["/data"], second["/data"])
 
     on_stage(main)
 
@@ -180,7 +205,7 @@ def test_a_start_that_does_not_work_is_taken_back():
     async def main(stage):
         stage.docker.refuses["start", "demo-web-1"] = "no such program"
         lines = await stage.declare("up", PAIR)
-        assert lines[-1]["end"] == {"exit_code": 1, "error": "Error response from daemon: no such program"}
+        assert lines[-1]["end"] == {"exit_code": 1, "error": 'service "web": no such program'}
         assert stage.docker.names() == []
         assert stage.project() is None
 
@@ -193,7 +218,7 @@ def test_a_create_that_does_not_work_returns_to_what_was_declared():
         before = stage.docker.find("demo-db-1").meta.labels[HASH]
         stage.docker.refuses["create", "demo-extra-1"] = "no room"
         lines = await stage.declare("up", {**PAIR, "db": {"command": ["other"]}, "extra": {}})
-        assert lines[-1]["end"] == {"exit_code": 1, "error": "Error response from daemon: no room"}
+        assert lines[-1]["end"] == {"exit_code": 1, "error": 'service "extra": no room'}
         assert stage.docker.states() == {"demo-db-1": "running", "demo-web-1": "running"}
         assert stage.docker.find("demo-db-1").meta.labels[HASH] == before
         assert "extra" not in stage.project().spec["services"]
