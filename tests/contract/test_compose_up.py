@@ -130,7 +130,10 @@ services:
     [
         (["good", "bad"], 0),
         (["--abort-on-container-exit", "bad", "long"], 3),
-        (["--exit-code-from", "long", "bad", "long"], 143),  # one that ended before another starts makes Compose v2 wait
+        (
+            ["--exit-code-from", "long", "bad", "long"],
+            143,
+        ),  # one that ended before another starts makes Compose v2 wait
         (["--exit-code-from", "bad", "bad", "long"], 3),
         (["--wait", "long"], 0),
         (["--wait", "sick"], 1),

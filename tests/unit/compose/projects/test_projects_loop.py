@@ -119,6 +119,11 @@ def test_what_disappears_comes_back_with_its_anonymous_volumes():
         await stage.store.commit(Delete(VOLUMES, Key("", second["/data"])))
         await stage.settle()
         assert volumes()["/data"] not in (first["/data"], second["/data"])
+        await stage.docker.vanish("demo-db-1")
+        await stage.settle()
+        assert list(stage.store.entries(VOLUMES)) != []
+        await stage.declare("down", volumes=True)
+        assert list(stage.store.entries(VOLUMES)) == []
 
     on_stage(main)
 
