@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Malformed, Unsupported
-from coracle.kube.api import podproto
+from coracle.kube.api import podproto, policyproto
 from coracle.kube.api.podproto import INT_OR_STRING, META, NAME, QUANTITY
 from coracle.wire.protobuf import Map, fields, read
 
@@ -54,8 +54,13 @@ _RULES = {
     3: ("stabilizationWindowSeconds", "int"), 4: ("tolerance", QUANTITY),
 }  # fmt: skip
 _RESOURCE_METRIC = {1: ("name", "string"), 2: ("target", _TARGET)}
+_SCALED = {1: ("kind", "string"), 2: ("name", "string"), 3: ("apiVersion", "string")}
+_AUTOSCALER_V1 = {
+    1: ("scaleTargetRef", _SCALED), 2: ("minReplicas", "int"), 3: ("maxReplicas", "int"),
+    4: ("targetCPUUtilizationPercentage", "int"),
+}  # fmt: skip
 _AUTOSCALER = {
-    1: ("scaleTargetRef", {1: ("kind", "string"), 2: ("name", "string"), 3: ("apiVersion", "string")}),
+    1: ("scaleTargetRef", _SCALED),
     2: ("minReplicas", "int"), 3: ("maxReplicas", "int"),
     4: ("metrics", [{
         1: ("type", "string"), 4: ("resource", _RESOURCE_METRIC),
@@ -95,7 +100,9 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("batch/v1", "Job"): podproto.JOB,
     ("batch/v1", "CronJob"): podproto.CRON_JOB,
     ("autoscaling/v2", "HorizontalPodAutoscaler"): {1: ("metadata", META), 2: ("spec", _AUTOSCALER)},
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): {1: ("metadata", META), 2: ("spec", _AUTOSCALER_V1)},
     ("policy/v1", "Eviction"): {1: ("metadata", META), 2: ("deleteOptions", _OPTIONS)},
+    **policyproto.TABLES,
 }  # fmt: skip
 _TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
 
