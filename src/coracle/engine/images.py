@@ -181,6 +181,10 @@ class Images:
         unpacked = await offload(unpack, self._blobs, self._snapshotter, digest, report or (lambda *_: None))
         return await self._names.add(unpacked, reference, parent=parent, digest=digest if pulled else "")
 
+    async def prune_unused(self) -> int:
+        """Remove every image that no container has.  Returns the bytes that this freed."""
+        return sum(removed.freed_bytes for _, removed in await self.prune(lambda _image: True, named=True))
+
     async def collect(self) -> None:
         """Give back the disk space of what nothing uses any more."""
         self._garbage.note()

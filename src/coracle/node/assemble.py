@@ -76,6 +76,7 @@ from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.metering import NODE, Metering
 from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine, read_vitals
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
+from coracle.kube.kubelet.pressure import Reach, Relief
 from coracle.kube.kubelet.streams import PodStreams
 from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
@@ -215,7 +216,7 @@ class Cloud:
             *self._loops(recorders),
             self._kubelet(recorders["kubelet"]),
             *self._doors(),
-            self._node(),
+            self._node(recorders["kubelet"]),
         ]
 
     # -- the engine ----------------------------------------------------------------------------------------------
@@ -379,11 +380,23 @@ class Cloud:
         cluster = Cluster(self._caches, self._collections["Pod"], self._store, recorder, self._clock, self._issuer)
         return kubelet(services, cluster, self._node_config())
 
-    def _node(self) -> Part:
+    def _node(self, recorder: EventRecorder) -> Part:
         machine = read_machine(str(self._settings.root), runtime_version())
         writers = self._collections
         return NodeSync(
-            writers["Node"], writers["Lease.coordination.k8s.io"], self._node_config(), machine, self._clock
+            writers["Node"],
+            writers["Lease.coordination.k8s.io"],
+            self._node_config(),
+            machine,
+            self._clock,
+            relief=Relief(
+                self._caches["Pod"],
+                writers["Pod"],
+                node_name(),
+                Reach(self._meter.memory_bytes, self._engine.images.prune_unused),
+                recorder=recorder,
+                clock=self._clock,
+            ),
         )
 
     def _make_meter(self) -> Metering:

@@ -81,6 +81,12 @@ class Metering:
             if ids and all(id in spans for id in ids.values())
         }
 
+    def memory_bytes(self, pod: Object) -> dict[str, int]:
+        """What the pod's running containers have in memory, by name."""
+        running = self._running(pod)
+        found = self._samples(running.values())
+        return {name: found[id].memory_bytes for name, id in running.items() if id in found}
+
     def _measurement(self, spans: Mapping[str, Span]) -> Measurement:
         window_s = max(now.at_s - base.at_s for base, now in spans.values())
         return Measurement(self._clock.now_s(), window_s, {name: used(*span) for name, span in spans.items()})

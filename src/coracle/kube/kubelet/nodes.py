@@ -21,14 +21,13 @@ from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.tasks import offload
 from coracle.engine.kinds.sandbox import DnsConfig
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.pressure import LOW_DISK_BYTES, LOW_MEMORY_BYTES, Relief
 
 RENEW_S, LEASE_S = 10.0, 40
 HEARTBEAT_S = 300.0  # status is written so often even if nothing changes, as by the kubelet
 LEASES = "kube-node-lease"
 PODS = 110
 VERSION = "v1.36.0-coracle"
-_LOW_MEMORY_BYTES = 100 * 1024 * 1024  # the kubelet's eviction threshold
-_LOW_DISK_BYTES = 512 * 1024 * 1024
 _LOW_PIDS = 256
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64"}
 
@@ -168,8 +167,8 @@ def _info(machine: Machine) -> Json:
 def _conditions(node: Object, vitals: Vitals, now: str) -> list[Json]:
     had = {one["type"]: one for one in node.status.get("conditions") or ()}
     said = [
-        _pressure("MemoryPressure", "Memory", vitals.memory_free_bytes < _LOW_MEMORY_BYTES, "memory available"),
-        _pressure("DiskPressure", "Disk", vitals.disk_free_bytes < _LOW_DISK_BYTES, "disk space"),
+        _pressure("MemoryPressure", "Memory", vitals.memory_free_bytes < LOW_MEMORY_BYTES, "memory available"),
+        _pressure("DiskPressure", "Disk", vitals.disk_free_bytes < LOW_DISK_BYTES, "disk space"),
         _pressure("PIDPressure", "PID", vitals.pids_free < _LOW_PIDS, "PID available"),
         {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"},
     ]
@@ -213,16 +212,24 @@ def _timeless(status: Mapping[str, Any]) -> Json:
 
 
 class NodeSync:
-    """A Part: registers the node, keeps its status and renews its lease.
+    """A Part: registers the node, keeps its status, renews its lease, and sees to it that there is room (`relief`).
 
     Up once the node is Ready: start it when everything that pods need is up.
     """
 
     def __init__(
-        self, nodes: Collection, leases: Collection, config: NodeConfig, machine: Machine, clock: Clock
+        self,
+        nodes: Collection,
+        leases: Collection,
+        config: NodeConfig,
+        machine: Machine,
+        clock: Clock,
+        *,
+        relief: Relief | None = None,
     ) -> None:
         self._nodes, self._leases = nodes, leases
         self._config, self._machine, self._clock = config, machine, clock
+        self._relief = relief
         self._told_at_s = 0.0
 
     async def run(self, up: Callable[[], None]) -> None:
@@ -259,9 +266,11 @@ class NodeSync:
             status = node_status(node, self._config, self._machine, vitals, rfc3339(now_s))
             return node.with_body(status=status) if stale or not same_but_for_time(status, node.status) else node
 
-        await self._nodes.change(Key("", self._config.name), told, "status")
+        node = await self._nodes.change(Key("", self._config.name), told, "status")
         if stale:
             self._told_at_s = now_s
+        if self._relief is not None:
+            await self._relief.relieve(node, vitals.memory_free_bytes, vitals.disk_free_bytes)
 
     async def renew(self) -> None:
         """Say in the lease that we live."""
