@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from coracle.core.object import Json
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.kinds import nodeterms
+from coracle.kube.kinds.taints import tolerated
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -35,29 +36,60 @@ class Term:
     """A pod affinity term: other pods, and how near they are (the same value of the node label `topology`)."""
 
     selector: Selector
-    namespaces: frozenset[str]  # empty: all
+    namespaces: frozenset[str]
     topology: str
+    rooms: Selector | None = None  # namespaces by their labels, beside those named
 
     def means(self, pod: PodFacts) -> bool:
-        return (not self.namespaces or pod.key.namespace in self.namespaces) and self.selector.accepts(pod.labels)
+        near = pod.key.namespace in self.namespaces or (self.rooms is not None and self.rooms.accepts(pod.room))
+        return near and self.selector.accepts(pod.labels)
 
 
-def term(given: Json, namespace: str) -> Term:
-    """`namespace` is that of the pod whose term it is.  A namespaceSelector counts as all namespaces."""
-    named = frozenset(given.get("namespaces") or ())
-    rooms = frozenset() if given.get("namespaceSelector") is not None else named or frozenset((namespace,))
-    return Term(from_label_selector(given.get("labelSelector")), rooms, given["topologyKey"])
+def term(given: Json, holder: PodFacts) -> Term:
+    """`holder` is the pod whose term it is."""
+    chosen = given.get("namespaceSelector")
+    named = frozenset(given.get("namespaces") or (() if chosen is not None else (holder.key.namespace,)))
+    rooms = from_label_selector(chosen) if chosen is not None else None
+    return Term(from_label_selector(_narrowed(given, holder.labels)), named, given["topologyKey"], rooms)
 
 
-def domains(one: Term, nodes: Iterable[NodeState]) -> dict[str, int]:
-    """How many pods that `one` means are in each value of its topology label."""
+def _narrowed(given: Json, labels: Mapping[str, str]) -> Json | None:
+    """The term's labelSelector, with what its holder's own labels add: matchLabelKeys, mismatchLabelKeys."""
+    selector: Json | None = given.get("labelSelector")
+    more = [
+        {"key": key, "operator": operator, "values": [labels[key]]}
+        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+        for key in given.get(field) or ()
+        if key in labels
+    ]
+    if selector is None or not more:
+        return selector
+    return {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *more]}
+
+
+def domains(one: Term, nodes: Iterable[NodeState], *, going: bool = True) -> dict[str, int]:
+    """How many pods that `one` means are in each value of its topology label; `going`: those on their way out, too."""
     found: dict[str, int] = {}
     for node in nodes:
         value = node.labels.get(one.topology)
         if value is not None:
-            number = sum(1 for pod in node.pods.values() if one.means(pod))
+            number = sum(1 for pod in node.pods.values() if (going or not pod.going) and one.means(pod))
             found[value] = found.get(value, 0) + number
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A topology spread constraint: the pods it means in each place, and `itself`: whether the new one is one more.
+
+    `least`: in the emptiest place; `most`: how many more there may be elsewhere.
+    """
+
+    term: Term
+    counts: Mapping[str, int]
+    itself: int
+    least: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +99,7 @@ class Neighbours:
     near: tuple[tuple[Term, Mapping[str, int], bool], ...] = ()  # and whether the pod itself would do
     away: tuple[tuple[Term, Mapping[str, int]], ...] = ()
     shunned: frozenset[tuple[str, str]] = frozenset()  # topology label and value where others do not want it
-    spread: tuple[tuple[Term, Mapping[str, int], int], ...] = ()  # and the most skew
+    spread: tuple[Spread, ...] = ()
 
     def repels(self, node: NodeState) -> str:
         """Why `node` is not for the pod, or ""."""
@@ -84,24 +116,23 @@ class Neighbours:
         return self._skews(node)
 
     def _skews(self, node: NodeState) -> str:
-        for one, counts, most in self.spread:
-            value = node.labels.get(one.topology)
+        for one in self.spread:
+            value = node.labels.get(one.term.topology)
             if value is None:
                 return "node(s) didn't match pod topology spread constraints (missing required label)"
-            if counts.get(value, 0) + 1 - min(counts.values(), default=0) > most:
+            if one.counts.get(value, 0) + one.itself - one.least > one.most:
                 return "node(s) didn't match pod topology spread constraints"
         return ""
 
 
 def neighbours(pod: PodFacts, nodes: Sequence[NodeState]) -> Neighbours:
-    room = pod.key.namespace
-    near = [term(given, room) for given in pod.terms("podAffinity")]
-    away = [term(given, room) for given in pod.terms("podAntiAffinity")]
+    near = [term(given, pod) for given in pod.terms("podAffinity")]
+    away = [term(given, pod) for given in pod.terms("podAntiAffinity")]
     return Neighbours(
         near=tuple((one, domains(one, nodes), one.means(pod)) for one in near),
         away=tuple((one, domains(one, nodes)) for one in away),
         shunned=frozenset(_shunned(pod, nodes)),
-        spread=tuple(_spread(pod, nodes)),
+        spread=tuple(spreads(pod, nodes, "DoNotSchedule")),
     )
 
 
@@ -109,14 +140,27 @@ def _shunned(pod: PodFacts, nodes: Iterable[NodeState]) -> Iterable[tuple[str, s
     for node in nodes:
         for other in node.pods.values():
             for given in other.terms("podAntiAffinity"):
-                one = term(given, other.key.namespace)
+                one = term(given, other)
                 if one.means(pod) and one.topology in node.labels:
                     yield one.topology, node.labels[one.topology]
 
 
-def _spread(pod: PodFacts, nodes: Sequence[NodeState]) -> Iterable[tuple[Term, Mapping[str, int], int]]:
-    eligible = [node for node in nodes if selects(pod, node)]
+def spreads(pod: PodFacts, nodes: Sequence[NodeState], unsatisfiable: str) -> Iterable[Spread]:
+    """The pod's constraints of that sort, counted on the nodes that each of them looks at."""
     for given in pod.spec.get("topologySpreadConstraints") or ():
-        if given.get("whenUnsatisfiable") == "DoNotSchedule":
-            one = term({**given, "namespaces": [pod.key.namespace]}, pod.key.namespace)
-            yield one, domains(one, eligible), given["maxSkew"]
+        if given.get("whenUnsatisfiable") != unsatisfiable:
+            continue
+        one = term(given, pod)
+        counts = domains(one, [node for node in nodes if _looked_at(given, pod, node)], going=False)
+        few = len(counts) < (given.get("minDomains") or 1)
+        least = 0 if few else min(counts.values(), default=0)
+        yield Spread(one, counts, int(one.selector.accepts(pod.labels)), least, given["maxSkew"])
+
+
+def _looked_at(given: Json, pod: PodFacts, node: NodeState) -> bool:
+    if given.get("nodeAffinityPolicy", "Honor") == "Honor" and not selects(pod, node):
+        return False
+    if given.get("nodeTaintsPolicy", "Ignore") == "Ignore":
+        return True
+    hard = [taint for taint in node.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
+    return all(tolerated(taint, pod.spec.get("tolerations") or ()) for taint in hard)

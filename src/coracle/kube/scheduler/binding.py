@@ -16,13 +16,14 @@ from coracle.core.errors import Invalid, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
+from coracle.kube.kinds import namespace as namespaces
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.scheduler import storage
 from coracle.kube.scheduler.choice import Choice, choose, refuse
 from coracle.kube.scheduler.evictions import Preemption
-from coracle.kube.scheduler.state import State, facts
+from coracle.kube.scheduler.state import State
 from coracle.kube.scheduler.storage import Storage
 
 POD, NODE = pods.KIND.type, nodes.KIND.type
@@ -60,7 +61,8 @@ class Binding:
         self._pods, self._writer, self._storage = caches[POD], writer, Storage(caches, claims)
         self._recorder, self._clock = recorder, clock
         self._preemption = Preemption(caches, writer, recorder, clock)
-        self._state = State()
+        self._rooms = caches[namespaces.KIND.type]
+        self._state = State(self._labels_of)
         caches[NODE].listen(self._state.see_node)
         caches[POD].listen(self._state.see_pod)
         self.watches = {POD: self._to_place, NODE: self._all_waiting, **self._storage.watches}
@@ -72,7 +74,7 @@ class Binding:
         if pod.spec.get("schedulingGates"):
             await self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        wanted, needs = facts(pod), self._storage.needs(pod)
+        wanted, needs = self._state.facts(pod), self._storage.needs(pod)
         nodes = self._state.before(wanted)
         choice = choose(wanted, nodes, needs.repels)
         if needs.refusal and nodes:
@@ -86,6 +88,10 @@ class Binding:
             made = await self._preemption.attempt(pod, wanted, nodes, choice)
             self._recorder.emit(pod, "Warning", "FailedScheduling", made.said)
             await self._refuse(pod, "Unschedulable", made.said, made.node)
+
+    def _labels_of(self, room: str) -> Mapping[str, str]:
+        entry = self._rooms.entry(Key("", room))
+        return entry.labels if entry is not None else {}
 
     # -- who is concerned ----------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from coracle.kube.kinds.taints import tolerated
-from coracle.kube.scheduler.affinity import PREFERRED, domains, fits, term
+from coracle.kube.scheduler.affinity import PREFERRED, domains, fits, spreads, term
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
 Score = Callable[[PodFacts, Sequence[NodeState]], list[float]]
@@ -65,12 +65,22 @@ def preferred_neighbours(pod: PodFacts, nodes: Sequence[NodeState]) -> list[floa
     sums = [0] * len(nodes)
     for name, sign in (("podAffinity", 1), ("podAntiAffinity", -1)):
         for weighted in ((pod.spec.get("affinity") or {}).get(name) or {}).get(PREFERRED) or ():
-            one = term(weighted["podAffinityTerm"], pod.key.namespace)
+            one = term(weighted["podAffinityTerm"], pod)
             counts = domains(one, nodes)
             for index, node in enumerate(nodes):
                 sums[index] += sign * weighted["weight"] * counts.get(node.labels.get(one.topology, ""), 0)
     least = min(sums, default=0)
     return _of_largest([value - least for value in sums])
+
+
+def spread_out(pod: PodFacts, nodes: Sequence[NodeState]) -> list[float]:
+    """Many of those among which the pod is to be spread, where it can be: bad."""
+    sums = [0] * len(nodes)
+    for one in spreads(pod, nodes, "ScheduleAnyway"):
+        worst = max(one.counts.values(), default=0) + 1
+        for index, node in enumerate(nodes):
+            sums[index] += one.counts.get(node.labels.get(one.term.topology, ""), worst)
+    return [100 - value for value in _of_largest(sums)]
 
 
 def apart(pod: PodFacts, nodes: Sequence[NodeState]) -> list[float]:
@@ -93,5 +103,6 @@ _SCORES: tuple[tuple[int, Score], ...] = (
     (2, preferred_nodes),
     (3, few_taints),
     (2, preferred_neighbours),
+    (2, spread_out),
     (2, apart),
 )

@@ -6,7 +6,7 @@ reduced to a few facts when it changes, and each node carries the sum of its pod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ class PodFacts:
     going: bool = False
     priority: int = 0
     started: str = ""  # RFC 3339
+    room: Mapping[str, str] = field(default_factory=dict)  # the labels of its namespace
 
     def terms(self, affinity: str) -> Sequence[Json]:
         """The required terms of `podAffinity` or `podAntiAffinity`."""
@@ -45,7 +46,8 @@ class PodFacts:
         return self.wants.get(resource) or SUPPOSED[resource]
 
 
-def facts(pod: Object) -> PodFacts:
+def facts(pod: Object, room: Mapping[str, str] | None = None) -> PodFacts:
+    """`room`: the labels of its namespace."""
     owner = pod.meta.controller
     return PodFacts(
         key=pod.key,
@@ -57,6 +59,7 @@ def facts(pod: Object) -> PodFacts:
         going=bool(pod.meta.deleting),
         priority=pod.spec.get("priority") or 0,
         started=pod.status.get("startTime") or "",
+        room=room or {},
     )
 
 
@@ -104,7 +107,9 @@ class NodeState:
 class State:
     """All nodes by name.  A pod may be known to be on a node that is not (yet) known."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Callable[[str], Mapping[str, str]] = lambda _name: {}) -> None:
+        """`room` gives the labels of a namespace."""
+        self._room = room
         self.nodes: dict[str, NodeState] = {}
         self._placed: dict[Key, str] = {}
         self._homeless: dict[str, dict[Key, PodFacts]] = {}
@@ -129,9 +134,12 @@ class State:
             return
         pod = event.entry.object()
         if pod.spec.get("nodeName") and not pods.ended(pod):
-            self.assume(facts(pod), pod.spec["nodeName"])
+            self.assume(self.facts(pod), pod.spec["nodeName"])
         elif pod.status.get("nominatedNodeName") and pods.active(pod):
-            self._nominated[key] = (pod.status["nominatedNodeName"], facts(pod))
+            self._nominated[key] = (pod.status["nominatedNodeName"], self.facts(pod))
+
+    def facts(self, pod: Object) -> PodFacts:
+        return facts(pod, self._room(pod.meta.namespace))
 
     def before(self, pod: PodFacts) -> tuple[NodeState, ...]:
         """The nodes as `pod` meets them: with those that are to come and matter at least as much."""

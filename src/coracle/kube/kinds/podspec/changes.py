@@ -27,7 +27,7 @@ _MAY_CHANGE = (
 
 def problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
     """The rules broken by going from the spec `old` to `new`; both are filled in."""
-    found = _fixed_number(new, old) or _deadline(new, old) + _tolerations(new, old)
+    found = _fixed_number(new, old) or _deadline(new, old) + _tolerations(new, old) + _gates(new, old)
     if found:
         return found
     kept = _as_before(new, old)
@@ -130,6 +130,13 @@ def _tolerations(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem
     return [] if mild else [forbidden("spec.tolerations", said)]
 
 
+def _gates(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
+    before = [gate["name"] for gate in old.get("schedulingGates") or ()]
+    added = [gate["name"] for gate in new.get("schedulingGates") or () if gate["name"] not in before]
+    said = "only deletion is allowed, but found new scheduling gate '{}'"
+    return [forbidden("spec.schedulingGates", said.format(name)) for name in added]
+
+
 def _but_seconds(toleration: Json) -> Json:
     return {name: value for name, value in toleration.items() if name != "tolerationSeconds"}
 
@@ -137,7 +144,7 @@ def _but_seconds(toleration: Json) -> Json:
 def _as_before(new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
     """`new` with everything that may change put back."""
     kept = dict(new)
-    for name in ("activeDeadlineSeconds", "tolerations"):
+    for name in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
         kept.pop(name, None)
         if name in old:
             kept[name] = old[name]

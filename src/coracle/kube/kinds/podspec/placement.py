@@ -11,7 +11,7 @@ from typing import Any
 from coracle.core.errors import Problem, forbidden, invalid, required
 from coracle.core.names import label_problems, label_value_faults, qualified_faults
 from coracle.core.object import Json
-from coracle.kube.kinds.rules import label_selector, unsupported
+from coracle.kube.kinds.rules import label_selector, unique, unsupported
 
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 _UNSATISFIABLE = ("DoNotSchedule", "ScheduleAnyway")
@@ -23,12 +23,25 @@ _ANY_KEY = 'operator must be Exists when `key` is empty, which means "match all 
 def problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
     found = label_problems(spec.get("nodeSelector"), f"{at}.nodeSelector")
     found += tolerations(f"{at}.tolerations", spec.get("tolerations") or ())
+    found += _gates(f"{at}.schedulingGates", spec)
     affinity = spec.get("affinity") or {}
     found += _node_affinity(f"{at}.affinity.nodeAffinity", affinity.get("nodeAffinity") or {})
     for name in ("podAffinity", "podAntiAffinity"):
         found += _pod_affinity(f"{at}.affinity.{name}", affinity.get(name) or {})
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         found += _spread(f"{at}.topologySpreadConstraints[{index}]", constraint)
+    return found
+
+
+def _gates(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    gates = spec.get("schedulingGates") or ()
+    found = unique(lambda index: f"{at}[{index}].name", (gate.get("name") for gate in gates))
+    for index, gate in enumerate(gates):
+        name = gate.get("name") or ""
+        found += [invalid(f"{at}[{index}]", name, fault) for fault in qualified_faults(name)]
+    if gates and spec.get("nodeName"):
+        field = at.replace("schedulingGates", "nodeName")
+        found.append(forbidden(field, "cannot be set until all schedulingGates have been cleared"))
     return found
 
 
@@ -125,6 +138,19 @@ def _spread(at: str, given: Json) -> list[Problem]:
     skew, unsatisfiable = given.get("maxSkew") or 0, given.get("whenUnsatisfiable")
     found = [] if skew > 0 else [invalid(f"{at}.maxSkew", skew, "must be greater than zero")]
     found += _topology_key(at, given, "can not be empty")
+    if given.get("minDomains") is not None:
+        found += _domains(f"{at}.minDomains", given["minDomains"], unsatisfiable)
+    for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
+        if given.get(name) is not None and given[name] not in ("Honor", "Ignore"):
+            found.append(unsupported(f"{at}.{name}", given[name], ("Honor", "Ignore")))
     if unsatisfiable not in _UNSATISFIABLE:
         found.append(unsupported(f"{at}.whenUnsatisfiable", unsatisfiable or "", _UNSATISFIABLE))
     return found + label_selector(f"{at}.labelSelector", given.get("labelSelector"))
+
+
+def _domains(at: str, number: int, unsatisfiable: str | None) -> list[Problem]:
+    found = [] if number > 0 else [invalid(at, number, "must be greater than zero")]
+    if unsatisfiable != "DoNotSchedule":
+        said = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {unsatisfiable}"
+        found.append(invalid(at, number, said))
+    return found
