@@ -93,6 +93,7 @@ class Kind:
     name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035", "path" or "record" (see core.names)
     orphans          whether its dependents stay where a client deletes it without saying what becomes of them
     loop             the control loop that makes it true, as "module:Class"
+    shown, kept      of a version that is not the stored one: the object as it reads, and as it is stored
     """
 
     name: str
@@ -117,6 +118,8 @@ class Kind:
     counts_generations: bool = True
     orphans: bool = False
     loop: str = ""
+    shown: Callable[[Object], Object] | None = None
+    kept: Callable[[Object], Object] | None = None
 
     @property
     def type(self) -> str:

@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, Unavailable
 from coracle.core.store import Store
-from coracle.kube.api import accounts, auth, metrics, reviews
+from coracle.kube.api import accounts, auth, metrics, reviews, versions
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
@@ -60,7 +60,8 @@ def door(
     ready: Callable[[], bool] = lambda: True,
 ) -> Door:
     """The door over these collections.  `ready` says whether /readyz should."""
-    served = Served(collections)
+    stored = list(collections)
+    served = Served([*versions.of(stored), *stored])
     resources = Resources(store, clock)
     tokens = accounts.Tokens(insides.issuer, store)
     verbs = {**PodVerbs(insides.streams, clock).verbs, "token": tokens.handle}

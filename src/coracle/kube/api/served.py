@@ -7,6 +7,7 @@ Source: apiserver's RequestInfo.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -71,6 +72,11 @@ def read_path(raw_path: str) -> Place:
     return Place(group, version, resource, namespace, name, sub[0] if sub else "")
 
 
+def _order(kind: Kind) -> tuple[str, bool, int, str]:
+    number, stage, _ = re.split("(alpha|beta|$)", kind.version.removeprefix("v"), maxsplit=1)
+    return kind.group, bool(stage), -int(number), kind.plural
+
+
 class Served:
     """The collections by where they are served."""
 
@@ -88,9 +94,9 @@ class Served:
 
     @property
     def apis(self) -> Mapping[str, list[Kind]]:
-        """The kinds by group and version, the core's first."""
+        """The kinds by group and version, the core's first; of a group's versions the later ones first."""
         found: dict[str, list[Kind]] = {}
-        for kind in sorted(self.kinds, key=lambda kind: ("/" in kind.api, kind.api, kind.plural)):
+        for kind in sorted(self.kinds, key=_order):
             found.setdefault(kind.api, []).append(kind)
         return found
 

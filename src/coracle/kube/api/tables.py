@@ -77,28 +77,34 @@ class View:
     def one(self, entry: Entry, *, headed: bool = True) -> bytes:
         """An object as JSON; a table of one row for a watch has no column definitions unless `headed`."""
         if self.form == "object":
-            return entry.raw
-        obj = entry.object()
+            return self._raw(entry)
         if self.form == "metadata":
-            return dumps(metadata(obj))
+            return dumps(metadata(entry.object()))
         meta = {"resourceVersion": str(entry.revision)}
-        return table(self.kind, [self._row(obj, entry.raw)], meta, headed=headed)
+        return table(self.kind, [self._row(entry)], meta, headed=headed)
 
     def many(self, entries: Iterable[Entry], meta: Mapping[str, Any]) -> list[bytes]:
         """A list as JSON, in pieces: objects are sent as they are stored.  `meta` is its metav1.ListMeta."""
         if self.form == "table":
-            return [table(self.kind, (self._row(entry.object(), entry.raw) for entry in entries), meta)]
+            return [table(self.kind, map(self._row, entries), meta)]
         if self.form == "metadata":
             head = {"kind": "PartialObjectMetadataList", "apiVersion": META_API, "metadata": meta}
             return [dumps({**head, "items": [metadata(entry.object()) for entry in entries]})]
         start = dumps({"kind": f"{self.kind.name}List", "apiVersion": self.kind.api, "metadata": meta})
-        return [start[:-1] + b',"items":[', b",".join([entry.raw for entry in entries]), b"]}"]
+        return [start[:-1] + b',"items":[', b",".join([self._raw(entry) for entry in entries]), b"]}"]
 
-    def _row(self, obj: Object, raw: bytes) -> Doc:
-        now_s = self.clock.now_s()
+    def _raw(self, entry: Entry) -> bytes:
+        """The object in the version that is asked for."""
+        if self.kind.shown is None:
+            return entry.raw
+        return dumps(self.kind.shown(entry.object()).to_json())
+
+    def _row(self, entry: Entry) -> Doc:
+        """The cells are of what is stored."""
+        obj, now_s = entry.object(), self.clock.now_s()
         shown: Doc = {"cells": [column.cell(obj, now_s) for column in columns(self.kind)]}
         if self.include == "Object":
-            shown["object"] = orjson.Fragment(raw)
+            shown["object"] = orjson.Fragment(self._raw(entry))
         elif self.include == "Metadata":
             shown["object"] = metadata(obj)
         return shown

@@ -104,7 +104,8 @@ def _target(metric: Json, status: Json) -> str:
 
 
 def _reference(scaler: Object) -> str:
-    return "{kind}/{name}".format(**scaler.spec["scaleTargetRef"])
+    ref = scaler.spec.get("scaleTargetRef") or {}
+    return f"{ref.get('kind', '')}/{ref.get('name', '')}"
 
 
 KIND = Kind(
@@ -123,7 +124,7 @@ KIND = Kind(
         printing.text("Reference", _reference),
         printing.text("Targets", targets),
         printing.text("MinPods", lambda scaler: str(scaler.spec.get("minReplicas", printing.UNSET))),
-        printing.number("MaxPods", lambda scaler: scaler.spec["maxReplicas"]),
+        printing.number("MaxPods", lambda scaler: scaler.spec.get("maxReplicas", 0)),
         printing.number("Replicas", lambda scaler: scaler.status.get("currentReplicas") or 0),
         printing.AGE,
     ),

@@ -1,0 +1,91 @@
+"""HorizontalPodAutoscaler as autoscaling/v1 knows it: one goal, for the processor; the rest travels in annotations.
+
+It is stored as autoscaling/v2, whatever it was written as.
+
+Source: Kubernetes autoscaling/v1 API, HorizontalPodAutoscalerSpec and its annotations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from coracle.core.object import Json, Object
+from coracle.kube.kinds import horizontalpodautoscaler as v2
+from coracle.kube.kinds.definitions import schema
+
+API = "autoscaling/v1"
+_PREFIX = "autoscaling.alpha.kubernetes.io/"
+_METRICS, _BEHAVIOR = f"{_PREFIX}metrics", f"{_PREFIX}behavior"
+_CURRENT, _CONDITIONS = f"{_PREFIX}current-metrics", f"{_PREFIX}conditions"
+_PERCENT, _CURRENT_PERCENT = "targetCPUUtilizationPercentage", "currentCPUUtilizationPercentage"
+_SAME = ("currentReplicas", "desiredReplicas", "lastScaleTime", "observedGeneration")
+
+
+def shown(stored: Object) -> Object:
+    """As a client of autoscaling/v1 reads it."""
+    spec = {name: value for name, value in stored.spec.items() if name not in ("metrics", "behavior")}
+    status = {name: stored.status[name] for name in _SAME if name in stored.status}
+    rest: dict[str, Any] = {_BEHAVIOR: stored.spec.get("behavior"), _CONDITIONS: stored.status.get("conditions")}
+    metrics, current = stored.spec.get("metrics") or (), stored.status.get("currentMetrics") or ()
+    percent = next((_percent(metric) for metric in metrics if _percent(metric) is not None), None)
+    if percent is not None:
+        spec[_PERCENT] = percent
+    used = next((_used(metric) for metric in current if _used(metric) is not None), None)
+    if used is not None:
+        status[_CURRENT_PERCENT] = used
+    rest[_METRICS] = [metric for metric in metrics if _percent(metric) is None]
+    rest[_CURRENT] = [metric for metric in current if _used(metric) is None]
+    more = {name: orjson.dumps(value).decode() for name, value in rest.items() if value}
+    meta = replace(stored.meta, annotations={**stored.meta.annotations, **more})
+    return Object(stored.kind, meta, {**stored.body, "spec": spec, "status": status}, API)
+
+
+def kept(given: Object) -> Object:
+    """As it is stored."""
+    spec = {name: value for name, value in given.spec.items() if name != _PERCENT}
+    status: Json = {name: given.status[name] for name in _SAME if name in given.status}
+    told = {name: value for name, value in given.meta.annotations.items() if name.startswith(_PREFIX)}
+    percent, used = given.spec.get(_PERCENT), given.status.get(_CURRENT_PERCENT)
+    metrics = [_cpu("target", {"type": "Utilization", "averageUtilization": percent})] if percent is not None else []
+    metrics += _read(told.get(_METRICS)) or []
+    if metrics:
+        spec["metrics"] = metrics
+    behavior = _read(told.get(_BEHAVIOR))
+    if behavior:
+        spec["behavior"] = behavior
+    current = [_cpu("current", {"averageUtilization": used})] if used is not None else []
+    status["currentMetrics"] = [*current, *(_read(told.get(_CURRENT)) or [])] or None
+    status["conditions"] = _read(told.get(_CONDITIONS)) or []
+    own = {name: value for name, value in given.meta.annotations.items() if not name.startswith(_PREFIX)}
+    meta = replace(given.meta, annotations=own)
+    return Object(given.kind, meta, {**given.body, "spec": spec, "status": status}, v2.KIND.api)
+
+
+def _cpu(field: str, value: Json) -> Json:
+    return {"type": "Resource", "resource": {"name": "cpu", field: value}}
+
+
+def _percent(metric: Json) -> int | None:
+    source = metric.get("resource") or {}
+    percent: int | None = (source.get("target") or {}).get("averageUtilization")
+    return percent if source.get("name") == "cpu" else None
+
+
+def _used(metric: Json) -> int | None:
+    source = metric.get("resource") or {}
+    percent: int | None = (source.get("current") or {}).get("averageUtilization")
+    return percent if source.get("name") == "cpu" else None
+
+
+def _read(text: str | None) -> Any:
+    """What an annotation says; nothing where it is no JSON: it is for us to write."""
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+KIND = replace(v2.KIND, api=API, schema=schema(API, "HorizontalPodAutoscaler"), shown=shown, kept=kept)
