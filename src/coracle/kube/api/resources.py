@@ -21,6 +21,7 @@ from coracle.kube.api.lists import read_page, read_selection
 from coracle.kube.api.patching import patched, read_patch
 from coracle.kube.api.served import Target
 from coracle.kube.api.tables import read_view
+from coracle.kube.kinds.podspec.warnings import warnings as doubts
 from coracle.web.messages import Answer, Request, Response, Stream
 
 # Kinds that a PUT creates where there is none, and those whose DELETE answers with the object itself.
@@ -85,7 +86,7 @@ class Resources:
         if obj.meta.revision:
             raise Malformed("resourceVersion should not be set on objects to be created")
         stored = await target.collection.create(obj, dry_run=dry_run)
-        return self._answer(request, target, stored, 201, decoded.headers)
+        return self._answer(request, target, stored, 201, warning_headers([*decoded.warnings, *doubts(stored)]))
 
     async def update(self, request: Request, target: Target, part: str = "main") -> Response:
         """PUT .../{plural}/{name}[/{part}] -> 200"""
@@ -99,16 +100,20 @@ class Resources:
         if created and not obj.meta.revision:
             stored = await target.collection.create(obj, dry_run=dry_run)
             return self._answer(request, target, stored, 201, decoded.headers)
+        old = target.collection.find(target.key)
         stored = await target.collection.update(obj, part, dry_run=dry_run)
-        return self._answer(request, target, stored, 200, decoded.headers)
+        return self._answer(request, target, stored, 200, warning_headers([*decoded.warnings, *doubts(stored, old)]))
 
     async def patch(self, request: Request, target: Target, part: str = "main") -> Response:
         """PATCH .../{plural}/{name}[/{part}] -> 200"""
         dry_run = read_dry_run(request, "PatchOptions")
         patch = read_patch(request, target.kind)
         warnings: list[str] = []
+        last: Object | None = None
 
         def change(old: Object) -> Object:
+            nonlocal last
+            last = old
             found = patched(old, target.kind, patch)
             warnings[:] = found.warnings
             return found.obj
@@ -118,7 +123,7 @@ class Resources:
             stored = await target.collection.update(changed, part, dry_run=True)
         else:
             stored = await target.collection.change(target.key, change, part)
-        return self._answer(request, target, stored, 200, warning_headers(warnings))
+        return self._answer(request, target, stored, 200, warning_headers([*warnings, *doubts(stored, last)]))
 
     async def delete(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}/{name} -> 200, the object while it goes, or Success"""

@@ -43,7 +43,7 @@ class Ranges:
         spec = let_go(dict(service.spec), before)
         if has_address(spec):
             spec = _families(spec, before, service.meta.name)
-            spec = self._address(spec, before, reader, service.meta.uid)
+            spec = self._address(spec, before, reader, service)
         self._check_external(spec, reader, service)
         spec = self._node_ports(spec, before, reader, service)
         spec = self._health_port(spec, before, reader, service)
@@ -70,28 +70,29 @@ class Ranges:
 
     # -- cluster IP ----------------------------------------------------------------------------------------------
 
-    def _address(self, spec: Json, before: Mapping[str, Any], reader: Reader, uid: str) -> Json:
+    def _address(self, spec: Json, before: Mapping[str, Any], reader: Reader, service: Object) -> Json:
         chosen = spec.get("clusterIP") or before.get("clusterIP") or self._free_address(reader)
         if chosen != "None" and chosen != before.get("clusterIP"):
-            self._check_address(chosen, reader, uid)
+            self._check_address(chosen, reader, service)
         return {**spec, "clusterIP": chosen, "clusterIPs": spec.get("clusterIPs") or [chosen]}
 
-    def _check_address(self, chosen: str, reader: Reader, uid: str) -> None:
+    def _check_address(self, chosen: str, reader: Reader, service: Object) -> None:
         try:
             asked = ipaddress.ip_address(chosen)
         except ValueError:
             return  # `validate` says so
+        name, uid = service.meta.name, service.meta.uid
         if asked.version == 6:
-            raise Invalid(
-                [invalid("spec.clusterIPs[0]", [chosen], "IPv6 is not configured on this cluster")], kind="Service"
-            )
+            problem = invalid("spec.clusterIPs[0]", [chosen], "IPv6 is not configured on this cluster")
+            raise Invalid([problem], kind="Service", name=name)
         if asked not in self.addresses:
             said = f"the provided IP ({chosen}) is not in the valid range. The range of valid IPs is {self.addresses}"
         elif claims.holder(reader, _address_claim(chosen)) and not claims.held_by(reader, _address_claim(chosen), uid):
             said = "provided IP is already allocated"
         else:
             return
-        raise Invalid([invalid("spec.clusterIPs", [chosen], f"failed to allocate IP {chosen}: {said}")], kind="Service")
+        problem = invalid("spec.clusterIPs", [chosen], f"failed to allocate IP {chosen}: {said}")
+        raise Invalid([problem], kind="Service", name=name)
 
     def _check_external(self, spec: Json, reader: Reader, service: Object) -> None:
         """Nobody takes another's cluster IP by calling it external."""

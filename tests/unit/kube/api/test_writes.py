@@ -100,6 +100,20 @@ def test_yaml_bodies(play):
     assert play(scene) == (201, 400, 415)
 
 
+def test_a_pod_that_is_hardly_meant_so_is_warned_of(play):
+    doubled = [{"name": "c", "image": "nginx", "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}]
+
+    async def scene(api):
+        made = await api.ask("POST", PODS, a_pod(containers=doubled))
+        labelled = await api.ask("PATCH", PODS + "/web", {"metadata": {"labels": {"a": "b"}}})
+        return made.status, made.headers.get("Warning", ""), labelled.status, labelled.headers
+
+    code, warned, *labelled = play(scene)
+    assert code == 201
+    assert 'spec.containers[0].env[1]: hides previous definition of \\"A\\"' in warned
+    assert labelled == [200, {}]
+
+
 def test_unknown_fields_by_the_clients_wish(play):
     doc = {"metadata": {"name": "a", "colour": "red"}, "data": {"k": "v"}}
 

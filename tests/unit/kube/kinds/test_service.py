@@ -102,7 +102,7 @@ def test_an_address_that_is_taken_or_out_of_range_is_refused():
             with pytest.raises(Invalid) as caught:
                 await services.create(a_service("two", clusterIP=address))
             (problem,) = caught.value.problems
-            assert problem.field == "spec.clusterIPs"
+            assert (problem.field, caught.value.name) == ("spec.clusterIPs", "two")
             assert problem.text == f'Invalid value: ["{address}"]: failed to allocate IP {address}: {said}'
         with pytest.raises(Invalid, match="may not change once set"):
             await services.change(WEB, lambda web: web.with_spec(clusterIP="100.64.0.11", clusterIPs=["100.64.0.11"]))
