@@ -182,6 +182,7 @@ async def place(
         await stage["Pod"].change(key, lambda pod: pod.with_spec(nodeName=node), part="binding")
     status = {
         "phase": "Running",
+        "startTime": since or "2023-11-14T22:13:20Z",
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "conditions": [

@@ -1,0 +1,205 @@
+"""Autoscalers over a real control plane on virtual time: what they do, and what they say."""
+
+import pytest
+
+from coracle.core.object import Key, Meta, Object
+from coracle.kube.controllers import replication
+from coracle.kube.controllers.autoscaling.loop import Autoscalers
+from coracle.kube.kinds.metrics import Amounts, Measurement
+from coracle.testing.autojump import run
+from coracle.testing.kube import Kubelet, Stage, a_workload
+from coracle.testing.metering import NoMeter
+
+KEY = Key("default", "web")
+REF = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web"}
+
+
+class Load(NoMeter):
+    """`total_milli` of a processor, shared by the pods that there are."""
+
+    def __init__(self):
+        self.total_milli, self.asked = 0, 0
+
+    async def pods(self, pods):
+        self.asked += 1
+        running = [pod for pod in pods if pod.status.get("phase") == "Running"]
+        return {
+            pod.meta.uid: Measurement(2e9, 15, {"www": Amounts(self.total_milli * 10**6 // len(running), 0)})
+            for pod in running
+        }
+
+
+class Town:
+    def __init__(self, **spec):
+        self.stage, self.load = Stage(replication.INDEXES), Load()
+        stage = self.stage
+        stage.run(
+            replication.Replication(stage.caches, replication.SETS, stage.collections, stage.recorder, stage.clock)
+        )
+        stage.run(Kubelet(stage))
+        stage.run(Autoscalers(stage.caches, stage.collections, self.load, stage.recorder, stage.clock))
+        self.spec = {"scaleTargetRef": REF, "maxReplicas": 5, **spec}
+
+    async def begin(self, replicas=1, request="100m"):
+        await self.stage.rooms()
+        made = a_workload("ReplicaSet", replicas=replicas)
+        template = made.spec["template"]
+        if request:
+            template["spec"]["containers"][0]["resources"] = {"requests": {"cpu": request}}
+        await self.stage["ReplicaSet"].create(made)
+        body = {"spec": self.spec}
+        await self.stage["HorizontalPodAutoscaler"].create(
+            Object("HorizontalPodAutoscaler", Meta("web", "default"), body, "autoscaling/v2")
+        )
+
+    @property
+    def replicas(self):
+        return self.stage["ReplicaSet"].get(KEY).spec["replicas"]
+
+    @property
+    def status(self):
+        return self.stage["HorizontalPodAutoscaler"].get(KEY).status
+
+    @property
+    def conditions(self):
+        return {one["type"]: (one["status"], one["reason"]) for one in self.status["conditions"]}
+
+
+def cpu(percent):
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+def test_up_with_the_load_and_down_five_minutes_after_it():
+    async def scene():
+        town = Town(metrics=cpu(50))
+        town.load.total_milli = 150
+        await town.begin()
+        await town.stage.settle(60)
+        assert town.replicas == 3
+        assert town.status["currentReplicas"] == town.status["desiredReplicas"] == 3
+        assert town.status["currentMetrics"][0]["resource"]["current"] == {
+            "averageUtilization": 50, "averageValue": "50m",
+        }  # fmt: skip
+        assert town.status["lastScaleTime"]
+        said = "New size: 3; reason: cpu resource utilization (percentage of request) above target"
+        assert town.stage.said("SuccessfulRescale") == [said]
+        town.load.total_milli = 10
+        await town.stage.settle(200)
+        assert town.replicas == 3
+        assert town.conditions["AbleToScale"] == ("True", "ScaleDownStabilized")
+        await town.stage.settle(200)
+        assert town.replicas == 1
+        assert "New size: 1; reason: All metrics below target" in town.stage.said("SuccessfulRescale")
+        assert town.conditions == {
+            "AbleToScale": ("True", "ReadyForNewScale"),
+            "ScalingActive": ("True", "ValidMetricFound"),
+            "ScalingLimited": ("False", "DesiredWithinRange"),
+        }
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "expected", "why"),
+    [
+        (9, 5, "Current number of replicas above Spec.MaxReplicas"),
+        (1, 2, "Current number of replicas below Spec.MinReplicas"),
+    ],
+)
+def test_bounds_need_no_metric(replicas, expected, why):
+    async def scene():
+        town = Town(metrics=cpu(50), minReplicas=2)
+        town.load.total_milli = 50 * expected
+        await town.begin(replicas=replicas)
+        await town.stage.settle(10)
+        assert town.replicas == expected
+        assert town.stage.said("SuccessfulRescale") == [f"New size: {expected}; reason: {why}"]
+
+    run(scene())
+
+
+def test_what_was_scaled_to_nothing_stays_so():
+    async def scene():
+        town = Town(metrics=cpu(50))
+        await town.begin(replicas=0)
+        await town.stage.settle(20)
+        assert town.replicas == 0
+        assert town.conditions["ScalingActive"] == ("False", "ScalingDisabled")
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("metric", "request_", "reason", "said"),
+    [
+        (cpu(50)[0], "", "FailedGetResourceMetric",
+         "failed to get cpu utilization: missing request for cpu in container www of Pod web-"),
+        ({"type": "Pods", "pods": {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "5"}}},
+         "100m", "FailedGetPodsMetric", "unable to get metric hits: unable to fetch metrics from custom metrics API"),
+        ({"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}},
+         "100m", "FailedGetExternalMetric", "unable to get external metric queue: unable to fetch metrics from external"),
+    ],
+    ids=["nothing requested", "of other sources", "from elsewhere"],
+)  # fmt: skip
+def test_metrics_that_say_nothing(metric, request_, reason, said):
+    async def scene():
+        town = Town(metrics=[metric])
+        town.load.total_milli = 500
+        await town.begin(request=request_)
+        await town.stage.settle(10)
+        assert town.replicas == 1
+        assert town.conditions["ScalingActive"] == ("False", reason)
+        assert any(said in one for one in town.stage.said(reason))
+        first = "invalid metrics (1 invalid out of 1), first error is: "
+        assert any(one.startswith(first) for one in town.stage.said("FailedComputeMetricsReplicas"))
+
+    run(scene())
+
+
+def test_of_several_metrics_the_one_that_asks_for_most():
+    async def scene():
+        target = {"type": "AverageValue", "averageValue": "20m"}
+        town = Town(metrics=[*cpu(50), {"type": "Resource", "resource": {"name": "cpu", "target": target}}])
+        town.load.total_milli = 80
+        await town.begin()
+        await town.stage.settle(60)
+        assert town.replicas == 4
+        assert "New size: 4; reason: cpu resource above target" in town.stage.said("SuccessfulRescale")
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        ({**REF, "name": "none"}, 'replicasets.apps "none" not found'),
+        ({**REF, "kind": "Windmill"}, 'no matches for kind "Windmill" in group "apps"'),
+        ({"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}, 'configmaps "x" not found'),
+    ],
+)
+def test_targets_that_are_none(ref, said):
+    async def scene():
+        town = Town(scaleTargetRef=ref, metrics=cpu(50))
+        await town.begin()
+        await town.stage.settle(10)
+        assert town.conditions["AbleToScale"] == ("False", "FailedGetScale")
+        assert town.stage.said("FailedGetScale") == [said]
+
+    run(scene())
+
+
+def test_looks_every_fifteen_seconds_and_only_while_there_is_one():
+    async def scene():
+        town = Town(metrics=cpu(50))
+        town.load.total_milli = 50
+        await town.begin()
+        await town.stage.settle(150)
+        assert 10 <= town.load.asked <= 12
+        await town.stage["HorizontalPodAutoscaler"].delete(KEY)
+        await town.stage.settle(1)
+        asked = town.load.asked
+        await town.stage.settle(600)
+        assert town.load.asked == asked
+
+    run(scene())
