@@ -38,6 +38,19 @@ metadata: {name: bounds}
 spec: {limits: [{type: Container, max: {cpu: 800m}, default: {cpu: 200m}, defaultRequest: {cpu: 100m}}]}
 """
 
+RUNTIMES = """
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {{name: ours-{tag}}}
+handler: {handler}
+overhead: {{podFixed: {{cpu: 20m}}}}
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {{name: theirs-{tag}}}
+handler: somebody-elses
+"""
+
 # A node that never answers, and two pods there: one bears it for two seconds, the other for ever.
 SILENT = """
 apiVersion: v1
@@ -165,3 +178,27 @@ def test_taints_send_pods_away(space):
         space.kubectl("cordon", "silent")
         space.wait_for(lambda: "node.kubernetes.io/unschedulable" in space.text("describe", "node", "silent"))
         space.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
+
+
+def test_runtime_classes_and_gates(space):
+    (node,) = space.json("get", "nodes")["items"]
+    handler = node["status"]["nodeInfo"]["containerRuntimeVersion"].partition(":")[0]
+    classes = RUNTIMES.format(tag=space.namespace, handler=handler)
+    space.kubectl("apply", "-f", "-", input=classes)
+    try:
+        for whose in ("ours", "theirs"):
+            more = f"runtimeClassName: {whose}-{space.namespace}"
+            space.kubectl("apply", "-f", "-", input=pod(whose, more=more))
+        space.kubectl("apply", "-f", "-", input=pod("gated", more='schedulingGates: [{name: "example.com/quota"}]'))
+        space.kubectl("wait", "--for=condition=Ready", "pod/ours", "--timeout=60s")
+        assert space.json("get", "pod", "ours")["spec"]["overhead"] == {"cpu": "20m"}
+        said = (
+            'Failed to create pod sandbox: failed to get sandbox runtime: no runtime for "somebody-elses" is configured'
+        )
+        space.wait_for(lambda: said in space.text("get", "events"))
+        assert "ContainerCreating" in space.text("get", "pod", "theirs")
+        space.wait_for(lambda: "SchedulingGated" in space.text("get", "pod", "gated"))
+        space.kubectl("patch", "pod", "gated", "--type=json", "-p", '[{"op":"remove","path":"/spec/schedulingGates"}]')
+        space.kubectl("wait", "--for=condition=Ready", "pod/gated", "--timeout=60s")
+    finally:
+        space.kubectl("delete", "-f", "-", input=classes)

@@ -366,6 +366,7 @@ class Cloud:
             memory_bytes=machine.memory_bytes,
             pod_cidr=self._settings.chosen.pod_cidr,
             disk_path=str(self._settings.root),
+            runtime=Path(find_binaries().runtime).name,
         )
 
     @property

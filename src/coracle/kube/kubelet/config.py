@@ -20,6 +20,7 @@ class NodeConfig:
     network       the engine's network that pods are plugged into
     capacity      resource -> quantity text, as in Node.status.capacity
     memory_bytes  of the machine
+    runtime       the one that runs containers, as the handler of a RuntimeClass names it
     """
 
     name: str
@@ -33,3 +34,4 @@ class NodeConfig:
     pod_cidr: str = ""
     kubelet_port: int = 10250
     disk_path: str = "/"
+    runtime: str = "crun"

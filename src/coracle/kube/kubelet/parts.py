@@ -77,7 +77,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     hooks = Hooks(actions, chores, recorder)
     pulls = Pulls(engine.images, chores, recorder, clock)
     hands = Hands(
-        sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock),
+        sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock, classes=cluster.store),
         containers=ContainerStarter(
             engine.containers, pulls, node, hooks, messages, volumes=volumes, recorder=recorder, clock=clock
         ),

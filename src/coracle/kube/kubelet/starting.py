@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError
+from coracle.core.errors import CloudError, NotFound, Unsupported
 from coracle.core.kind import Reader
-from coracle.core.object import Object
+from coracle.core.object import Key, Object
 from coracle.engine.containers import Containers
 from coracle.engine.sandboxes import Sandboxes
+from coracle.kube.kinds import runtimeclass
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.actions import Where
 from coracle.kube.kubelet.config import NodeConfig
@@ -42,14 +43,23 @@ class SandboxStarter:
     """Sets up what the containers of a pod share."""
 
     def __init__(
-        self, sandboxes: Sandboxes, volumes: PodVolumes, config: NodeConfig, recorder: EventRecorder, clock: Clock
+        self,
+        sandboxes: Sandboxes,
+        volumes: PodVolumes,
+        config: NodeConfig,
+        recorder: EventRecorder,
+        clock: Clock,
+        *,
+        classes: Reader,
     ) -> None:
-        self._sandboxes, self._volumes = sandboxes, volumes
+        """`classes` has the RuntimeClasses."""
+        self._sandboxes, self._volumes, self._classes = sandboxes, volumes, classes
         self._config, self._recorder, self._clock = config, recorder, clock
 
     async def ensure(self, pod: Object, notes: Notes) -> None:
         """Volumes and sandbox are there afterwards, or `notes.sandbox` says why not."""
         try:
+            self._check_runtime(pod)
             spec = sandbox_spec(pod, self._config)
             notes.volumes = await self._volumes.prepare(pod, again=self._sandboxes.find(spec.name) is not None)
             await self._sandboxes.ensure(spec)
@@ -59,6 +69,18 @@ class SandboxStarter:
             self._failed(pod, notes, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
         else:
             notes.sandbox, notes.failures, notes.checked = None, 0, True
+
+    def _check_runtime(self, pod: Object) -> None:
+        """Raises NotFound, Unsupported where the pod asks for a runtime that this node does not have."""
+        name = pod.spec.get("runtimeClassName")
+        if not name:
+            return
+        entry = self._classes.find(runtimeclass.KIND.type, Key("", name))
+        if entry is None:
+            raise NotFound(f'failed to get sandbox runtime: RuntimeClass "{name}" not found')
+        handler = entry.object().body.get("handler")
+        if handler != self._config.runtime:
+            raise Unsupported(f'failed to get sandbox runtime: no runtime for "{handler}" is configured')
 
     def _failed(self, pod: Object, notes: Notes, reason: str, message: str) -> None:
         delay_s = min(_FIRST_RETRY_S * 2**notes.failures, _LONGEST_RETRY_S)
