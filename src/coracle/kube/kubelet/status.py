@@ -32,6 +32,7 @@ from coracle.kube.kubelet.resizing import different
 from coracle.kube.kubelet.resources import quality
 
 RUNTIME = "coracle"
+_NEVER = "1970-01-01T00:00:00Z"  # when a container began that could not be started, as containerd reports it
 _FAILED_CODE = 128  # of a container that could not be started, as containerd reports it
 _LONGEST_MESSAGE, _ALL_MESSAGES = 4096, 12 * 1024
 
@@ -237,7 +238,7 @@ def terminated(attempt: Attempt, notes: Notes, most: int = _LONGEST_MESSAGE) -> 
         "exitCode": code,
         "reason": _ending(attempt, code),
         **({"message": message} if message else {}),
-        "startedAt": _seconds(attempt.started_at) if attempt.started_at else None,
+        "startedAt": _seconds(attempt.started_at) if attempt.started_at else _NEVER,
         "finishedAt": _seconds(attempt.finished_at) if attempt.finished_at else None,
         "containerID": container_id(attempt),
     }

@@ -22,12 +22,15 @@ RETRY_S = 10.0
 
 
 def host_ports(pod: Object) -> list[Forward]:
-    """Those of a pod that has an address and is not over; a pod in the host's network needs none."""
+    """Those of a pod that has an address and is not over; a pod in the host's network needs none.
+
+    Addresses of the host are IPv4, as those of pods: a port asked for at another is had nowhere.
+    """
     ip = str(pod.status.get("podIP") or "")
     if not ip or ":" in ip or pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
         return []
     ports = [port for container in pod.spec.get("containers") or () for port in container.get("ports") or ()]
-    return [_forward(pod, ip, port) for port in ports if port.get("hostPort")]
+    return [_forward(pod, ip, port) for port in ports if port.get("hostPort") and ":" not in (port.get("hostIP") or "")]
 
 
 def _forward(pod: Object, ip: str, port: Mapping[str, str | int]) -> Forward:

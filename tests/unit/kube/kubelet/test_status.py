@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from coracle.kube.kubelet.notes import Health, Notes, Waiting
@@ -173,6 +175,13 @@ def test_terminated_says_when_and_how():
         "finishedAt": "2023-11-14T22:13:15Z",
         "containerID": "coracle://web-0",
     }
+
+
+def test_what_could_not_be_started_began_never():
+    failed = tried(state="failed", message="no such file", ended_s=5)
+    said = of(a_pod(restartPolicy="Never"), there(replace(failed, started_at="")))
+    ended = said["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"], ended["startedAt"]) == ("StartError", 128, "1970-01-01T00:00:00Z")
 
 
 def test_the_sandbox_is_a_condition():

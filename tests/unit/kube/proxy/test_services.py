@@ -199,6 +199,7 @@ def test_another_proxys_services_are_left_to_it(label):
         ({"containerPort": 80}, {"podIP": str(ONE)}, []),
         ({"containerPort": 80, "hostPort": 8080}, {}, []),
         ({"containerPort": 80, "hostPort": 8080}, {"podIP": str(ONE), "phase": "Succeeded"}, []),
+        ({"containerPort": 80, "hostPort": 8080, "hostIP": "::1"}, {"podIP": str(ONE)}, []),
     ],
 )
 def test_host_ports(port, status, expected):
