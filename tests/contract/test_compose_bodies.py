@@ -10,7 +10,7 @@ import pytest
 from contract.recorder import IMAGE_ID, IMAGE_VOLUME, Recorder
 from coracle.compose.create import labels
 from coracle.compose.create.attaching import Other
-from coracle.compose.create.containers import OneOff, container_body, container_name, wanted_hash
+from coracle.compose.create.containers import OneOff, Origin, container_body, container_name, wanted_hash
 from coracle.compose.create.files import archive
 from coracle.compose.create.networks import network_body
 from coracle.compose.create.preparing import prepared
@@ -104,20 +104,24 @@ def both(tmp_path_factory):
     return prepared(load(request)), docker
 
 
-def ours(project, docker, service, number, **options):
+def ours(project, docker, service, number, replaces="", **options):
     others = {}
     for one in docker.present.values():
         name = one["Names"][0][1:]
         others.setdefault(one["Labels"][labels.SERVICE], []).append(Other(one["Id"], name))
-    return container_body(
-        project.model,
-        service,
-        number,
+    origin = Origin(
         image=project.image_of(service),
         image_id=IMAGE_ID,
         hash=wanted_hash(project.model, service, IMAGE_ID),
         directory=project.directory,
         files=project.files,
+        replaces=replaces,
+    )
+    return container_body(
+        project.model,
+        service,
+        number,
+        origin,
         others={name: sorted(listed) for name, listed in others.items()},
         image_volumes=[IMAGE_VOLUME],
         **options,

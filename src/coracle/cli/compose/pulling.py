@@ -73,22 +73,28 @@ def pullable(
     pullers: dict[str, str] = {}
     for name in services:
         service = project.services[name]
-        image, wanted = service.get("image"), policy_of(service, policy)
-        if not image:
-            skipped = "Skipped - No image to be pulled"
-        elif wanted in ("never", "build"):
-            skipped = "Skipped"
-        elif wanted == "missing" and image in present and not _is_latest(image):
-            skipped = "Skipped - Image is already present locally"
-        elif service.get("build") and ignore_buildable:
+        image, wanted = service.get("image") or "", policy_of(service, policy)
+        skipped = _skipped(image, wanted, is_present=image in present)
+        if not skipped and service.get("build") and ignore_buildable:
             skipped = "Skipped - Image can be built"
-        elif image in pullers:
+        if not skipped and image in pullers:
             skipped = f"Skipped - Image is already being pulled by {pullers[image]}"
+        if skipped:
+            progress.say(Event(name, "", "done", skipped))
         else:
             pullers[image] = name
-            continue
-        progress.say(Event(name, "", "done", skipped))
     return list(pullers.values())
+
+
+def _skipped(image: str, wanted: str, *, is_present: bool) -> str:
+    """Why a service's image is not brought in, by itself; "" where it is."""
+    if not image:
+        return "Skipped - No image to be pulled"
+    if wanted in ("never", "build"):
+        return "Skipped"
+    if wanted == "missing" and is_present and not _is_latest(image):
+        return "Skipped - Image is already present locally"
+    return ""
 
 
 def push_images(

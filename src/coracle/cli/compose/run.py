@@ -163,21 +163,24 @@ def _is_there(docker: Docker, path: str) -> bool:
 
 def _create(docker: Docker, project: Project, service: str, one_off: OneOff) -> str:
     """The new container's id; its secrets and configs are in it."""
-    from coracle.compose.create.containers import container_body, wanted_hash
+    from coracle.compose.create.containers import Origin, container_body, wanted_hash
     from coracle.compose.create.files import archive
     from coracle.core.clock import SystemClock
 
     model, name = project.model, project.image_of(service)
     image = docker.call("GET", f"/images/{name}/json")
-    body = container_body(
-        model,
-        service,
-        1,
+    origin = Origin(
         image=name,
         image_id=image["Id"],
         hash=wanted_hash(model, service, image["Id"]),
         directory=project.directory,
         files=project.files,
+    )
+    body = container_body(
+        model,
+        service,
+        1,
+        origin,
         one_off=one_off,
         others=_others(docker, project),
         image_volumes=tuple((image.get("Config") or {}).get("Volumes") or ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,13 @@ from coracle.compose.create import attaching
 from coracle.compose.create.attaching import Other, Others, joined_services
 from coracle.compose.create.bodies import digest, without_empty
 from coracle.compose.create.files import attached
-from coracle.compose.create.labels import labels
+from coracle.compose.create.labels import Origin, labels
 from coracle.compose.create.mounts import mounts
 from coracle.compose.create.resources import resources
 from coracle.compose.project import service_hash
 from coracle.compose.units import nanoseconds
 
-__all__ = ["OneOff", "Other", "Others", "container_body", "container_name", "joined_services", "wanted_hash"]
+__all__ = ["OneOff", "Origin", "Other", "Others", "container_body", "container_name", "joined_services", "wanted_hash"]
 
 _CONFIG = {
     "hostname": "Hostname",
@@ -85,44 +85,27 @@ def container_body(
     model: Mapping[str, Any],
     service_name: str,
     number: int,
+    origin: Origin,
     *,
-    image: str,
-    image_id: str,
-    hash: str,
-    directory: str,
-    files: Sequence[str],
     one_off: OneOff | None = None,
     others: Others | None = None,
     inherited: Iterable[Mapping[str, Any]] = (),
     image_volumes: Collection[str] = (),
-    replaces: str = "",
 ) -> dict[str, Any]:
     """What is asked for a container; its name, and the service's `platform`, go into the query.
 
-    image, image_id  what it runs; the id is for the label and says when there is a newer one
-    hash             wanted_hash()
-    others           containers of the services it is linked to or shares something with; KeyError and IndexError
-                     where one of `joined_services` has none
-    inherited        `Mounts` of the container that it replaces, whose id is `replaces`
-    image_volumes    keys of the image's Config.Volumes
+    others         containers of the services it is linked to or shares something with; KeyError and IndexError
+                   where one of `joined_services` has none
+    inherited      `Mounts` of the container that it replaces
+    image_volumes  keys of the image's Config.Volumes
     """
     service, known = model["services"][service_name], others or {}
     linked = attaching.links(model["name"], service, number, known)
     aliases = one_off is None or one_off.use_aliases
     names = [one_off.name if one_off else container_name(model, service_name, number)]
     names += [service_name] if aliases else []
-    marks = labels(
-        model,
-        service_name,
-        number,
-        image_id=image_id,
-        hash=hash,
-        directory=directory,
-        files=files,
-        slug=one_off.slug if one_off else "",
-        replaces=replaces,
-    )
-    body = {**_config(service), "Image": image, "Labels": marks, **_attaching(service, one_off)}
+    marks = labels(model, service_name, number, origin, slug=one_off.slug if one_off else "")
+    body = {**_config(service), "Image": origin.image, "Labels": marks, **_attaching(service, one_off)}
     host = {
         **_host(service, known),
         **resources(service),

@@ -6,6 +6,7 @@ Source: Compose v2's documentation, "Labels"; what Compose v2.29 makes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from coracle.compose.project import service_hash
@@ -31,19 +32,28 @@ COMPOSE = "2.29.7"
 """The Compose whose labels these are."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a container is made from.
+
+    image, image_id   what it runs; the id is for the label and says when there is a newer one
+    hash              wanted_hash()
+    directory, files  the project's
+    replaces          the id of the container before it
+    """
+
+    image: str = ""
+    image_id: str = ""
+    hash: str = ""
+    directory: str = ""
+    files: Sequence[str] = ()
+    replaces: str = ""
+
+
 def labels(
-    model: Mapping[str, Any],
-    service_name: str,
-    number: int,
-    *,
-    image_id: str,
-    hash: str,
-    directory: str,
-    files: Sequence[str],
-    slug: str = "",
-    replaces: str = "",
+    model: Mapping[str, Any], service_name: str, number: int, origin: Origin, *, slug: str = ""
 ) -> dict[str, str]:
-    """The labels of a container.  `slug`: it is a one-off of that name; `replaces`: the id of the one before it."""
+    """The labels of a container.  `slug`: it is a one-off of that name."""
     service = model["services"][service_name]
     waits: Mapping[str, Any] = {} if slug else service.get("depends_on") or {}
     found = {
@@ -54,16 +64,16 @@ def labels(
         ONE_OFF: "True" if slug else "False",
         CONFIG_HASH: service_hash(service),
         DEPENDS_ON: ",".join(_waiting(name, waits[name]) for name in sorted(waits)),
-        IMAGE: image_id,
-        FILES: ",".join(files),
-        DIRECTORY: directory,
+        IMAGE: origin.image_id,
+        FILES: ",".join(origin.files),
+        DIRECTORY: origin.directory,
         VERSION: COMPOSE,
-        HASH: hash,
+        HASH: origin.hash,
     }
     if slug:
         found[SLUG] = slug
-    if replaces:
-        found[REPLACE] = replaces
+    if origin.replaces:
+        found[REPLACE] = origin.replaces
     return found
 
 

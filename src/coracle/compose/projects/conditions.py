@@ -46,24 +46,26 @@ def _completed(name: str, containers: Sequence[Seen]) -> Verdict:
 
 
 def _healthy(containers: Sequence[Seen], *, or_running: bool) -> Verdict:
-    waiting = False
     for one in containers:
-        if one.state == "exited":
-            return _unhealthy(f"container {one.name} exited ({one.exit_code})", or_running=or_running)
-        if not one.run or one.state not in ("running", "paused"):
-            waiting = True
-        elif not one.health:
-            if not or_running:
-                return _unhealthy(f"container {one.name} has no healthcheck configured", or_running=False)
-        elif one.health == "unhealthy":
-            return _unhealthy(f"container {one.name} is unhealthy", or_running=or_running)
-        elif one.health != "healthy":
-            waiting = True
-    return Verdict("not yet", word="Waiting") if waiting else Verdict("yes", word="Healthy")
+        if why := _ill(one, or_running=or_running):
+            said = f"container {one.name} {why}"
+            return Verdict("never", said if or_running else f"dependency failed to start: {said}", "Error")
+    if all(_runs(one) and one.health in ("", "healthy") for one in containers):
+        return Verdict("yes", word="Healthy")
+    return Verdict("not yet", word="Waiting")
 
 
-def _unhealthy(why: str, *, or_running: bool) -> Verdict:
-    return Verdict("never", why if or_running else f"dependency failed to start: {why}", "Error")
+def _ill(one: Seen, *, or_running: bool) -> str:
+    """Why it cannot become healthy by itself; "" where it can."""
+    if one.state == "exited":
+        return f"exited ({one.exit_code})"
+    if _runs(one) and not one.health and not or_running:
+        return "has no healthcheck configured"
+    return "is unhealthy" if _runs(one) and one.health == "unhealthy" else ""
+
+
+def _runs(one: Seen) -> bool:
+    return bool(one.run) and one.state in ("running", "paused")
 
 
 def is_required(how: Mapping[str, Any]) -> bool:

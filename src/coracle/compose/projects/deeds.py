@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from coracle.compose.create.containers import Other, container_body, container_name
+from coracle.compose.create.containers import Origin, Other, container_body, container_name
 from coracle.compose.create.files import archive
 from coracle.compose.create.networks import network_body
 from coracle.compose.create.volumes import volume_body
@@ -110,19 +110,22 @@ class Deeds:
         inherits = old is not None and not wanted.renew_volumes
         before = await self._docker.call("GET", path("containers", old.id, "json")) if old and inherits else {}
         image = await self._docker.call("GET", path("images", wanted.image_id, "json"))
-        body = container_body(
-            model,
-            service,
-            number,
+        origin = Origin(
             image=await self._image_name(service, wanted.image_id),
             image_id=wanted.image_id,
             hash=hash,
             directory=self._spec.directory,
             files=self._spec.files,
+            replaces=old.id if old else "",
+        )
+        body = container_body(
+            model,
+            service,
+            number,
+            origin,
             others=self._others(),
             inherited=before.get("Mounts") or () if old else self._left(service, number),
             image_volumes=tuple((image.get("Config") or {}).get("Volumes") or ()),
-            replaces=old.id if old else "",
         )
         query = {"name": name, "platform": model["services"][service].get("platform")}
         made = await self._docker.call("POST", "/containers/create", query, body)

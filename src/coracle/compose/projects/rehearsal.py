@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from coracle.compose import order
-from coracle.compose.create.containers import Other, container_body, container_name, joined_services
+from coracle.compose.create.containers import Origin, Other, container_body, container_name, joined_services
 from coracle.compose.create.files import archive
 from coracle.compose.create.networks import network_body
 from coracle.compose.create.volumes import volume_body
@@ -58,7 +58,7 @@ def _make(spec: Spec, name: str) -> None:
     others = {other: [Other("other", "other")] for other in spec.known}
     if not 0 <= spec.services[name].scale <= MOST_REPLICAS:
         raise ValueError(f"scale must be a number from 0 to {MOST_REPLICAS}")
-    container_body(spec.model, name, 1, image="", image_id="", hash="", directory="", files=(), others=others)
+    container_body(spec.model, name, 1, Origin(), others=others)
     archive(spec.model, name)
 
 

@@ -9,6 +9,7 @@ from coracle.compose.create import labels
 from coracle.compose.create.attaching import Other
 from coracle.compose.create.containers import (
     OneOff,
+    Origin,
     container_body,
     container_name,
     joined_services,
@@ -27,10 +28,10 @@ def model_of(web, rest=""):
     return load(Request({}, "/p", files=["compose.yaml"]), lambda path: text).model
 
 
-def body_of(web, rest="", number=1, **options):
+def body_of(web, rest="", number=1, replaces="", **options):
     model = model_of(web, rest)
-    given = {"image": "x", "image_id": "sha256:1", "hash": "h", "directory": "/p", "files": ["/p/compose.yaml"]}
-    return container_body(model, "web", number, others=OTHERS, **{**given, **options})
+    made = {"image": "x", "image_id": "sha256:1", "hash": "h", "directory": "/p", "files": ["/p/compose.yaml"]}
+    return container_body(model, "web", number, Origin(**made, replaces=replaces), **{"others": OTHERS, **options})
 
 
 def host(web, rest="", **options):
