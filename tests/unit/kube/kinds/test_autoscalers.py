@@ -1,0 +1,80 @@
+"""HorizontalPodAutoscalers: what is filled in, what is refused, and what another version reads of them."""
+
+import pytest
+
+from coracle.core.object import Meta, Object
+from coracle.kube.kinds import autoscalerv1
+from coracle.kube.kinds import horizontalpodautoscaler as scalers
+
+REF = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+
+
+def made(**spec):
+    body = {"spec": {"scaleTargetRef": REF, "maxReplicas": 3, **spec}}
+    return scalers.default(Object("HorizontalPodAutoscaler", Meta("web", "default"), body, "autoscaling/v2"))
+
+
+def resource(name="cpu", **target):
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+def test_what_is_filled_in():
+    spec = made(behavior={"scaleDown": {"stabilizationWindowSeconds": 5}}).spec
+    assert spec["minReplicas"] == 1
+    assert spec["metrics"] == [resource(type="Utilization", averageUtilization=80)]
+    assert spec["behavior"]["scaleDown"]["policies"] == [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+    assert spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
+    assert "behavior" not in made().spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "said"),
+    [
+        ({"minReplicas": 0}, "spec.minReplicas", "must be greater than or equal to 1"),
+        ({"maxReplicas": 0}, "spec.maxReplicas", "must be greater than 0"),
+        ({"minReplicas": 4}, "spec.maxReplicas", "must be greater than or equal to `minReplicas`"),
+        ({"scaleTargetRef": {"kind": "Deployment"}}, "spec.scaleTargetRef.name", "Required value"),
+        ({"metrics": [{"type": "Moon"}]}, "spec.metrics[0].type", "Unsupported value"),
+        ({"metrics": [{"type": "Pods"}]}, "spec.metrics[0].pods", "must populate information"),
+        ({"metrics": [resource(type="Utilization")]}, "spec.metrics[0].resource.target.averageUtilization", "must set either"),
+        ({"metrics": [resource(type="Utilization", averageUtilization=0)]},
+         "spec.metrics[0].resource.target.averageUtilization", "must be greater than 0"),
+        ({"behavior": {"scaleUp": {"stabilizationWindowSeconds": 3601}}},
+         "spec.behavior.scaleUp.stabilizationWindowSeconds", "must be less than or equal to 3600"),
+        ({"behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 0, "periodSeconds": 1801}]}}},
+         "spec.behavior.scaleUp.policies[0].periodSeconds", "must be less than or equal to 1800"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("spec") else "",
+)  # fmt: skip
+def test_what_is_refused(spec, field, said):
+    problems = scalers.validate(made(**spec))
+    assert any(problem.field == field and said in problem.text for problem in problems), problems
+
+
+def test_the_older_version_loses_nothing():
+    metrics = [
+        resource(type="Utilization", averageUtilization=50),
+        resource("memory", type="AverageValue", averageValue="1Mi"),
+    ]
+    stored = made(metrics=metrics, behavior={"scaleUp": {"selectPolicy": "Min"}})
+    conditions = [{"type": "AbleToScale", "status": "True"}]
+    current = [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 7}}}]
+    stored = stored.with_body(status={"currentReplicas": 2, "currentMetrics": current, "conditions": conditions})
+    shown = autoscalerv1.shown(stored)
+    assert shown.api == "autoscaling/v1"
+    assert shown.spec == {
+        "scaleTargetRef": REF, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50,
+    }  # fmt: skip
+    assert shown.status == {"currentReplicas": 2, "currentCPUUtilizationPercentage": 7}
+    kept = autoscalerv1.kept(shown)
+    assert (kept.api, kept.meta, kept.spec) == (stored.api, stored.meta, stored.spec)
+    assert kept.status == stored.status
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [({}, "cpu: <unknown>/80%"), ({"resource": {"current": {"averageUtilization": 12}}}, "cpu: 12%/80%")],
+)
+def test_how_targets_are_printed(status, expected):
+    scaler = made().with_body(status={"currentMetrics": [status]})
+    assert scalers.targets(scaler) == expected
