@@ -14,6 +14,7 @@ _THINGS = {
     "networks": re.compile(r"network (\S+) declared as external"),
     "volumes": re.compile(r'external volume "([^"]+)" not found'),
 }
+_MADE = re.compile(r"(network|volume) (\S+): ")
 _PARTS = {
     "ports": ("port is already allocated", "publishes port"),
     "container_name": ("container name",),
@@ -39,6 +40,8 @@ def _path(message: str, project: Project) -> Path | None:
         if found := pattern.search(message):
             things = (project.model.get(kind) or {}).items()
             return next(((kind, key) for key, thing in things if thing["name"] == found[1]), None)
+    if found := _MADE.match(message):
+        return f"{found[1]}s", found[2]
     if found := _SERVICE.search(message):
         name = found["one"] or found["other"]
         part = next((part for part, words in _PARTS.items() if any(word in message for word in words)), None)

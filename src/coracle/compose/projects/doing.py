@@ -99,4 +99,4 @@ class Doing:
 def _whose(step: Step) -> str:
     one = about(step)
     service = one.service if one else step.service if isinstance(step, Create) else ""
-    return f'service "{service}"' if service else "Error response from daemon"
+    return f'service "{service}"' if service else step.subject

@@ -32,6 +32,8 @@ volumes:
         ('service "web": something else', 2),
         ("network faraway declared as external, but could not be found", 10),
         ('external volume "there" not found', 12),
+        ("network far: invalid pool request", 10),
+        ("volume there: no such driver", 12),
     ],
 )
 def test_the_line_of_a_refusal(message, line):
