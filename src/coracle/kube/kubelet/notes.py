@@ -43,6 +43,7 @@ class Notes:
     images    what was pulled for (container, attempt)
     volumes   where each volume is on the host, once they are set up
     sandbox   why the pod as a whole cannot begin; `failures` in a row
+    admitted  it has its room on the node
     checked   the sandbox was seen to be whole by this daemon
     said      events that are said once
     postponed why the pod is not resized as it asks
@@ -57,6 +58,7 @@ class Notes:
     volumes: dict[str, Volume] | None = None
     sandbox: Waiting | None = None
     failures: int = 0
+    admitted: bool = False
     checked: bool = False
     said: set[str] = field(default_factory=set)
     postponed: Postponed | None = None

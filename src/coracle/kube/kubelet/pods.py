@@ -7,8 +7,9 @@ of the engine, notes of the chores and the passing of time bring it back for the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
@@ -20,9 +21,10 @@ from coracle.core.store import Store
 from coracle.core.tasks import Part, running
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet import policy, resizing
-from coracle.kube.kubelet.admission import refusal
+from coracle.kube.kubelet.admission import Refusal, refusal
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.fitting import misfit, placed_by_hand
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.plan import Plan, plan
@@ -111,6 +113,11 @@ class PodSync:
         await self._hands.messages.listen(pod, present, notes)
         notes.postponed = self._postponed(pod, present)
         view = View(pod, present, notes, now_s, self._config.address)
+        refused = self._misfit(pod)
+        if refused is not None:
+            await self._refuse(view, refused)
+            return None
+        notes.admitted = True
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers or present.all:
             await self._tell(view)
@@ -144,15 +151,21 @@ class PodSync:
         """Where the pod is reached."""
         return self._config.address if pod.spec.get("hostNetwork") else present.address
 
-    async def _tell(self, view: View) -> None:
-        """Write the status where it has changed."""
-        if status(view) == view.pod.status:
+    async def _refuse(self, view: View, refused: Refusal) -> None:
+        """The pod has failed before anything of it was made, and stays so."""
+        message = f"Pod was rejected: {refused.message}"
+        await self._tell(view, {"phase": "Failed", "reason": refused.reason, "message": message})
+        self._recorder.emit(view.pod, "Warning", refused.reason, refused.message)
+
+    async def _tell(self, view: View, end: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Write the status where it has changed; `end`: how the pod has ended, where that is decided here."""
+        if not end and status(view) == view.pod.status:
             return
 
         def told(now: Object) -> Object:
             if now.meta.uid != view.pod.meta.uid:
                 return now
-            return now.with_body(status=status(replace(view, pod=now)))
+            return now.with_body(status=status(replace(view, pod=now.with_status(**end))))
 
         try:
             await self._pods.change(view.pod.key, told, "status")
@@ -176,9 +189,23 @@ class PodSync:
         """Why a resize that the pod asks for has to wait."""
         if pod.meta.deleting or not resizing.resizes(pod, present):
             return None
+        return resizing.postponed(pod, self._others(pod), self._config.capacity)
+
+    def _misfit(self, pod: Object) -> Refusal | None:
+        """Why there is no room for a pod that nobody scheduled; others like it count once they are admitted."""
+        if self._notes[pod.key].admitted or not placed_by_hand(pod):
+            return None
+        others = (one for one in self._others(pod) if not placed_by_hand(one) or self._is_admitted(one))
+        return misfit(pod, others, self._config.capacity)
+
+    def _is_admitted(self, pod: Object) -> bool:
+        notes = self._notes.get(pod.key)
+        return notes is not None and notes.uid == pod.meta.uid and notes.admitted
+
+    def _others(self, pod: Object) -> Iterator[Object]:
+        """The pods of this node that are not over, but for `pod`."""
         there = (entry.object() for entry in self._cache.entries() if entry.key != pod.key)
-        others = (one for one in there if one.spec.get("nodeName") == self._config.name and not policy.over(one))
-        return resizing.postponed(pod, others, self._config.capacity)
+        return (one for one in there if one.spec.get("nodeName") == self._config.name and not policy.over(one))
 
     def _mention_refusal(self, pod: Object, present: Present) -> None:
         refused = refusal(pod) if not present.attempts and not policy.over(pod) else None

@@ -50,7 +50,10 @@ class View:
     @property
     def refused(self) -> bool:
         """Nothing of it was ever made, nor will be."""
-        return not self.present.attempts and refusal(self.pod) is not None
+        if self.present.attempts:
+            return False
+        never_began = policy.over(self.pod) and not self.pod.status.get("containerStatuses")
+        return never_began or refusal(self.pod) is not None
 
     @property
     def longest_message(self) -> int:
@@ -76,7 +79,7 @@ def status(view: View) -> Json:
     """The whole status, what others have put there kept."""
     pod, present = view.pod, view.present
     ready_to_start = policy.initialized(pod, present, view.notes)
-    init = [_container(view, container, ready_to_start) for container in init_containers_of(pod)]
+    init = [_container(view, container, ready_to_start) for container in init_containers_of(pod) if not view.refused]
     main = [_container(view, container, ready_to_start) for container in containers_of(pod) if not view.refused]
     late = [_container(view, container, True) for container in ephemeral_of(pod)]
     end = view.end
