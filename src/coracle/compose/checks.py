@@ -69,6 +69,9 @@ def _of_service(
 def _conflicts(name: str, service: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     deploy = service.get("deploy") or {}
     scale, replicas = service.get("scale"), deploy.get("replicas")
+    for path, count in ((("scale",), scale), (("deploy", "replicas"), replicas)):
+        if count is not None and count < 0:
+            yield path, f"services.{name}.{'.'.join(path)} must be 0 or more: {count}"
     if scale is not None and replicas is not None and scale != replicas:
         yield ("scale",), f"services.{name}: can't set distinct values on 'scale' and 'deploy.replicas'{_INVALID}"
     if service.get("container_name") and (replicas or scale or 1) > 1:

@@ -56,6 +56,8 @@ SHORT = "image: x\n"
         ("network_mode: host\nnetworks: [default]", "4: service a declares mutually exclusive"),
         ("container_name: bb\nscale: 2", "4: services.deploy.replicas: can't set container_name and a"),
         ("mem_limit: 1g\ndeploy: {resources: {limits: {memory: 2g}}}", "4: services.a: can't set distinct values"),
+        ("scale: -1", "4: services.a.scale must be 0 or more: -1"),
+        ("deploy: {replicas: -2}", "4: services.a.deploy.replicas must be 0 or more: -2"),
         ("scale: 3\ndeploy: {replicas: 2}", "4: services.a: can't set distinct values on 'scale'"),
     ],
 )

@@ -57,7 +57,7 @@ def _name(spec: Spec, kind: str, key: str) -> None:
 def _make(spec: Spec, name: str) -> None:
     others = {other: [Other("other", "other")] for other in spec.known}
     if not 0 <= spec.services[name].scale <= MOST_REPLICAS:
-        raise ValueError(f"scale must be a number from 0 to {MOST_REPLICAS}")
+        raise Malformed(f'service "{name}": scale must be a number from 0 to {MOST_REPLICAS}')
     container_body(spec.model, name, 1, Origin(), others=others)
     archive(spec.model, name)
 
