@@ -201,7 +201,7 @@ def test_exec_gives_the_program_our_terminal(ours, terminal):
     shell.type(b"until [ \"$(stty size)\" = '33 77' ]; do :; done; echo resized; tty\n")
     shell.expect(rb"resized\r\n/dev/pts/")
     shell.expect(rb"# ")
-    shell.type(b"echo begun; sleep 1000\n")
+    shell.type(b"sh -c 'echo begun; exec sleep 1000'\n")  # it has the terminal when it speaks
     shell.expect(rb"begun\r\n")
     shell.type(CTRL_C)
     shell.expect(rb"# ")
@@ -351,7 +351,7 @@ def test_run_on_a_terminal(theirs, docker, terminal, tmp_path):
     ours.file("services: {shell: {image: busybox, command: sh}}")
     shell = terminal(ours, "run", "--rm", "shell")
     shell.expect(rb"# ")
-    shell.type(b"echo begun; sleep 1000\n")
+    shell.type(b"sh -c 'echo begun; exec sleep 1000'\n")  # it has the terminal when it speaks
     shell.expect(rb"begun\r\n")
     shell.type(CTRL_C)
     shell.expect(rb"# ")
