@@ -305,11 +305,13 @@ class Cloud:
 
     async def _bootstrap(self) -> None:
         await bootstrap.ensure_namespaces(self._collections["Namespace"])
-        place = bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
-        await bootstrap.ensure_kubernetes(self._collections, place)
+        await bootstrap.ensure_kubernetes(self._collections, self._api_place())
         await ensure_class(self._collections["StorageClass.storage.k8s.io"])
         await ensure_classes(self._collections["PriorityClass.scheduling.k8s.io"])
         await sweep(self._collections[storage.VOLUME], self._collections[storage.CLAIM], self._persistent)
+
+    def _api_place(self) -> bootstrap.ApiPlace:
+        return bootstrap.ApiPlace(self._settings.gateway, self._settings.api_port, self._settings.services)
 
     def _loops(self, recorders: Mapping[str, EventRecorder]) -> list[Part]:
         caches, writers, clock = self._caches, self._collections, self._clock
@@ -318,6 +320,7 @@ class Cloud:
         return [
             *(self._loop(loop, workers=4) for loop in workloads.loops(caches, writers, recorders, clock)),
             self._loop(endpoint_loops.EndpointsSync(caches, writers["Endpoints"], writers[SLICE]), workers=4),
+            self._loop(bootstrap.KubernetesService(writers, self._api_place())),
             self._loop(mirroring.Mirroring(caches, writers[SLICE], recorders[mirroring.SPEAKER])),
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),

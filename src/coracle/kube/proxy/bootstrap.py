@@ -1,19 +1,23 @@
 """What every cluster has from the start: its four namespaces, and the Service `kubernetes`, which leads to the API.
 
-Called once at every start; what is there already stays, except where the API has moved.
+Made at every start; what is there already stays, except where the API has moved.  Who takes the service away, as
+`kubectl delete services --all` does, has it back at once: all pods reach the API by it.
+
 Source: Kubernetes documentation, "Namespaces"; kube-apiserver's systemnamespaces and kubernetesservice controllers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from coracle.core.collection import Collection
 from coracle.core.errors import AlreadyExists
+from coracle.core.loop import ToKeys
 from coracle.core.object import Json, Key, Meta, Object
+from coracle.core.store import Event
 from coracle.kube.proxy.endpoints import ENDPOINTS, SERVICE, SERVICE_NAME, SLICE
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -42,6 +46,23 @@ async def ensure_kubernetes(collections: Mapping[str, Collection], place: ApiPla
         collection = collections[wanted.type]
         if not await _ensure(collection, wanted):
             await collection.change(wanted.key, partial(_moved, wanted))
+
+
+def _removed(event: Event) -> Iterable[Key]:
+    return (KUBERNETES,) if event.type == "DELETED" and event.entry.key == KUBERNETES else ()
+
+
+class KubernetesService:
+    """Makes the service anew, and what stands behind it, where somebody has removed it."""
+
+    name = "kubernetes-service"
+    watches: Mapping[str, ToKeys] = {SERVICE: _removed, ENDPOINTS: _removed, SLICE: _removed}
+
+    def __init__(self, collections: Mapping[str, Collection], place: ApiPlace) -> None:
+        self._collections, self._place = collections, place
+
+    async def reconcile(self, key: Key) -> None:
+        await ensure_kubernetes(self._collections, self._place)
 
 
 async def _ensure(collection: Collection, wanted: Object) -> bool:

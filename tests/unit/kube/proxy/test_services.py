@@ -13,7 +13,7 @@ from coracle.core.tasks import run_parts
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.proxy import bootstrap
-from coracle.kube.proxy.endpoints import INDEXES, SERVICE, SLICE, Backends, Endpoint, Place, endpoints, used
+from coracle.kube.proxy.endpoints import ENDPOINTS, INDEXES, SERVICE, SLICE, Backends, Endpoint, Place, endpoints, used
 from coracle.kube.proxy.hostports import HostPorts, host_ports
 from coracle.kube.proxy.names import PodNames, ServiceNames
 from coracle.kube.proxy.services import ServiceProxy, forwards
@@ -359,3 +359,23 @@ def test_every_cluster_has_the_service_kubernetes():
     assert (str(forward.address), forward.port) == ("100.64.0.1", 443)
     assert forward.targets == (Target(IPv4Address("10.32.0.1"), 7443),)
     assert "kubernetes.default.svc.cluster.local" in node.names.records["kube/service/default/kubernetes"]
+
+
+@pytest.mark.parametrize("type", [SERVICE, ENDPOINTS, SLICE])
+def test_the_service_kubernetes_comes_back(type):
+    async def main():
+        place = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 6443, IPv4Network("100.64.0.0/16"))
+        node = Node()
+        await bootstrap.ensure_namespaces(node.collections["Namespace"])
+        await bootstrap.ensure_kubernetes(node.collections, place)
+        caches = {type: Informer(type, node.store) for type in (SERVICE, ENDPOINTS, SLICE)}
+        loop = Loop(bootstrap.KubernetesService(node.collections, place), caches, node.store)
+        node.parts = [*caches.values(), loop]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.settle(seconds=30))
+            await asyncio.sleep(5)
+            await node.collections[type].delete(bootstrap.KUBERNETES)
+            await asyncio.sleep(5)
+            return [node.collections[type].find(bootstrap.KUBERNETES) is not None for type in caches]
+
+    assert run(main()) == [True, True, True]
