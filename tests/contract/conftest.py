@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.docker_api import Api
 from coracle.testing.cloud import Cloud
 
 
@@ -71,6 +72,12 @@ class Docker:
         volumes = self("volume", "ls", "--quiet").split()
         return {"container": containers, "network": networks, "volume": volumes, "image": nameless}
 
+    def undeclare(self):
+        """Let go of the Compose projects whose containers would come back."""
+        api = Api(self.socket)
+        for project in api("GET", "/compose/projects")[1]:
+            api("POST", f"/compose/projects/{project['name']}", json.dumps({"action": "down", "timeout_s": 0}))
+
 
 @pytest.fixture
 def docker(cloud):
@@ -78,6 +85,7 @@ def docker(cloud):
     docker = Docker(cloud)
     before = docker.made()
     yield docker
+    docker.undeclare()
     after = docker.made()
     force = ("--force",)
     for kind, options in (
