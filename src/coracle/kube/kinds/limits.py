@@ -16,7 +16,7 @@ from coracle.core.object import Json, Object
 from coracle.core.quantity import Quantity, parse
 from coracle.kube.kinds import limitrange
 from coracle.kube.kinds.limitrange import CLAIM, CONTAINER, POD
-from coracle.kube.kinds.podspec import amounts
+from coracle.kube.kinds.podspec import amounts, defaults
 
 RANGE = limitrange.KIND.type
 MARK = "kubernetes.io/limit-ranger"
@@ -62,16 +62,17 @@ def _filled(pod: Object, one: Object) -> Object:
     if not notes:
         return pod
     said = f"LimitRanger plugin set: {'; '.join(notes)}"
-    return pod.with_spec(**changed).with_meta(annotations={**pod.meta.annotations, MARK: said})
+    spec = defaults.pod_spec({**pod.spec, **changed})  # what a pod with these amounts leaves out
+    return pod.with_body(spec=spec).with_meta(annotations={**pod.meta.annotations, MARK: said})
 
 
 def _with(container: Json, limits: Json, requests: Json, word: str, notes: list[str]) -> Json:
     resources = dict(container.get("resources") or {})
-    for which, defaults in (("requests", requests), ("limits", limits)):
+    for which, given in (("requests", requests), ("limits", limits)):
         had = resources.get(which) or {}
-        new = sorted(name for name in defaults if name not in had)
+        new = sorted(name for name in given if name not in had)
         if new:
-            resources[which] = {**had, **{name: defaults[name] for name in new}}
+            resources[which] = {**had, **{name: given[name] for name in new}}
             notes.append(f"{', '.join(new)} {which[:-1]} for {word} {container['name']}")
     return {**container, "resources": resources}
 

@@ -154,6 +154,19 @@ def test_what_containers_get_unasked():
     assert pod.status["qosClass"] == "Burstable"
 
 
+def test_a_pod_that_was_given_limits_can_be_placed_and_labelled():
+    item = {"type": "Container", "default": {"memory": "256Mi"}, "defaultRequest": {"memory": "64Mi"}}
+
+    async def main():
+        stage = await a_stage(a_range(item), a_pod("one"))
+        key = Key("default", "one")
+        return await stage["Pod"].change(key, lambda pod: pod.with_meta(labels={"a": "b"}))
+
+    pod = run(main())
+    assert pod.meta.labels == {"a": "b"}
+    assert pod.spec["containers"][0]["resizePolicy"] == [{"resourceName": "memory", "restartPolicy": "NotRequired"}]
+
+
 CPU = {"type": "Container", "min": {"cpu": "200m"}, "max": {"cpu": "800m"}}
 
 
