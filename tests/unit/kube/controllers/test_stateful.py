@@ -284,6 +284,22 @@ def test_an_update_goes_in_order(spec, fewest, happened):
     run(main())
 
 
+def test_a_pod_that_has_failed_is_made_anew_and_told():
+    async def main():
+        cluster = Cluster()
+        await cluster.full(2)
+        doomed = cluster.pods.get(Key("default", "db-0"))
+        await cluster.pods.change(doomed.key, lambda pod: pod.with_status(phase="Failed"), part="status")
+        await cluster.settle(60)
+        assert cluster.pods.get(doomed.key).meta.uid != doomed.meta.uid
+        assert cluster.said("RecreatingFailedPod") == ["StatefulSet default/db is recreating failed Pod db-0"]
+        await cluster.change(replicas=1)
+        await cluster.settle(60)
+        assert len(cluster.said("RecreatingFailedPod")) == 1
+
+    run(main())
+
+
 def test_a_pod_below_the_partition_comes_back_as_it_was():
     async def main():
         cluster = Cluster()

@@ -103,6 +103,7 @@ class StatefulSets:
         failures = await for_each(roster.pods.items(), lambda found: self._keep(roster, *found))
         failures += await for_each(todo.make, lambda number: self._make(roster, revisions, number))
         if not failures:
+            self._mention_ended(roster, todo.remove)
             failures = await for_each(todo.remove, lambda pod: self._remove(roster.stateful, pod))
         if failures:
             raise failures[0]
@@ -169,6 +170,18 @@ class StatefulSets:
         pod = f"{stateful.meta.name}-{number}"
         said = f"create Claim {claim.meta.name} Pod {pod} in StatefulSet {stateful.meta.name} success"
         self._recorder.emit(stateful, "Normal", "SuccessfulCreate", said)
+
+    def _mention_ended(self, roster: Roster, removed: Iterable[Object]) -> None:
+        """A pod that has ended is removed to be made anew, unless it is one too many."""
+        about = roster.stateful
+        for pod in removed:
+            if not pods.ended(pod) or pod in roster.condemned:
+                continue
+            failed = pod.status["phase"] == "Failed"
+            kind, reason = ("Warning", "RecreatingFailedPod") if failed else ("Normal", "RecreatingTerminatedPod")
+            word = "failed" if failed else "terminated"
+            said = f"StatefulSet {about.key} is recreating {word} Pod {pod.meta.name}"
+            self._recorder.emit(about, kind, reason, said)
 
     async def _remove(self, stateful: Object, pod: Object) -> None:
         about = f"delete Pod {pod.meta.name} in StatefulSet {stateful.meta.name}"
