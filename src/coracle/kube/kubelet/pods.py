@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from coracle.core.clock import Clock
+from coracle.core.clock import Clock, from_rfc3339
 from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
@@ -48,6 +48,7 @@ from coracle.kube.kubelet.stopping import Clearer, Stopper
 
 POD = "Pod"
 WORKERS = 16
+PATIENCE_S = 2.0  # with room that may just be given up; and who makes refused pods anew makes few
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ class PodSync:
         view = View(pod, present, notes, now_s, self._config.address)
         refused = self._misfit(pod)
         if refused is not None:
-            await self._refuse(view, refused)
-            return None
+            wait_s = from_rfc3339(pod.meta.created) + PATIENCE_S - now_s
+            return Again(wait_s) if wait_s > 0 else await self._refuse(view, refused)
         notes.admitted = True
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers or present.all:
@@ -151,11 +152,12 @@ class PodSync:
         """Where the pod is reached."""
         return self._config.address if pod.spec.get("hostNetwork") else present.address
 
-    async def _refuse(self, view: View, refused: Refusal) -> None:
+    async def _refuse(self, view: View, refused: Refusal) -> Again | None:
         """The pod has failed before anything of it was made, and stays so."""
         message = f"Pod was rejected: {refused.message}"
         await self._tell(view, {"phase": "Failed", "reason": refused.reason, "message": message})
         self._recorder.emit(view.pod, "Warning", refused.reason, refused.message)
+        return None
 
     async def _tell(self, view: View, end: Mapping[str, str] = MappingProxyType({})) -> None:
         """Write the status where it has changed; `end`: how the pod has ended, where that is decided here."""

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from coracle.core.collection import Deletion
 from coracle.kube.kubelet.fitting import misfit, placed_by_hand
 from coracle.testing.autojump import run
 from suites.attempts import a_pod
@@ -80,3 +81,19 @@ def test_of_two_pods_placed_by_hand_with_one_port_the_first_runs(machine):
             return machine.pod("three").status["phase"]
 
     assert run(main()) == "Running"
+
+
+def test_room_that_is_being_given_up_is_waited_for(machine):
+    async def main():
+        await machine.has_image("nginx:1")
+        async with machine.daemon():
+            await machine.create("one", a_container(port()))
+            await asyncio.sleep(5)
+            await machine.create("two", a_container(port()))
+            await asyncio.sleep(0.2)
+            before = machine.pod("two").status["phase"]
+            await machine.pods.delete(machine.pod("one").key, Deletion(grace_s=0))
+            await asyncio.sleep(10)
+            return before, machine.pod("two").status["phase"], machine.messages("NodePorts")
+
+    assert run(main()) == ("Pending", "Running", [])
