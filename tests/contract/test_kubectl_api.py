@@ -505,7 +505,3 @@ def test_copy(pod, tmp_path):
     assert (tmp_path / "out.txt").read_text() == "content"
     pod.kubectl("cp", f"{pod.name}/web:{tmp_path}/out.txt", str(tmp_path / "back.txt"), "-c", "nginx")
     assert (tmp_path / "back.txt").read_text() == "content"
-
-
-def test_port_forward_says_that_it_is_not_there(pod):
-    assert "port forwarding is not supported yet" in pod.err("port-forward", "pod/web", "0:80")

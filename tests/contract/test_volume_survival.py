@@ -59,7 +59,7 @@ def test_volumes_outlive_the_daemon_and_leave_nothing(cloud):
     ready(space, "lives")
     inside(space, "lives", "echo disk > /v/disk/f; echo memory > /v/memory/f; echo claim > /sub/f")
     before = mounts_of(cloud)
-    assert len(before) == 4  # keys, memory, two parts
+    assert len(before) == 6  # keys, all, memory, the token, two parts
 
     kill_daemon(cloud)
     cloud.up()

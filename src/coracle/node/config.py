@@ -137,17 +137,20 @@ def clouds() -> Sequence[str]:
 
 
 def register(name: str, root: Path, chosen: Chosen) -> None:
-    """Let the other clouds of this host know what is taken."""
+    """Let the other clouds of this host know what is taken; they read at any moment."""
     _CHOSEN.mkdir(parents=True, exist_ok=True)
-    (_CHOSEN / name).write_text(json.dumps({"root": str(root), **asdict(chosen)}))
+    new = _CHOSEN.with_name(f".{name}.new")
+    new.write_text(json.dumps({"root": str(root), **asdict(chosen)}))
+    new.replace(_CHOSEN / name)
 
 
 def _registered() -> Iterator[tuple[str, dict[str, str]]]:
     """What `register` wrote of each cloud; one whose directory somebody deleted by hand has nothing any more."""
     for path in _CHOSEN.glob("*"):
-        entry = json.loads(path.read_text())
-        if (Path(entry["root"]) / _KEPT).exists():
-            yield path.name, entry
+        with contextlib.suppress(FileNotFoundError):  # it is being purged
+            entry = json.loads(path.read_text())
+            if (Path(entry["root"]) / _KEPT).exists():
+                yield path.name, entry
 
 
 def unregister(name: str) -> None:

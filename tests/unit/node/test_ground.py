@@ -65,6 +65,12 @@ def test_the_last_cloud_takes_along_what_clouds_that_were_deleted_by_hand_had_ch
     assert not (host / ".chosen").exists()
 
 
+def test_a_cloud_that_is_purged_meanwhile_is_not_read(host, monkeypatch):
+    register(host, "lab", "10.33.0.0/16", "100.65.0.0/16")
+    (host / ".chosen/gone").symlink_to(host / "nowhere")
+    assert config.clouds() == ["lab"]
+
+
 def test_the_kernels_tables_are_read():
     for _link, subnet in (*ground._routes4(), *ground._routes6()):
         assert 0 < subnet.prefixlen < subnet.max_prefixlen + 1
