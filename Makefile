@@ -17,7 +17,7 @@ help:  ## Show this list
 
 install: .make/installed  ## Install what is missing: Debian packages, a venv with the coracle command
 
-demo: .make/installed  ## Start the cloud and play the lecture's Kubernetes session
+demo: .make/installed  ## Start the cloud and play the lecture's sessions: Docker, Compose, Kubernetes
 	scripts/demo
 
 test: .make/tested-with  ## All tests, on real containers with the real clients
