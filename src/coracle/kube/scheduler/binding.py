@@ -116,8 +116,13 @@ class Binding:
                 pod.key, lambda present: self._placed(pod, present, node, condition), part="binding"
             )
             bound = True
-        except (NotFound, Invalid):
+        except NotFound:
             return  # gone, or placed by somebody else
+        except Invalid as error:
+            said = f"binding rejected: {error}"
+            self._recorder.emit(pod, "Warning", "FailedScheduling", said)
+            await self._refuse(pod, "SchedulerError", said)
+            return
         finally:
             if not bound:
                 self._state.forget(pod.key)

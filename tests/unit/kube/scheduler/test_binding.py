@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from coracle.core.errors import Problem
 from coracle.core.object import Key
 from coracle.kube.kinds import pod as pods
 from coracle.kube.scheduler import binding
@@ -40,6 +42,25 @@ def test_a_pod_is_placed_and_told_so():
         assert pod.spec["nodeName"] == "n1"
         assert pods.condition(pod, "PodScheduled")["status"] == "True"
         assert cluster.said("Scheduled") == ["Successfully assigned default/one to n1"]
+
+    run(main())
+
+
+def test_a_pod_that_may_not_be_bound_says_why():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster["Node"].create(a_node())
+        await cluster["Pod"].create(a_pod("one"))
+        broken = Problem("spec.x", "FieldValueForbidden", "Forbidden: not so")
+        cluster["Pod"].kind = replace(cluster["Pod"].kind, validate=lambda _pod: [broken])
+        await cluster.settle(1)
+        told = pods.condition(cluster["Pod"].get(ONE), "PodScheduled")
+        assert (told["status"], told["reason"]) == ("False", "SchedulerError")
+        assert told["message"].startswith("binding rejected: ")
+        assert "spec.x" in told["message"]
+        assert cluster.said("FailedScheduling") == [told["message"]]
+        assert cluster.nodes_of() == {"one": ""}
 
     run(main())
 
