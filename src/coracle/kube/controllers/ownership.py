@@ -14,7 +14,7 @@ from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Key, Object
-from coracle.core.selectors import Selector
+from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 
 Fits = Callable[[Object], bool]
@@ -27,6 +27,11 @@ def _orphan(obj: Object) -> Iterable[str]:
 
 OF_DEPENDENTS: dict[str, Index] = {"orphans": _orphan}
 OF_OWNERS: dict[str, Index] = {"uid": lambda obj: (obj.meta.uid,), "namespace": lambda obj: (obj.meta.namespace,)}
+
+
+def selector_of(owner: Object) -> Selector:
+    """Which objects are its own by their labels: `spec.selector`, a metav1.LabelSelector."""
+    return from_label_selector(owner.spec.get("selector"))
 
 
 def concerned(owners: Informer, selector: Callable[[Object], Selector]) -> Callable[[Event], Iterable[Key]]:

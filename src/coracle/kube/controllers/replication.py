@@ -22,7 +22,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.controllers.availability import available_in_s, next_available_s
 from coracle.kube.controllers.batches import for_each, slow_start
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.controllers.ranking import doomed_first
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import pod as pods
@@ -44,7 +44,7 @@ class Sort:
 CONTROLLERS = Sort(
     replicationcontroller.KIND, lambda rc: from_label_selector({"matchLabels": rc.spec.get("selector") or {}})
 )
-SETS = Sort(replicaset.KIND, lambda rs: from_label_selector(rs.spec.get("selector")), tells_terminating=True)
+SETS = Sort(replicaset.KIND, selector_of, tells_terminating=True)
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
     pods.KIND.type: OF_DEPENDENTS,

@@ -16,7 +16,6 @@ from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
-from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 from coracle.kube.controllers import history
 from coracle.kube.controllers.availability import next_available_s
@@ -25,7 +24,7 @@ from coracle.kube.controllers.batches import for_each
 from coracle.kube.controllers.daemons import plans
 from coracle.kube.controllers.daemons.nodes import daemon_pod, fit, node_of
 from coracle.kube.controllers.daemons.plans import Crew, Plan
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import controllerrevision, daemonset
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
@@ -38,10 +37,6 @@ _ENDINGS = {
     "Failed": ("Warning", "FailedDaemonPod", "failed"),
     "Succeeded": ("Normal", "SucceededDaemonPod", "succeeded"),
 }
-
-
-def _selector(daemons: Object) -> Selector:
-    return from_label_selector(daemons.spec.get("selector"))
 
 
 class Daemons:
@@ -61,8 +56,8 @@ class Daemons:
         self._patience = Backoff(first_s=1.0, longest_s=900.0)  # with pods that end, by (uid, node)
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             DAEMONS: itself,
-            POD: concerned(self._sets, _selector),
-            REVISION: concerned(self._sets, _selector),
+            POD: concerned(self._sets, selector_of),
+            REVISION: concerned(self._sets, selector_of),
             NODE: self._every,
         }
 
@@ -70,7 +65,7 @@ class Daemons:
         daemons = self._sets.find(key)
         if daemons is None or daemons.meta.deleting:
             return None  # its pods go with it, by their owner
-        selector = _selector(daemons)
+        selector = selector_of(daemons)
         terms = Terms(lambda obj: selector.accepts(obj.meta.labels))
         revisions = await claimed(daemons, self._revisions, self._revision_writer, terms)
         present = await history.settled(daemons, revisions, self._revision_writer)

@@ -16,11 +16,10 @@ from coracle.core.errors import AlreadyExists, CloudError, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Object
-from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 from coracle.kube.controllers.deployments import progress, sizes, versions
 from coracle.kube.controllers.deployments.versions import Family
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import deployment as deployments
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset as sets
@@ -29,10 +28,6 @@ from coracle.kube.kinds.recorder import EventRecorder
 DEPLOYMENT, SET, POD = deployments.KIND.type, sets.KIND.type, pods.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {DEPLOYMENT: OF_OWNERS, SET: OF_OWNERS | OF_DEPENDENTS}
 _PASSED_S = 1.0  # moments are told in whole seconds: a deadline is over a second later
-
-
-def _selector(deployment: Object) -> Selector:
-    return from_label_selector(deployment.spec.get("selector"))
 
 
 class Deployments:
@@ -50,7 +45,7 @@ class Deployments:
         self._recorder, self._clock = recorder, clock
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             DEPLOYMENT: itself,
-            SET: concerned(self._deployments, _selector),
+            SET: concerned(self._deployments, selector_of),
             POD: self._of_gone_pod,
         }
 
@@ -58,7 +53,7 @@ class Deployments:
         deployment = self._deployments.find(key)
         if deployment is None:
             return None  # deleted: its ReplicaSets go with it, by their owner
-        selector = _selector(deployment)
+        selector = selector_of(deployment)
         terms = Terms(lambda rs: selector.accepts(rs.meta.labels))
         mine = await claimed(deployment, self._sets, self._set_writer, terms)
         conditions = progress.paused(deployment, self._clock.now_s())

@@ -15,14 +15,13 @@ from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
-from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each, slow_start
 from coracle.kube.controllers.jobs import conditions, plans
 from coracle.kube.controllers.jobs.plans import Outcome, Plan, Start
 from coracle.kube.controllers.jobs.starting import job_pod
 from coracle.kube.controllers.jobs.tally import FINALIZER, Tally, is_tracked, tally
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import job as jobs
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.jobrules import OURS, UNLIMITED
@@ -46,10 +45,6 @@ def _tracked(pod: Object) -> Iterable[str]:
 INDEXES: Mapping[str, Mapping[str, Index]] = {JOB: OF_OWNERS, POD: {**OF_DEPENDENTS, "tracked": _tracked}}
 
 
-def _selector(job: Object) -> Selector:
-    return from_label_selector(job.spec.get("selector"))
-
-
 def _held(pod: Object) -> Object:
     return pod if is_tracked(pod) else pod.with_meta(finalizers=(*pod.meta.finalizers, FINALIZER))
 
@@ -71,7 +66,7 @@ class Jobs:
         self._jobs, self._pods = caches[JOB], caches[POD]
         self._writer, self._pod_writer = writers[JOB], writers[POD]
         self._recorder, self._clock = recorder, clock
-        self._concerned = concerned(self._jobs, _selector)
+        self._concerned = concerned(self._jobs, selector_of)
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {JOB: itself, POD: self._of_pod}
 
     async def reconcile(self, key: Key) -> Again | None:
@@ -82,7 +77,7 @@ class Jobs:
             return None
         if jobs.finished(job):
             return await self._after(job)
-        selector = _selector(job)
+        selector = selector_of(job)
         terms = Terms(lambda pod: selector.accepts(pod.meta.labels), pods.active, _held, _free)
         owned = await claimed(job, self._pods, self._pod_writer, terms)
         if job.meta.deleting:

@@ -17,12 +17,11 @@ from coracle.core.errors import AlreadyExists, CloudError, NotFound, Unavailable
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
-from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
 from coracle.kube.controllers import history
 from coracle.kube.controllers.availability import next_available_s
 from coracle.kube.controllers.batches import for_each
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.controllers.stateful import identity, plans
 from coracle.kube.controllers.stateful.plans import Roster
 from coracle.kube.kinds import controllerrevision, persistentvolumeclaim, statefulset
@@ -33,10 +32,6 @@ SET, REVISION = statefulset.KIND.type, controllerrevision.KIND.type
 POD, CLAIM = pods.KIND.type, persistentvolumeclaim.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {SET: OF_OWNERS, REVISION: OF_DEPENDENTS, POD: OF_DEPENDENTS}
 _LABEL = "controller.kubernetes.io/hash"
-
-
-def _selector(stateful: Object) -> Selector:
-    return from_label_selector(stateful.spec.get("selector"))
 
 
 class StatefulSets:
@@ -55,8 +50,8 @@ class StatefulSets:
         self._recorder, self._clock = recorder, clock
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             SET: itself,
-            POD: concerned(self._sets, _selector),
-            REVISION: concerned(self._sets, _selector),
+            POD: concerned(self._sets, selector_of),
+            REVISION: concerned(self._sets, selector_of),
             CLAIM: self._of_gone_claim,
         }
 
@@ -64,7 +59,7 @@ class StatefulSets:
         stateful = self._sets.find(key)
         if stateful is None or stateful.meta.deleting:
             return None  # its pods go with it, by their owner
-        selector = _selector(stateful)
+        selector = selector_of(stateful)
 
         def fits(obj: Object) -> bool:
             return selector.accepts(obj.meta.labels)
