@@ -108,7 +108,7 @@ def _as_compose(step: Callable[[], T]) -> T:
 @click.option("--all-resources", is_flag=True, help="Also the networks and volumes that no service uses.")
 @click.option("--ansi", metavar="WHEN", help="Colours and redrawing: never, always or auto.")
 @click.option("--progress", metavar="TYPE", help="Of what is being done: auto, tty, plain, json or quiet.")
-@click.option("--parallel", type=int, metavar="N", help="Pull, push or build at most N images at a time; -1 is all.")
+@click.option("--parallel", type=int, metavar="N", help="Pull or push at most N images at a time; -1 is all.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--compatibility", is_flag=True, hidden=True)
 @click.pass_context
