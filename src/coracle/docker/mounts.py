@@ -145,10 +145,18 @@ class Mounts:
         labels = {**point.labels, **({ANONYMOUS_LABEL: ""} if point.anonymous else {})}
         options = dict(point.volume_options)
         is_new = self._volumes.find(point.name) is None
-        await self._volumes.create(point.name, driver=point.driver, options=options, labels=labels)
+        await self._volumes.create(
+            point.name, driver=point.driver, options=options, labels=labels, passing=point.anonymous
+        )
         if is_new:
             await self._publish("volume", "create", point.name, {"driver": point.driver})
         return replace(point, source=self._volumes.path(point.name))
+
+    async def settle(self, record: Object, *, passing: bool) -> None:
+        """Its anonymous volumes outlive it, or (`passing`) are to go with it, whenever the daemon dies.  Idempotent."""
+        for point in mount_points(record):
+            if point.anonymous:
+                await self._volumes.mark(point.name, passing=passing)
 
     async def populate(self, record: Object) -> None:
         """Fill its empty volumes with what its image has at their targets.  Raises Invalid, Exhausted, Broken.

@@ -92,8 +92,9 @@ class Volumes:
         driver: str = "local",
         options: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        passing: bool = False,
     ) -> Object:
-        """Make a volume, or find the one of that name as it is.
+        """Make a volume, or find the one of that name as it is; `passing`: see `mark`.
 
         Raises: Malformed (name, options), NotFound (driver), Exhausted, Broken.
         """
@@ -104,9 +105,17 @@ class Volumes:
                 return found
             await offload(volumefiles.make, self._root / name)
             record = volumes.to_record(name, self.path(name), driver, options or {}, labels or {})
+            record = record.with_status(passing=True) if passing else record
             with contextlib.suppress(AlreadyExists):
                 return await self._records.create(record)
             return self.get(name)
+
+    async def mark(self, name: str, *, passing: bool) -> None:
+        """Say whether it is to go at the next start of the daemon if no container uses it then.  Idempotent."""
+        found = self.find(name)
+        if found is not None and bool(found.status.get("passing")) != passing:
+            with contextlib.suppress(NotFound):
+                await self._records.change(found.key, lambda now: now.with_status(passing=passing))
 
     async def remove(self, name: str, force: bool = False) -> bool:
         """Forget a volume and what is in it; whether there was one.
@@ -194,6 +203,10 @@ class Volumes:
 
     async def adopt(self) -> None:
         """At start: remove what was being made or removed, unmount what nobody came to use."""
+        used = self.in_use_names()
+        for record in self.list():
+            if record.status.get("passing") and record.meta.name not in used:
+                await self.remove(record.meta.name, force=True)
         known = {record.meta.name for record in self.list()}
         await offload(volumefiles.sweep, self._root, known)
         for name in known:

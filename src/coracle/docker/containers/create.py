@@ -9,6 +9,7 @@ from coracle.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from coracle.core.object import Object
 from coracle.docker.bodies import Fields, body_of
 from coracle.docker.containers.config import merged, settings_of
+from coracle.docker.containers.details import removes_itself
 from coracle.docker.containers.finding import Finder
 from coracle.docker.containers.limits import discarded
 from coracle.docker.containers.modes import joined
@@ -85,6 +86,7 @@ class Create:
                     if name or attempt == _TRIES - 1:
                         raise name_conflict(given.name, error) from error
         await self._populate(record)
+        await self._mounts.settle(record, passing=removes_itself(record))
         return record
 
     async def _populate(self, record: Object) -> None:

@@ -97,7 +97,7 @@ class Lives:
                     await self._let_go(record)
                     if after_s > 0:
                         return after_s
-                    await self._start(record, plans.restarted(record))
+                    await self._restart(record)
                 case plans.Nothing():
                     pass
         return None
@@ -129,6 +129,13 @@ class Lives:
                 await self._note(present, {"Error": str(error), "ManuallyStopped": True})
             raise
 
+    async def _restart(self, record: Object) -> None:
+        """By its policy.  Counted once it is done: until then the record says "restarting", also at its last try."""
+        try:
+            await self._start(record, {})
+        finally:
+            await self._note(self._containers.get(record.meta.name), plans.restarted(record))
+
     async def _start(self, record: Object, noted: Mapping[str, Any]) -> None:
         id = record.meta.name
         async with contextlib.AsyncExitStack() as undo:
@@ -154,6 +161,8 @@ class Lives:
             await self._containers.stop(id, 0)
         if is_docker(record):
             await self._let_go(record)
+            if anonymous:
+                await self._mounts.settle(record, passing=True)
         await self._containers.remove(id)
         if is_docker(record):
             await self._mounts.drop(record, anonymous=anonymous)

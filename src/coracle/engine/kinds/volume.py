@@ -5,6 +5,9 @@ Spec
     options   of the file system that is mounted on it: {"type": "tmpfs", "device": "tmpfs", "o": "size=64m"}; {} for a
               plain directory
     path      where its content is on the host
+Status
+    passing   true: it is there for a container whose record is still to come, or which takes it along when it goes;
+              where no container uses it when the daemon starts, it is what a dead daemon left
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 import asyncio
+import itertools
 
 import pytest
 
 from coracle.core.errors import Broken
+from coracle.docker.containers import states
 from coracle.testing.autojump import run
 from unit.docker.containers.house import House, with_house
 
@@ -93,6 +95,69 @@ def test_on_failure_gives_up(tmp_path):
         found = await house.inspect(id)
         assert (found["RestartCount"], found["State"]["Status"], found["State"]["ExitCode"]) == (2, "exited", 3)
         assert house.engine.sandboxes.find(id) is None
+
+    with_house(main, tmp_path)
+
+
+def test_between_two_tries_it_is_restarting_whoever_looks_when(tmp_path):
+    async def main(house):
+        store, seen = house.engine.store, []
+        commit = store.commit
+
+        async def watched(*args, **more):
+            done = await commit(*args, **more)
+            seen.extend(states.state(record) for record in house.engine.containers.list())
+            return done
+
+        store.commit = watched
+        await house.run("exit", "3", RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 2})
+        await asyncio.sleep(100)
+        shown = [word for word, _ in itertools.groupby(seen)]
+        assert shown == ["created", "running", "restarting", "running", "restarting", "running", "exited"]
+
+    with_house(main, tmp_path)
+
+
+@pytest.mark.parametrize("lives_to", range(8))
+@pytest.mark.parametrize("host", [{}, {"AutoRemove": True}], ids=["rm -v", "--rm"])
+def test_no_anonymous_volume_outlives_its_container_whenever_the_daemon_dies(tmp_path, lives_to, host):
+    async def first():
+        house = House(tmp_path)
+        async with house.running():
+            await house.engine.images.ensure("busybox")
+            store, left = house.engine.store, iter(range(lives_to))
+            commit = store.commit
+
+            async def mortal(*args, **more):
+                if next(left, None) is None:
+                    raise Broken("the daemon is dead")
+                return await commit(*args, **more)
+
+            store.commit = mortal
+            body = {"Image": "busybox", "Cmd": ["sleep", "5"], "HostConfig": host, "Volumes": {"/data": {}}}
+            await house.ask("POST", "/containers/create?name=web", body)
+            await house.ask("DELETE", "/containers/web?v=1")
+            store.commit = commit
+        return house
+
+    async def main():
+        house = House(tmp_path, await first())
+        await house.engine.volumes.adopt()
+        used = house.engine.volumes.in_use_names()
+        assert {volume.meta.name for volume in house.engine.volumes.list()} == used
+        async with house.running():
+            await house.ask("DELETE", "/containers/web?v=1")
+            assert house.engine.volumes.list() == []
+
+    run(main())
+
+
+def test_what_is_removed_without_its_anonymous_volume_leaves_it(tmp_path):
+    async def main(house):
+        id = await house.create("sleep", "5", config={"Volumes": {"/data": {}}})
+        assert (await house.ask("DELETE", f"/containers/{id}"))[0] == 204
+        await house.engine.volumes.adopt()
+        assert len(house.engine.volumes.list()) == 1
 
     with_house(main, tmp_path)
 
