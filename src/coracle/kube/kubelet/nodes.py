@@ -29,6 +29,7 @@ LEASES = "kube-node-lease"
 PODS = 110
 VERSION = "v1.36.0-coracle"
 _LOW_PIDS = 256
+HANDLER_FEATURES = {"recursiveReadOnlyMounts": True, "userNamespaces": False}  # of the one runtime
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64"}
 
 
@@ -135,10 +136,11 @@ def node_object(config: NodeConfig, machine: Machine) -> Object:
 
 def node_status(node: Object, config: NodeConfig, machine: Machine, vitals: Vitals, now: str) -> Json:
     """The whole status, what others have put there kept; `now` RFC 3339."""
+    capacity = {**(node.status.get("capacity") or {}), **machine.capacity}
     return {
         **node.status,
-        "capacity": {**(node.status.get("capacity") or {}), **machine.capacity},
-        "allocatable": {**(node.status.get("allocatable") or {}), **machine.capacity},
+        "capacity": capacity,
+        "allocatable": capacity,  # also of what others have counted there: nothing is held back
         "conditions": _conditions(node, vitals, now),
         "addresses": [
             {"type": "InternalIP", "address": config.address},
@@ -146,6 +148,8 @@ def node_status(node: Object, config: NodeConfig, machine: Machine, vitals: Vita
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.kubelet_port}},
         "nodeInfo": _info(machine),
+        "runtimeHandlers": [{"name": name, "features": HANDLER_FEATURES} for name in ("", config.runtime)],
+        "features": {"supplementalGroupsPolicy": True},
     }
 
 

@@ -111,3 +111,10 @@ def test_a_node_that_was_deleted_comes_back(cluster):
             return found
 
     assert run(main()) is not None
+
+
+def test_what_others_count_on_the_node_can_be_allocated_until_they_count_it_no_more():
+    mine = set(MACHINE.capacity)
+    had = {"capacity": {"example.com/foo": "5"}, "allocatable": {"example.com/gone": "1"}}
+    status = node_status(Object("Node", Meta(name="node"), {"status": had}), CONFIG, MACHINE, FINE, "")
+    assert set(status["capacity"]) == set(status["allocatable"]) == {*mine, "example.com/foo"}
