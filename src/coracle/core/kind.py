@@ -61,6 +61,10 @@ def _no_change_rules(_new: Object, _old: Object, _part: str) -> Problems:
     return []
 
 
+def _no_stricter_rules(_new: Object, _old: Object | None) -> Problems:
+    return []
+
+
 def _assign_nothing(obj: Object, _old: Object | None, _reader: Reader) -> Object:
     return obj
 
@@ -94,6 +98,8 @@ class Kind:
     orphans          whether its dependents stay where a client deletes it without saying what becomes of them
     loop             the control loop that makes it true, as "module:Class"
     shown, kept      of a version that is not the stored one: the object as it reads, and as it is stored
+    stored_as        of a version in another group than the stored one: the stored one's name in the store
+    stricter         the rules of such a version for what it writes, beside those of what is stored (new, old or None)
     """
 
     name: str
@@ -120,11 +126,13 @@ class Kind:
     loop: str = ""
     shown: Callable[[Object], Object] | None = None
     kept: Callable[[Object], Object] | None = None
+    stored_as: str = ""
+    stricter: Callable[[Object, Object | None], Problems] = _no_stricter_rules
 
     @property
     def type(self) -> str:
         """The name in the store."""
-        return type_of(self.api, self.name)
+        return self.stored_as or type_of(self.api, self.name)
 
     @property
     def group(self) -> str:

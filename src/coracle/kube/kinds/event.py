@@ -7,26 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coracle.core.errors import invalid
+from coracle.core.errors import invalid, required
 from coracle.core.kind import Column, Kind, Problems
+from coracle.core.names import qualified_faults
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.definitions import schema
 
+LONGEST_WORD, LONGEST_NOTE = 128, 1024  # characters, of an event with a time
+
 
 def default(event: Object) -> Object:
     body = {name: value for name, value in event.body.items() if value is not None}
-    filled = {"source": {}, "firstTimestamp": None, "lastTimestamp": None, **body}
+    filled = {"source": {}, "firstTimestamp": None, "lastTimestamp": None, "eventTime": None, **body}
     series: dict[str, str] = {"reportingComponent": "", "reportingInstance": ""}
     return Object(event.kind, event.meta, {**series, **filled}, event.api)
 
 
 def validate(event: Object) -> Problems:
-    about = event.body.get("involvedObject") or {}
-    room = about.get("namespace") or "default"
-    if room != event.meta.namespace:
-        return [invalid("involvedObject.namespace", about.get("namespace") or "", "does not match event.namespace")]
-    return []
+    """An event with `eventTime` is held to more; it may be of another namespace than what it is about."""
+    named, room = (event.body.get("involvedObject") or {}).get("namespace") or "", event.meta.namespace
+    if event.body.get("eventTime"):
+        astray = not named and room not in ("default", "kube-system")
+        return (_astray(named) if astray else []) + _complete(event)
+    return _astray(named) if (named or "default") != room else []
+
+
+def _astray(named: str) -> Problems:
+    return [invalid("involvedObject.namespace", named, "does not match event.namespace")]
+
+
+def _complete(event: Object) -> Problems:
+    problems: Problems = []
+    said = event.body.get
+    reporter = said("reportingComponent") or ""
+    problems += [] if reporter else [required("reportingComponent")]
+    problems += [invalid("reportingComponent", reporter, fault) for fault in qualified_faults(reporter)]
+    for name in ("reportingInstance", "action", "reason"):
+        problems += [] if said(name) else [required(name)]
+        problems += _not_longer(name, said(name) or "", LONGEST_WORD)
+    return problems + _not_longer("message", said("message") or "", LONGEST_NOTE)
+
+
+def _not_longer(field: str, text: str, most: int) -> Problems:
+    return [invalid(field, "", f"can have at most {most} characters")] if len(text) > most else []
 
 
 def _about(name: str) -> Callable[[Object], str]:
