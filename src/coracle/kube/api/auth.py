@@ -3,19 +3,24 @@
 A client certificate says who (common name, organisations), or a ServiceAccount's token (`api.accounts`).  Members of
 system:masters may do everything; the others look around and ask about themselves, until there are roles.
 
-Source: Kubernetes documentation, "Authenticating" (X.509 client certificates, service account tokens), "Authorization
-Overview".
+Source: Kubernetes documentation, "Authenticating" (X.509 client certificates, service account tokens), "User
+impersonation", "Authorization Overview".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-from coracle.core.errors import Forbidden, Unauthenticated
+from coracle.core.errors import Broken, Forbidden, Unauthenticated
+from coracle.kube.kinds.accounttokens import GROUP, PREFIX
 from coracle.web.messages import Identity, Request
 
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
+_AUTHENTICATION = "authentication.k8s.io"
+_EXTRA = "impersonate-extra-"
 
 # Open to everybody: whether it lives, and what it is.
 _PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
@@ -47,7 +52,52 @@ def identify(request: Request) -> Identity:
 
 
 def groups_of(identity: Identity) -> list[str]:
-    return [*identity.groups, AUTHENTICATED]
+    return list(dict.fromkeys((*identity.groups, AUTHENTICATED)))
+
+
+def acting(request: Request, identity: Identity) -> Identity:
+    """As whom `identity` wants this to be done (`kubectl --as`); itself where it does not say.
+
+    Raises: Forbidden (it may not act as that one), Broken (groups and others without a user).
+    """
+    user, groups, uid, extra = _wish(request)
+    if not user:
+        if groups or uid or extra:
+            raise Broken(f"requested {[*groups, uid, *extra]} without impersonating a user")
+        return identity
+    own: tuple[str, ...] = ()
+    attempts = [Attempt("impersonate", resource="users", name=user)]
+    account = user.removeprefix(PREFIX).split(":") if user.startswith(PREFIX) else []
+    if len(account) == 2:
+        attempts = [Attempt("impersonate", resource="serviceaccounts", namespace=account[0], name=account[1])]
+        own = (GROUP, f"{GROUP}:{account[0]}")
+    attempts += [Attempt("impersonate", resource="groups", name=name) for name in groups]
+    attempts += [Attempt("impersonate", _AUTHENTICATION, "uids", name=uid)] if uid else []
+    attempts += [Attempt("impersonate", _AUTHENTICATION, "userextras", key, name=one) for key, one in _pairs(extra)]
+    for attempt in attempts:
+        require(identity, attempt)
+    return Identity(user, tuple(groups) or own, uid, extra)
+
+
+def _wish(request: Request) -> tuple[str, list[str], str, dict[str, list[str]]]:
+    """(user, groups, uid, extra) of the headers Impersonate-*; values of one name come joined."""
+    headers = request.headers
+    extra = {
+        unquote(name.removeprefix(_EXTRA)): value.split(", ")
+        for name, value in headers.items()
+        if name.startswith(_EXTRA)
+    }
+    groups = headers.get("impersonate-group", "")
+    return (
+        headers.get("impersonate-user", ""),
+        groups.split(", ") if groups else [],
+        headers.get("impersonate-uid", ""),
+        extra,
+    )
+
+
+def _pairs(extra: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    return [(key, one) for key, values in extra.items() for one in values]
 
 
 def may(identity: Identity, attempt: Attempt) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, Unavailable
+from coracle.core.errors import CloudError, NotFound, Unavailable
 from coracle.core.store import Store
-from coracle.kube.api import accounts, auth, metrics, reviews, versions
+from coracle.kube.api import accounts, auth, metrics, proxies, reviews, versions
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
@@ -42,13 +42,18 @@ class Door:
     router: Router
 
 
+async def _nobody(_request: Request) -> Answer:
+    raise NotFound
+
+
 @dataclass(frozen=True, slots=True)
 class Insides:
-    """What the edge asks of the rest of the cloud, beside what is stored."""
+    """What the edge asks of the rest of the cloud, beside what is stored.  `kubelet` answers for nodes/proxy."""
 
     streams: PodStreams
     meter: Meter
     issuer: Issuer
+    kubelet: Handler = _nobody
 
 
 def door(
@@ -71,6 +76,7 @@ def door(
     rooms = _Rooms(served, resources, subresources, measured, tokens, ready=ready)
     router = Router()
     _route(router, rooms)
+    _route_proxies(router, rooms.proxied(proxies.Proxies(store, insides.kubelet)))
     say = speaker(served.kind)
     return Door(edge(rooms.guarded(router.dispatch), say), say, router)
 
@@ -107,7 +113,7 @@ class _Rooms:
             if request.identity is None:
                 request.identity = self.tokens.bearer(request)
             if not auth.is_public(request.path):
-                auth.identify(request)
+                request.identity = auth.acting(request, auth.identify(request))
             return await handler(request)
 
         return checked
@@ -134,6 +140,23 @@ class _Rooms:
         if target.subresource:
             return await self._subresources.handle(request, target)
         return await self._resources.handle(request, target)
+
+    def proxied(self, through: proxies.Proxies) -> Handler:
+        """Those who may, get through."""
+
+        async def handler(request: Request) -> Answer:
+            asked = proxies.read(request)
+            attempt = auth.Attempt(
+                verb=auth.verb_of(request, asked.name),
+                resource=asked.resource,
+                subresource="proxy",
+                namespace=asked.namespace,
+                name=asked.name,
+            )
+            auth.require(auth.identify(request), attempt)
+            return await through.handle(request)
+
+        return handler
 
     async def health(self, request: Request) -> Answer:
         if request.path.startswith("/readyz") and not self._ready():
@@ -164,6 +187,13 @@ def _route(router: Router, rooms: _Rooms) -> None:
     for method in _METHODS:
         router.add(method, "/api/{version}/{rest:path}", rooms.resource)
         router.add(method, "/apis/{group}/{version}/{rest:path}", rooms.resource)
+
+
+def _route_proxies(router: Router, handler: Handler) -> None:
+    for path in proxies.PATHS:
+        for method in proxies.METHODS:
+            router.add(method, path, handler, streaming=True)
+            router.add(method, path + "/{rest:path}", handler, streaming=True)
 
 
 def _at_once(page: Callable[[Request], Response]) -> Handler:

@@ -5,7 +5,8 @@ Source: Kubernetes API concepts, "Alternate representations", "Receiving resourc
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection
+from typing import Literal, get_args
 
 from coracle.core.errors import Unsupported
 from coracle.web.messages import Request
@@ -18,12 +19,14 @@ _AS: dict[str, Form] = {
 _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
-def wanted_form(request: Request) -> Form:
-    """The first form that the client accepts and that we speak.  Raises Unsupported (406)."""
+def wanted_form(request: Request, spoken: Collection[str] = get_args(Form)) -> Form:
+    """The first form that the client accepts and that is `spoken` here.  Raises Unsupported (406)."""
     for media in request.accepted():
         if not media.covers("application/json"):
             continue
         form = _AS.get(media.params.get("as", ""))
+        if form not in spoken:
+            continue
         if form == "object" or (form is not None and media.params.get("g") == "meta.k8s.io"):
             return form
     raise Unsupported(f"only the following media types are accepted: {_ACCEPTED}", status=406)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from coracle.core.errors import Malformed, NotFound, Unsupported
+from coracle.core.errors import Invalid, Malformed, NotFound, Unsupported
 from coracle.core.kind import Kind
 from coracle.kube.api.auth import MASTERS, Attempt, groups_of, may
 from coracle.kube.api.codec import read_document
+from coracle.kube.api.negotiation import wanted_form
 from coracle.kube.api.served import Place
+from coracle.kube.kinds import reviews as rules
 from coracle.kube.kinds.definitions import schema
 from coracle.web.messages import Identity, Request, Response
 
@@ -45,21 +47,35 @@ def answer(
 ) -> Response:
     """POST -> 201, the question with its answer as status; `of_token` answers a TokenReview.
 
-    Raises: Malformed, Unsupported, NotFound.
+    Raises: Malformed, Invalid, Unsupported (405; 406 where another form than the object is wanted), NotFound.
     """
     if place.name or (place.namespace is not None) != kind.namespaced:
         raise NotFound
     if request.method != "POST":
         raise Unsupported("the server does not allow this method on the requested resource")
+    wanted_form(request, ("object",))
     doc = read_document(request)
     problems = schema(kind.api, kind.name).check(doc)
     if problems or not isinstance(doc, dict):
         said = problems[0].text if problems else "not an object"
         raise Malformed(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {said}')
     doc = {"metadata": {}, **doc, "apiVersion": kind.api, "kind": kind.name}
+    _check(kind, doc, place.namespace or "")
     spec = doc.get("spec") or {}
     status = of_token(spec) if kind.name == "TokenReview" else _ANSWERS[kind.name](identity, spec)
     return Response.of(201, {**doc, "status": status})
+
+
+def _check(kind: Kind, doc: Doc, namespace: str) -> None:
+    """Raises Malformed, Invalid."""
+    spec = doc.get("spec") or {}
+    if kind.name == "TokenReview" and not spec.get("token"):
+        raise Malformed("token is required for TokenReview in authentication")
+    if kind.name == "SelfSubjectRulesReview" and not spec.get("namespace"):
+        raise Malformed("no namespace on request")
+    problems = rules.problems(kind.name, doc, namespace) if kind.name.endswith("AccessReview") else []
+    if problems:
+        raise Invalid(problems, kind=kind.type)
 
 
 def _who(identity: Identity, _spec: Mapping[str, Any]) -> Doc:
