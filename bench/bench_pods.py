@@ -73,4 +73,5 @@ def main():
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

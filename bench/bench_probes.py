@@ -5,12 +5,16 @@ Each of PODS pods has a readiness probe (TCP) and a liveness probe (HTTP), both 
 
 import time
 
-from measure import Api, PodWatch, a_cloud, cpu_s, report
+from measure import Api, PodWatch, a_cloud, idle_percent, report
 
 ONE_BY_ONE, PODS, WATCHED_S = 20, 55, 30
 PATH = "/api/v1/namespaces/default/pods"
 OBEYS = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done"
 SERVES = "echo hi > /tmp/index.html; exec httpd -f -p 80 -h /tmp"
+PROBES = {
+    "readinessProbe": {"tcpSocket": {"port": 80}},
+    "livenessProbe": {"httpGet": {"port": 80, "path": "/"}},
+}
 
 
 def pod(name, command, **more):
@@ -28,13 +32,6 @@ def gone_s(api, watch, name):
     return watch.wait([name], "gone") - asked
 
 
-def idle_percent(cloud):
-    """Of one core."""
-    begun, used = time.perf_counter(), cpu_s([cloud.daemon_pid])
-    time.sleep(WATCHED_S)
-    return 100 * (cpu_s([cloud.daemon_pid]) - used) / (time.perf_counter() - begun)
-
-
 def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
@@ -43,14 +40,12 @@ def main():
         watch = PodWatch(api)
         gone_s(api, watch, "warm-up")
         gone = [gone_s(api, watch, f"one-{n}") for n in range(ONE_BY_ONE)]
-        empty = idle_percent(cloud)
-        alive = {"httpGet": {"port": 80, "path": "/"}}
-        probes = {"readinessProbe": {"tcpSocket": {"port": 80}}, "livenessProbe": alive}
+        empty = idle_percent(cloud, WATCHED_S)
         for number in range(PODS):
-            api.call("POST", PATH, pod(f"probed-{number}", SERVES, **probes))
+            api.call("POST", PATH, pod(f"probed-{number}", SERVES, **PROBES))
         cloud.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
         time.sleep(5)
-        probed = idle_percent(cloud)
+        probed = idle_percent(cloud, WATCHED_S)
     report(
         "Pods that obey, and pods that are probed",
         [
@@ -61,4 +56,5 @@ def main():
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,14 +6,14 @@ Floor in the same run: a Python interpreter that imports nothing, and one `kubec
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from measure import a_cloud, cpu_s, pss_bytes, report, timed
+from measure import a_cloud, idle_percent, own_pids, pss_bytes, report, timed
 
 RUNS, IDLE_S = 7, 20
 
 
 def ready(cloud):
+    """Until kubectl has seen the node Ready."""
     cloud.up()
     while (
         "True"
@@ -24,13 +24,6 @@ def ready(cloud):
         time.sleep(0.01)
 
 
-def ours(cloud):
-    """Every process of this cloud: the daemon and its children."""
-    daemon = cloud.daemon_pid
-    children = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
-    return [daemon, *map(int, children)]
-
-
 def main():
     with a_cloud() as cloud:
         starts_s = []
@@ -38,11 +31,8 @@ def main():
             cloud.down()
             starts_s.append(timed(lambda: ready(cloud)))
         time.sleep(3)
-        pids = ours(cloud)
-        before_s = cpu_s(pids)
-        time.sleep(IDLE_S)
-        busy = 100 * (cpu_s(pids) - before_s) / IDLE_S
-        memory_mb = pss_bytes(pids) / 1e6
+        busy = idle_percent(cloud, IDLE_S)
+        memory_mb = pss_bytes(own_pids(cloud)) / 1e6
     python_s = [timed(lambda: subprocess.run([sys.executable, "-c", ""], check=True)) for _ in range(RUNS)]
     command = ["kubectl", "version", "--client"]
     kubectl_s = [timed(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(RUNS)]
@@ -58,4 +48,5 @@ def main():
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

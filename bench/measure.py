@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import platform
 import ssl
 import statistics
@@ -16,6 +17,9 @@ from pathlib import Path
 import yaml
 
 from coracle.testing.cloud import Cloud
+
+_ANSWERS = Path(__file__).parents[1] / ".make/bench.jsonl"
+_LOAD = os.getloadavg()[0]
 
 
 @contextlib.contextmanager
@@ -107,14 +111,34 @@ def pss_bytes(pids):
     return total
 
 
-def cpu_s(pids):
-    """Processor seconds that the processes have used."""
+def cpu_s(pids, *, children_of=()):
+    """Processor seconds that the processes have used, and the ended children of some of them."""
     ticks = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += sum(map(int, fields[11 : 15 if pid in children_of else 13]))
     return ticks / 100
+
+
+def own_pids(cloud):
+    """The daemon and the monitors of its containers."""
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_own(pid, cloud.name)]
+
+
+def _is_own(pid, name):
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return Path(words[0]).name.startswith(("python", "conmon")) and any(name in word for word in words[1:])
+    return False
+
+
+def idle_percent(cloud, seconds):
+    """Of one core: what all processes of a cloud use that is left alone, and what they have run meanwhile."""
+    daemon, pids = {cloud.daemon_pid}, own_pids(cloud)
+    begun, used = time.perf_counter(), cpu_s(pids, children_of=daemon)
+    time.sleep(seconds)
+    return 100 * (cpu_s(pids, children_of=daemon) - used) / (time.perf_counter() - begun)
 
 
 def timed(action):
@@ -124,10 +148,26 @@ def timed(action):
 
 
 def report(question, rows):
-    """`rows`: (what, values, unit, goal text).  Printed, with the machine, as the answer to keep."""
-    print(f"\n## {question}")
-    machine = f"{platform.machine()}, Linux {platform.release()}, {platform.python_version()}"
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z, {machine}; median (min to max) of n")
-    for what, values, unit, goal in rows:
-        spread = f"({min(values):.4g} to {max(values):.4g}) n={len(values)}" if len(values) > 1 else ""
-        print(f"  {what:<58} {statistics.median(values):>10.4g} {unit:<6} {spread:<34} {goal}")
+    """`rows`: (what, values, unit, goal text), and perhaps what is known of others.
+
+    Printed as a Markdown table, with the machine, as the answer to keep; also kept as JSON lines in .make/bench.jsonl.
+    """
+    at, load = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z", [round(number, 2) for number in (_LOAD, os.getloadavg()[0])]
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, {platform.python_version()}"
+    print(f"\n## {question}\n{at}, {machine}; load average {load[0]} before, {load[1]} after\n")
+    table = [("what", "median", "of n, min to max", "goal", "beside it"), *map(_shown, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    table.insert(1, tuple("-" * width for width in widths))
+    for line in table:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+    _ANSWERS.parent.mkdir(exist_ok=True)
+    with _ANSWERS.open("a") as file:
+        for what, values, unit, goal, *beside in rows:
+            said = {"what": what.strip(), "unit": unit, "values": values, "goal": goal, "beside": "".join(beside)}
+            file.write(json.dumps({"question": question, "at": at, "load": load, **said}) + "\n")
+
+
+def _shown(row):
+    what, values, unit, goal, *beside = row
+    spread = f"{len(values)}: {min(values):.4g} to {max(values):.4g}" if len(values) > 1 else ""
+    return what, f"{statistics.median(values):.4g} {unit}", spread, goal, "".join(beside)
