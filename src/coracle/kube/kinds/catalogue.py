@@ -7,6 +7,9 @@ from coracle.kube.kinds import (
     configmap,
     controllerrevision,
     cronjob,
+    csidriver,
+    csinode,
+    csistoragecapacity,
     daemonset,
     deployment,
     endpoints,
@@ -33,6 +36,8 @@ from coracle.kube.kinds import (
     serviceaccount,
     statefulset,
     storageclass,
+    volumeattachment,
+    volumeattributesclass,
 )
 
 SERVICE_ADDRESSES = "100.64.0.0/16"
@@ -70,5 +75,10 @@ def kinds(service_addresses: str = SERVICE_ADDRESSES, node_ports: tuple[int, int
         runtimeclass.KIND,
         poddisruptionbudget.KIND,
         priorityclass.KIND,
+        csidriver.KIND,
+        csinode.KIND,
+        csistoragecapacity.KIND,
         storageclass.KIND,
+        volumeattachment.KIND,
+        volumeattributesclass.KIND,
     )

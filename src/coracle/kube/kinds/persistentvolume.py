@@ -6,14 +6,16 @@ Source: Kubernetes v1 API, PersistentVolumeSpec; printed columns as `kubectl get
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid, not_supported, required
 from coracle.core.kind import Kind, Problems, Reader
-from coracle.core.object import Object
-from coracle.kube.kinds import printing
+from coracle.core.object import Json, Object
+from coracle.kube.kinds import printing, remotesources
 from coracle.kube.kinds.blanks import absent, inside
 from coracle.kube.kinds.definitions import schema
+from coracle.kube.kinds.podspec.placement import node_selector
 from coracle.kube.kinds.podspec.volumesources import host_path_problems, path_problems
 from coracle.kube.kinds.rules import one_of, optional_name, unsupported
 from coracle.kube.kinds.storagerules import (
@@ -54,6 +56,8 @@ def default(volume: Object) -> Object:
     if spec.get("capacity"):
         spec["capacity"] = amounts(spec["capacity"])
     spec = inside(spec, "hostPath", lambda given: absent(given, type=""))
+    for name in remotesources.NAMES:
+        spec = inside(spec, name, partial(remotesources.default, name))
     spec = inside(spec, "claimRef", lambda given: absent(given, kind="PersistentVolumeClaim", apiVersion="v1"))
     return volume.with_body(spec=spec)
 
@@ -67,50 +71,77 @@ def assign(volume: Object, old: Object | None, _reader: Reader) -> Object:
 
 
 def validate(volume: Object) -> Problems:
-    spec = volume.spec
-    found = access_modes("spec.accessModes", spec.get("accessModes") or (), "")
-    found += _capacity(spec.get("capacity") or {})
-    found += one_of("spec.persistentVolumeReclaimPolicy", spec["persistentVolumeReclaimPolicy"], POLICIES)
+    return _problems("spec", volume.spec)
+
+
+def inline_problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    """The rules for a volume that is no object, but said where it is used: only a driver's can be."""
+    unwelcome = ("claimRef", "capacity", "nodeAffinity", "storageClassName")
+    said = "may not be specified in the context of inline volumes"
+    found = [forbidden(f"{at}.{name}", said) for name in unwelcome if spec.get(name)]
+    if spec.get("csi") is None:
+        found.append(required(f"{at}.csi", "has to be specified in the context of inline volumes"))
+    found += access_modes(f"{at}.accessModes", spec.get("accessModes") or (), "")
+    return found + _sources(at, spec)
+
+
+def _problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    found = access_modes(f"{at}.accessModes", spec.get("accessModes") or (), "")
+    found += _capacity(f"{at}.capacity", spec.get("capacity") or {})
+    found += one_of(f"{at}.persistentVolumeReclaimPolicy", spec["persistentVolumeReclaimPolicy"], POLICIES)
     if spec["volumeMode"] not in VOLUME_MODES:
-        found.append(unsupported("spec.volumeMode", spec["volumeMode"], VOLUME_MODES))
-    found += _node_affinity(spec.get("nodeAffinity"))
-    found += optional_name("subdomain", "spec.storageClassName", spec.get("storageClassName"))
-    return found + _sources(spec)
+        found.append(unsupported(f"{at}.volumeMode", spec["volumeMode"], VOLUME_MODES))
+    if spec.get("nodeAffinity") is not None:
+        found += _node_affinity(f"{at}.nodeAffinity.required", spec["nodeAffinity"].get("required"))
+    found += optional_name("subdomain", f"{at}.storageClassName", spec.get("storageClassName"))
+    return found + _sources(at, spec) + _attributes(at, spec)
 
 
-def _capacity(given: Mapping[str, Any]) -> list[Problem]:
+def _capacity(at: str, given: Mapping[str, Any]) -> list[Problem]:
     if not given:
-        return [required("spec.capacity")]
+        return [required(at), not_supported(at, {}, ("storage",))]
     if set(given) != {"storage"}:
-        return [not_supported("spec.capacity", dict(given), ("storage",))]
-    return positive("spec.capacity[storage]", given["storage"])
+        return [not_supported(at, dict(given), ("storage",))]
+    return positive(f"{at}[storage]", given["storage"])
 
 
-def _node_affinity(given: Mapping[str, Any] | None) -> list[Problem]:
-    if given is None:
-        return []
-    at = "spec.nodeAffinity.required"
-    if not given.get("required"):
+def _node_affinity(at: str, needed: Json | None) -> list[Problem]:
+    if not needed:
         return [required(at, "must specify required node constraints")]
-    terms = given["required"].get("nodeSelectorTerms")
-    return [] if terms else [required(f"{at}.nodeSelectorTerms", "must have at least one node selector term")]
+    return node_selector(at, needed)
 
 
-def _sources(spec: Mapping[str, Any]) -> list[Problem]:
+def _attributes(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    name, here = spec.get("volumeAttributesClassName"), f"{at}.volumeAttributesClassName"
+    if name is None:
+        return []
+    found = optional_name("subdomain", here, name) if name else [required(here, "an empty string is disallowed")]
+    if spec.get("csi") is None:
+        found.append(required(f"{at}.csi", "has to be specified when using volumeAttributesClassName"))
+    return found
+
+
+def _sources(at: str, spec: Mapping[str, Any]) -> list[Problem]:
     said = list(sources(spec))
     if not said:
-        return [required("spec", "must specify a volume type")]
-    found = [forbidden(f"spec.{name}", "may not specify more than 1 volume type") for name in said[1:]]
+        return [required(at, "must specify a volume type")]
+    found = [forbidden(f"{at}.{name}", "may not specify more than 1 volume type") for name in said[1:]]
     given = spec[said[0]]
     if said[0] == "hostPath":
-        found += host_path_problems("spec.hostPath", given)
-        if given.get("path") == "/" and spec["persistentVolumeReclaimPolicy"] == "Recycle":
-            said_of_root = "may not be 'recycle' for a hostPath mount of '/'"
-            found.append(forbidden("spec.persistentVolumeReclaimPolicy", said_of_root))
+        return found + _host_path(at, spec)
     if said[0] == "local":
-        found += path_problems("spec.local.path", given.get("path") or "")
-        if not spec.get("nodeAffinity"):
-            found.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+        found += path_problems(f"{at}.local.path", given.get("path") or "")
+        needed = [] if spec.get("nodeAffinity") else [f"{at}.nodeAffinity"]
+        return found + [required(name, "Local volume requires node affinity") for name in needed]
+    return found + remotesources.problems(f"{at}.{said[0]}", said[0], given, persistent=True)
+
+
+def _host_path(at: str, spec: Mapping[str, Any]) -> list[Problem]:
+    found = host_path_problems(f"{at}.hostPath", spec["hostPath"])
+    path = spec["hostPath"].get("path") or ""
+    if path and not path.strip("/") and spec["persistentVolumeReclaimPolicy"] == "Recycle":
+        said = "may not be 'recycle' for a hostPath mount of '/'"
+        found.append(forbidden(f"{at}.persistentVolumeReclaimPolicy", said))
     return found
 
 
@@ -118,14 +149,26 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
     if part == "status":
         return []
     found: Problems = []
-    if sources(new.spec) != sources(old.spec):
+    if _fixed_sources(new, old) != sources(old.spec):
         said = "spec.persistentvolumesource is immutable after creation"
         found.append(forbidden("spec.persistentvolumesource", said))
     if new.spec.get("volumeMode") != old.spec.get("volumeMode"):
-        found.append(invalid("spec.volumeMode", new.spec.get("volumeMode"), "field is immutable"))
+        found.append(invalid("volumeMode", new.spec.get("volumeMode"), "field is immutable"))
     before = old.spec.get("nodeAffinity")
     if before is not None and new.spec.get("nodeAffinity") != before:
-        found.append(invalid("spec.nodeAffinity", new.spec.get("nodeAffinity"), "field is immutable"))
+        said = "field is immutable, except for updating from beta label to GA"
+        found.append(invalid("nodeAffinity", new.spec.get("nodeAffinity"), said))
+    had = old.spec.get("volumeAttributesClassName")
+    if had is not None and new.spec.get("volumeAttributesClassName") is None:
+        found.append(forbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
+    return found
+
+
+def _fixed_sources(new: Object, old: Object) -> dict[str, Any]:
+    """What the volume is made of, without the one secret that may be added later."""
+    found, added = sources(new.spec), "controllerExpandSecretRef"
+    if "csi" in found and (old.spec.get("csi") or {}).get(added) is None:
+        found["csi"] = {name: value for name, value in found["csi"].items() if name != added}
     return found
 
 

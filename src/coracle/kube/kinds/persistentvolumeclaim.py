@@ -15,6 +15,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.quantity import ZERO, Quantity, parse
 from coracle.kube.kinds import printing, storageclass
 from coracle.kube.kinds.blanks import absent
+from coracle.kube.kinds.claimsources import data_source_problems, data_sources
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import label_selector, optional_name, unsupported
 from coracle.kube.kinds.storagerules import (
@@ -42,7 +43,7 @@ def claim_spec(given: Mapping[str, Any] | None) -> Json:
     for name in ("requests", "limits"):
         if resources.get(name):
             resources[name] = amounts(resources[name])
-    return {**spec, "resources": resources}
+    return data_sources({**spec, "resources": resources})
 
 
 def default(claim: Object) -> Object:
@@ -101,7 +102,8 @@ def spec_problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
     found += optional_name("subdomain", f"{at}.storageClassName", spec.get("storageClassName"))
     if spec["volumeMode"] not in VOLUME_MODES:
         found.append(unsupported(f"{at}.volumeMode", spec["volumeMode"], VOLUME_MODES))
-    return found
+    found += data_source_problems(at, spec)
+    return found + optional_name("subdomain", f"{at}.volumeAttributesClassName", spec.get("volumeAttributesClassName"))
 
 
 def validate(claim: Object) -> Problems:
@@ -113,7 +115,7 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
     if part == "status":
         return []
     bound = old.status.get("phase") == "Bound"
-    free = {"requests", "volumeAttributesClassName"} if bound else set()
+    free = {"volumeAttributesClassName"} | ({"requests"} if bound else set())
     free |= {name for name in ("volumeName",) if not old.spec.get(name)}
     free |= {name for name in ("storageClassName",) if old.spec.get(name) is None}
     found: Problems = []
@@ -122,7 +124,7 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
         )
         found.append(forbidden("spec", said))
-    return found + (_smaller(new, old) if bound else [])
+    return found + (_smaller(new, old) if bound else []) + _attributes(new, old)
 
 
 def _fixed(spec: Mapping[str, Any], free: Collection[str]) -> Json:
@@ -144,6 +146,15 @@ def _smaller(new: Object, old: Object) -> list[Problem]:
     except ValueError:
         return []
     return [forbidden(_LARGER, "field can not be less than status.capacity")] if shrinks and under else []
+
+
+def _attributes(new: Object, old: Object) -> list[Problem]:
+    """A class of attributes can be changed for another, not taken away."""
+    had, has = (one.spec.get("volumeAttributesClassName") for one in (old, new))
+    if had is None or has:
+        return []
+    what = "nil" if has is None else "an empty string"
+    return [forbidden("spec.volumeAttributesClassName", f"update from non-nil value to {what} is forbidden")]
 
 
 def is_bound(claim: Object) -> bool:

@@ -96,6 +96,10 @@ def number(name: str, cell: Callable[[Object], int], description: str = "") -> C
     return Column(name, lambda obj, _now: cell(obj), "integer", "", description)
 
 
+def truth(name: str, cell: Callable[[Object], bool], description: str = "") -> Column:
+    return Column(name, lambda obj, _now: cell(obj), "boolean", "", description)
+
+
 def containers(template: Mapping[str, Any] | None) -> tuple[str, str]:
     """The names and the images of a pod template's containers."""
     found = ((template or {}).get("spec") or {}).get("containers") or []

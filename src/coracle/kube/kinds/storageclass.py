@@ -5,18 +5,20 @@ Source: Kubernetes storage.k8s.io/v1 API, StorageClass; printed columns as `kube
 
 from __future__ import annotations
 
-from coracle.core.errors import forbidden, invalid, required
+from collections.abc import Sequence
+
+from coracle.core.errors import duplicate, forbidden, invalid, required
 from coracle.core.kind import Kind, Problems
 from coracle.core.names import qualified_faults
-from coracle.core.object import Object
+from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.blanks import absent
+from coracle.kube.kinds.csirules import parameters, provisioner
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import unsupported
 from coracle.kube.kinds.storagerules import BINDING_MODES, DEFAULT_CLASS
 
 API = "storage.k8s.io/v1"
-_MOST_PARAMETERS, _MOST_PARAMETER_BYTES = 512, 256 * 1024
 _FIXED = ("parameters", "provisioner", "reclaimPolicy")
 
 
@@ -27,30 +29,43 @@ def default(cls: Object) -> Object:
 
 def validate(cls: Object) -> Problems:
     body = cls.body
-    found = _provisioner(body.get("provisioner") or "") + _parameters(body.get("parameters") or {})
+    found = provisioner("provisioner", body.get("provisioner") or "")
+    found += parameters("parameters", body.get("parameters") or {})
     if body["reclaimPolicy"] not in ("Delete", "Retain"):
         found.append(unsupported("reclaimPolicy", body["reclaimPolicy"], ("Delete", "Retain")))
     if body["volumeBindingMode"] not in BINDING_MODES:
         found.append(unsupported("volumeBindingMode", body["volumeBindingMode"], BINDING_MODES))
-    return found
+    return found + _topologies(body.get("allowedTopologies") or ())
 
 
-def _provisioner(name: str) -> Problems:
-    if not name:
-        return [required("provisioner")]
-    return [invalid("provisioner", name, fault) for fault in qualified_faults(name.lower())]
-
-
-def _parameters(given: dict[str, str]) -> Problems:
+def _topologies(terms: Sequence[Json]) -> Problems:
     found: Problems = []
-    if len(given) > _MOST_PARAMETERS:
-        said = f"Too long: may not be more than {_MOST_PARAMETERS} bytes"
-        found.append(invalid("provisioner.parameters", "Provisioner Parameters exceeded max allowed", said))
-    if "" in given:
-        found.append(invalid("parameters", "", "field can not be empty."))
-    if sum(len(key.encode()) + len(value.encode()) for key, value in given.items()) > _MOST_PARAMETER_BYTES:
-        found.append(invalid("parameters", "", f"may not be more than {_MOST_PARAMETER_BYTES} bytes"))
+    for index, term in enumerate(terms):
+        at = f"allowedTopologies[{index}]"
+        needs = term.get("matchLabelExpressions") or ()
+        found += _topology(f"{at}.matchLabelExpressions", needs)
+        if any(_said(needs) == _said(other.get("matchLabelExpressions") or ()) for other in terms[:index]):
+            found.append(duplicate(f"{at}.matchLabelExpressions", ""))
     return found
+
+
+def _topology(at: str, needs: Sequence[Json]) -> Problems:
+    found: Problems = []
+    seen: set[str] = set()
+    for index, need in enumerate(needs):
+        here, key, values = f"{at}[{index}]", need.get("key") or "", need.get("values") or ()
+        if not values:
+            found.append(required(f"{here}.values"))
+        found += [duplicate(f"{here}.values[{i}]", value) for i, value in enumerate(values) if value in values[:i]]
+        found += [invalid(f"{here}.key", key, fault) for fault in qualified_faults(key)]
+        if key in seen:
+            found.append(duplicate(f"{here}.key", key))
+        seen.add(key)
+    return found
+
+
+def _said(needs: Sequence[Json]) -> dict[str, frozenset[str]]:
+    return {need.get("key") or "": frozenset(need.get("values") or ()) for need in needs}
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:

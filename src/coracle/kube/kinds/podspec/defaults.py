@@ -9,10 +9,12 @@ DefaultTolerationSeconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from coracle.core import quantity
 from coracle.core.object import Json
+from coracle.kube.kinds import remotesources
 from coracle.kube.kinds.blanks import absent, blank, each, inside
 from coracle.kube.kinds.persistentvolumeclaim import claim_spec
 
@@ -38,6 +40,8 @@ def pod_spec(given: Mapping[str, Any] | None) -> Json:
     """A PodSpec as it is stored in a pod."""
     doc = absent(spec(given), enableServiceLinks=True)
     doc = blank(doc, serviceAccountName=ACCOUNT, serviceAccount=ACCOUNT)
+    if doc["terminationGracePeriodSeconds"] < 0:
+        doc["terminationGracePeriodSeconds"] = 1  # the least that lets a process end by itself
     for name in ("containers", "initContainers"):
         doc = each(doc, name, lambda one: _resize_policy(_requests_from_limits(one)))
     return {**doc, "tolerations": _tolerations(doc.get("tolerations") or ())}
@@ -72,6 +76,8 @@ def volume(given: Json) -> Json:
     for name in ("secret", "configMap", "downwardAPI", "projected"):
         doc = inside(doc, name, lambda source: absent(source, defaultMode=_MODE))
     doc = inside(doc, "hostPath", lambda source: absent(source, type=""))
+    for name in remotesources.NAMES:
+        doc = inside(doc, name, partial(remotesources.default, name))
     doc = inside(doc, "image", _image)
     doc = inside(doc, "ephemeral", lambda source: inside(absent(source), "volumeClaimTemplate", _claim_template))
     doc = inside(doc, "projected", lambda source: each(source, "sources", _projection))

@@ -73,15 +73,20 @@ def _node_affinity(at: str, given: Json) -> list[Problem]:
     found: list[Problem] = []
     needed = given.get(_REQUIRED)
     if needed is not None:
-        terms = needed.get("nodeSelectorTerms") or ()
-        here = f"{at}.{_REQUIRED}.nodeSelectorTerms"
-        found += [] if terms else [required(here, "must have at least one node selector term")]
-        for index, term in enumerate(terms):
-            found += _node_term(f"{here}[{index}]", term)
+        found += node_selector(f"{at}.{_REQUIRED}", needed)
     for index, term in enumerate(given.get(_PREFERRED) or ()):
         here = f"{at}.{_PREFERRED}[{index}]"
         found += _weight(f"{here}.weight", term.get("weight"))
         found += _node_term(f"{here}.preference", term.get("preference") or {})
+    return found
+
+
+def node_selector(at: str, given: Json) -> list[Problem]:
+    """A v1.NodeSelector."""
+    terms, here = given.get("nodeSelectorTerms") or (), f"{at}.nodeSelectorTerms"
+    found = [] if terms else [required(here, "must have at least one node selector term")]
+    for index, term in enumerate(terms):
+        found += _node_term(f"{here}[{index}]", term)
     return found
 
 

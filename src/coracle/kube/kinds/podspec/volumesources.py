@@ -12,6 +12,7 @@ from coracle.core.errors import Problem, forbidden, invalid, required
 from coracle.core.names import label_problems, qualified_faults
 from coracle.core.object import Json
 from coracle.core.quantity import parse
+from coracle.kube.kinds import remotesources
 from coracle.kube.kinds.persistentvolumeclaim import claim_spec, spec_problems
 from coracle.kube.kinds.rules import label_selector, one_of, unsupported
 
@@ -31,7 +32,7 @@ SHORTEST_TOKEN_S, LONGEST_TOKEN_S = 600, 2**32
 def problems(at: str, source: str, given: Mapping[str, Any]) -> list[Problem]:
     """`given` is the volume's member `source`."""
     rules = _RULES.get(source)
-    return rules(at, given) if rules is not None else []
+    return rules(at, given) if rules is not None else remotesources.problems(at, source, given)
 
 
 # -- paths and modes ---------------------------------------------------------------------------------------------------
