@@ -54,6 +54,7 @@ _SUBRESOURCES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "portforward": ("v1", "PodPortForwardOptions", ("create", "get")),
     "binding": ("v1", "Binding", ("create",)),
     "eviction": ("policy/v1", "Eviction", ("create",)),
+    "proxy": ("v1", "{kind}ProxyOptions", ("create", "delete", "get", "patch", "update")),
     "token": ("authentication.k8s.io/v1", "TokenRequest", ("create",)),
 }
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
@@ -190,7 +191,7 @@ def _described(resource: Resource) -> Doc:
 
 def _answers(kind: Kind, subresource: str) -> tuple[str, str, tuple[str, ...]]:
     api, name, verbs = _SUBRESOURCES[subresource]
-    return api or kind.api, name or kind.name, verbs
+    return api or kind.api, name.format(kind=kind.name) or kind.name, verbs
 
 
 def _gvk(api: str, kind: str) -> Doc:

@@ -103,7 +103,7 @@ KIND = Kind(
         printing.wide("Kernel-Version", lambda node: _info(node, "kernelVersion") or printing.UNKNOWN),
         printing.wide("Container-Runtime", lambda node: _info(node, "containerRuntimeVersion") or printing.UNKNOWN),
     ),
-    subresources=frozenset(("status",)),
+    subresources=frozenset(("proxy", "status")),
     counts_generations=False,
     loop="coracle.kube.kubelet.nodes:NodeSync",
 )

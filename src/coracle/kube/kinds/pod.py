@@ -140,7 +140,18 @@ KIND = Kind(
     },
     columns=COLUMNS,
     subresources=frozenset(
-        ("status", "log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers", "resize")
+        (
+            "status",
+            "log",
+            "exec",
+            "attach",
+            "portforward",
+            "proxy",
+            "binding",
+            "eviction",
+            "ephemeralcontainers",
+            "resize",
+        )
     ),
     loop="coracle.kube.kubelet.pods:PodSync",
 )
