@@ -12,11 +12,14 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from coracle.core.object import Json, Object
+from coracle.kube.kubelet import rounds
 from coracle.kube.kubelet.policy import sidecar
 from coracle.kube.kubelet.records import init_containers_of
 from coracle.kube.kubelet.resizing import PENDING, Postponed
 
-_ORDER = (PENDING, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_ORDER = (
+    PENDING, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", rounds.CONDITION,
+)  # fmt: skip
 
 
 def conditions(pod: Object, said: Mapping[str, Json], now: str) -> list[Json]:
@@ -24,7 +27,7 @@ def conditions(pod: Object, said: Mapping[str, Json], now: str) -> list[Json]:
     had = {one["type"]: one for one in pod.status.get("conditions") or ()}
     others = [one for type, one in had.items() if type not in said and type != PENDING]
     ours = [_condition(type, said[type], had.get(type), pod.meta.generation, now) for type in _ORDER if type in said]
-    return [*ours, *others]
+    return [*others, *ours]
 
 
 def _condition(type: str, said: Json, had: Mapping[str, Any] | None, generation: int, now: str) -> Json:

@@ -4,6 +4,7 @@
     there             start again what has ended and should run, after its back-off; end what its probes condemn
     deleting          end everything within the grace, then take all down, then let the object go
     over              (Succeeded, Failed) end what runs, give the address back, keep the records for their logs
+    another round     (see `rounds`) end what runs of the last one, then begin with the init containers
 
 Source: Kubernetes documentation, "Pod Lifecycle"; kubelet's computePodActions.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
-from coracle.kube.kubelet import policy, resizing
+from coracle.kube.kubelet import policy, resizing, rounds
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import sidecar
 from coracle.kube.kubelet.records import (
@@ -35,13 +36,14 @@ KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
 @dataclass(frozen=True, slots=True)
 class Start:
     """Make and start an attempt; `backoff_s` will apply after its end.  `id`: of one that was made but not started.
-    `beside`: of a container whose processes it shall see."""
+    `beside`: of a container whose processes it shall see.  `round`: see `rounds`."""
 
     container: str
     number: int = 0
     backoff_s: float = 0.0
     id: str = ""
     beside: str = ""
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class _Draft:
     """A plan in the making."""
 
     now_s: float
+    round: int = 0
     start: list[Start] = field(default_factory=list)
     due_s: list[float] = field(default_factory=list)
 
@@ -90,7 +93,10 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
         return _ending(pod, present, now_s)
     if policy.outcome(pod, present, now_s) is not None:
         return _ended(pod, present)
-    draft = _Draft(now_s)
+    stands = rounds.current(pod, present)
+    if stands.leftover:
+        return Plan(stop=tuple(_stop(attempt, 0.0) for attempt in stands.leftover))
+    draft = _Draft(now_s, stands.number)
     if not (present.sandbox_ready and notes.checked):
         if notes.sandbox is not None and notes.sandbox.until_s > now_s:
             draft.wait_until(notes.sandbox.until_s)
@@ -98,6 +104,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
         return _done(pod, Plan(sandbox=True), draft)
     for container in ephemeral_of(pod):
         _join(pod, container, present, notes, draft)
+    outdated, present = _outdated(present), stands.present
     if _initialize(pod, present, notes, draft):
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
@@ -105,7 +112,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     anew = [_resized(pod, resize) for resize in resizes if resize.restart]
     stops = (*_condemned(pod, present, notes), *_replaced(pod, present), *anew)
     in_place = tuple(resize for resize in resizes if not resize.restart)
-    return _done(pod, Plan(stop=stops, forget=_outdated(present), resize=in_place), draft)
+    return _done(pod, Plan(stop=stops, forget=outdated, resize=in_place), draft)
 
 
 def _initialize(pod: Object, present: Present, notes: Notes, draft: _Draft) -> bool:
@@ -139,17 +146,21 @@ def _keep(pod: Object, container: Mapping[str, Any], present: Present, notes: No
         return
     if last is not None and last.ended and not policy.restarts(pod, container, last):
         return
-    waiting = notes.waiting.get(name)
-    after_s = policy.restart_at_s(last, container) if last is not None and last.ended else 0.0
+    waiting, past = notes.waiting.get(name), present.past.get(name)
+    asked = past is not None and bool(policy.action(container, past))  # for this round: then its back-off counts
+    before = last if last is not None else past if asked else None
+    after_s = policy.restart_at_s(before, container) if before is not None and before.ended else 0.0
     at_s = max(after_s, waiting.until_s if waiting else 0.0)
     if at_s > draft.now_s:
         draft.wait_until(at_s)
-    elif last is None:
-        draft.start.append(Start(name))
-    elif last.ended:
-        draft.start.append(Start(name, last.number + 1, policy.next_backoff_s(last)))
-    else:
+    elif before is not None and before.ended:
+        draft.start.append(Start(name, before.number + 1, policy.next_backoff_s(before), round=draft.round))
+    elif last is not None:
         draft.start.append(Start(name, last.number, last.backoff_s, last.id))
+    elif past is not None:
+        draft.start.append(Start(name, past.number + 1, past.backoff_s, round=draft.round))
+    else:
+        draft.start.append(Start(name, round=draft.round))
 
 
 def _condemned(pod: Object, present: Present, notes: Notes) -> tuple[Stop, ...]:

@@ -24,6 +24,7 @@ from coracle.kube.kubelet.records import Attempt, Present, containers_of, init_c
 FIRST_BACKOFF_S = 10.0
 LONGEST_BACKOFF_S = 300.0
 STABLE_S = 600.0  # one that ran so long starts afresh
+RESTART_ALL = "RestartAllContainers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def restarts(pod: Object, container: Mapping[str, Any], attempt: Attempt) -> boo
         return True
     if init and attempt.succeeded and not sidecar(container):
         return False
-    if any(_matches(rule, attempt) for rule in container.get("restartPolicyRules") or ()):
+    if action(container, attempt):
         return True
     match container.get("restartPolicy") or pod.spec.get("restartPolicy", "Always"):
         case "Never":
@@ -69,10 +70,18 @@ def changed(container: Mapping[str, Any], attempt: Attempt) -> bool:
     return bool(attempt.image) and attempt.image != container.get("image")
 
 
+def action(container: Mapping[str, Any], attempt: Attempt) -> str:
+    """What the first of the container's restart rules that fits says: Restart, RestartAllContainers; "" where none."""
+    rules = container.get("restartPolicyRules") or ()
+    if not rules or not attempt.ended:
+        return ""
+    return next((str(rule["action"]) for rule in rules if _matches(rule, attempt)), "")
+
+
 def _matches(rule: Mapping[str, Any], attempt: Attempt) -> bool:
     codes = rule.get("exitCodes") or {}
     inside = attempt.exit_code in (codes.get("values") or ())
-    return rule.get("action") == "Restart" and inside == (codes.get("operator") == "In")
+    return inside == (codes.get("operator") == "In")
 
 
 def next_backoff_s(last: Attempt) -> float:
@@ -133,6 +142,7 @@ def deadline_s(pod: Object) -> float | None:
 
 def outcome(pod: Object, present: Present, now_s: float) -> Outcome | None:
     """How the pod has ended, whether or not something of it still runs; None: it has not."""
+    present = present.lately
     if over(pod):
         return Outcome(
             str(pod.status["phase"]), str(pod.status.get("reason") or ""), str(pod.status.get("message") or "")
@@ -145,10 +155,15 @@ def outcome(pod: Object, present: Present, now_s: float) -> Outcome | None:
         return TOO_LATE
     if _given_up(pod, present, init_containers_of(pod), failed=True):
         return FAILED
-    last = _given_up(pod, present, containers_of(pod))
-    if not last or len(last) < len(containers_of(pod)):
+    if not done(pod, present):
         return None
-    return SUCCEEDED if all(attempt.succeeded for attempt in last) else FAILED
+    return SUCCEEDED if all(attempt.succeeded for attempt in _given_up(pod, present, containers_of(pod))) else FAILED
+
+
+def done(pod: Object, present: Present) -> bool:
+    """Whether every ordinary container has ended, and none will run again."""
+    wanted = containers_of(pod)
+    return bool(wanted) and len(_given_up(pod, present, wanted)) == len(wanted)
 
 
 def when_deleted(pod: Object, present: Present) -> Outcome:

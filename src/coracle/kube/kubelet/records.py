@@ -28,6 +28,7 @@ POD_UID = "io.kubernetes.pod.uid"
 CONTAINER_NAME = "io.kubernetes.container.name"
 ATTEMPT = "io.kubernetes.container.restartCount"
 BACKOFF = "io.coracle.container.backoffSeconds"
+ROUND = "io.coracle.container.round"  # see `rounds`; absent: the first
 GRACE = "io.kubernetes.pod.terminationGracePeriod"
 
 
@@ -65,6 +66,7 @@ class Attempt:
 
     Units: `started_s`, `finished_s` seconds since 1970 (0: not yet); `backoff_s` applies after the end of this attempt.
     `resources`: its limits, as runtime.api.Resources has them.  `user`: uid, gid and groups of its program.
+    `round`: how often its pod was started anew before (see `rounds`).
     `state`: created, running, exited, failed (it could not be made or started; `reason` and `message` say why).
     """
 
@@ -85,6 +87,7 @@ class Attempt:
     grace_s: float = 30.0
     resources: Mapping[str, Any] = field(default_factory=dict)
     user: Mapping[str, Any] = field(default_factory=dict)
+    round: int = 0
 
     @property
     def ended(self) -> bool:
@@ -124,6 +127,7 @@ class Attempt:
             grace_s=float(_number(labels.get(GRACE, "30"))),
             resources=record.spec.get("resources") or {},
             user=status.get("user") or {},
+            round=_number(labels.get(ROUND, "0")),
         )
 
 
@@ -133,10 +137,12 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What there is of one pod.  `attempts`: by container name, oldest first; no key where none was made."""
+    """What there is of one pod.  `attempts`: by container name, oldest first; no key where none was made.  `past`: the
+    last attempts of former rounds, by container name, where `attempts` are those of one round."""
 
     sandbox: Object | None = None
     attempts: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
+    past: Mapping[str, Attempt] = field(default_factory=dict)
 
     @property
     def sandbox_ready(self) -> bool:
@@ -149,6 +155,25 @@ class Present:
     @property
     def all(self) -> list[Attempt]:
         return [attempt for attempts in self.attempts.values() for attempt in attempts]
+
+    @property
+    def round(self) -> int:
+        return max((attempt.round for attempt in self.all), default=0)
+
+    @property
+    def lately(self) -> Present:
+        """Of the last round only."""
+        number = self.round
+        if all(attempt.round == number for attempt in self.all):
+            return self
+        made = {name: tuple(one for one in tried if one.round == number) for name, tried in self.attempts.items()}
+        former = {name: [one for one in tried if one.round < number] for name, tried in self.attempts.items()}
+        past = {name: tried[-1] for name, tried in former.items() if tried}
+        return Present(self.sandbox, {name: tried for name, tried in made.items() if tried}, past)
+
+    def without_attempts(self) -> Present:
+        """As a new round begins."""
+        return Present(self.sandbox, {}, {name: tried[-1] for name, tried in self.attempts.items() if tried})
 
     def latest(self, container: str) -> Attempt | None:
         attempts = self.attempts.get(container)

@@ -25,13 +25,14 @@ _HOSTNAME = 63
 
 def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
     """The pod's identity on the network."""
-    spec, whole = pod.spec, full_name(pod, config.domain)
+    spec = pod.spec
     on_host = bool(spec.get("hostNetwork"))
+    called, below = _called(pod, config.domain)
     sysctls = (spec.get("securityContext") or {}).get("sysctls") or ()
     return SandboxSpec(
         name=records.sandbox_name(pod.meta.uid),
-        hostname=whole if spec.get("setHostnameAsFQDN") and not on_host else hostname(pod),
-        domain="" if on_host or spec.get("setHostnameAsFQDN") else whole.partition(".")[2],
+        hostname=called,
+        domain=below,
         endpoints=() if on_host else (Endpoint(network=config.network),),
         host_network=on_host,
         labels=records.pod_labels(pod),
@@ -49,6 +50,17 @@ def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
 def hostname(pod: Object) -> str:
     """What the pod calls itself: spec.hostname or its name, cut to what a host name may be."""
     return str(pod.spec.get("hostname") or pod.meta.name)[:_HOSTNAME].rstrip("-.")
+
+
+def _called(pod: Object, domain: str) -> tuple[str, str]:
+    """What the pod's own host name is, and the domain below which /etc/hosts knows it."""
+    spec = pod.spec
+    if spec.get("hostnameOverride"):
+        return str(spec["hostnameOverride"]), ""
+    whole = full_name(pod, domain)
+    if spec.get("hostNetwork"):
+        return hostname(pod), ""
+    return (whole, "") if spec.get("setHostnameAsFQDN") else (hostname(pod), whole.partition(".")[2])
 
 
 def full_name(pod: Object, domain: str) -> str:
@@ -105,6 +117,7 @@ class Ingredients:
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     beside: str = ""
+    round: int = 0
 
 
 def container_spec(
@@ -119,6 +132,7 @@ def container_spec(
         records.ATTEMPT: str(ingredients.number),
         records.BACKOFF: str(int(ingredients.backoff_s)),
         records.GRACE: str(grace_s),
+        **({records.ROUND: str(ingredients.round)} if ingredients.round else {}),
     }
     command, args = (expand_all(container.get(name) or (), known) for name in ("command", "args"))
     return ContainerSpec(

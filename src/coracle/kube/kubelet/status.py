@@ -14,7 +14,7 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Json, Object
-from coracle.kube.kubelet import conditions, policy
+from coracle.kube.kubelet import conditions, policy, rounds
 from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import Outcome
@@ -30,6 +30,7 @@ from coracle.kube.kubelet.records import (
 )
 from coracle.kube.kubelet.resizing import different
 from coracle.kube.kubelet.resources import quality
+from coracle.kube.kubelet.rounds import Round
 
 RUNTIME = "coracle"
 _NEVER = "1970-01-01T00:00:00Z"  # when a container began that could not be started, as containerd reports it
@@ -78,14 +79,16 @@ class View:
 def status(view: View) -> Json:
     """The whole status, what others have put there kept."""
     pod, present = view.pod, view.present
-    ready_to_start = policy.initialized(pod, present, view.notes)
-    init = [_container(view, container, ready_to_start) for container in init_containers_of(pod) if not view.refused]
-    main = [_container(view, container, ready_to_start) for container in containers_of(pod) if not view.refused]
-    late = [_container(view, container, True) for container in ephemeral_of(pod)]
+    stands = rounds.current(pod, present)
+    ready_to_start = policy.initialized(pod, stands.present, view.notes)
+    init = [_container(view, container, ready_to_start, stands) for container in _told(view, init_containers_of(pod))]
+    main = [_container(view, container, ready_to_start, stands) for container in _told(view, containers_of(pod))]
+    late = [_container(view, container, True, stands) for container in ephemeral_of(pod)]
     end = view.end
-    phase = end.phase if end is not None else _phase(main)
+    phase = end.phase if end is not None else _phase(main, anew=stands.number > 0 and not ready_to_start)
     statuses, ready = {"init": init, "main": main}, present.sandbox_ready
     said = conditions.verdicts(pod, phase, statuses, sandbox=ready, postponed=view.notes.postponed)
+    said |= rounds.verdict(pod, phase, stands)
     kept = {name: value for name, value in pod.status.items() if name not in ("reason", "message")}
     return {
         **kept,
@@ -97,10 +100,20 @@ def status(view: View) -> Json:
         **_addresses(view),
         "startTime": pod.status.get("startTime") or rfc3339(view.now_s),
         **({"initContainerStatuses": init} if init else {}),
-        **({"containerStatuses": main} if main else {}),
-        **({"ephemeralContainerStatuses": late} if late else {}),
+        **({"containerStatuses": _by_name(main)} if main else {}),
+        **({"ephemeralContainerStatuses": _by_name(late)} if late else {}),
         "qosClass": pod.status.get("qosClass") or quality(pod),
     }
+
+
+def _told(view: View, containers: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Those that have a status: none of a pod that was refused."""
+    return () if view.refused else containers
+
+
+def _by_name(statuses: list[Json]) -> list[Json]:
+    """The kubelet's order; init containers keep theirs."""
+    return sorted(statuses, key=lambda one: str(one["name"]))
 
 
 def _addresses(view: View) -> Json:
@@ -114,9 +127,9 @@ def _addresses(view: View) -> Json:
 # -- phase ----------------------------------------------------------------------------------------------------------
 
 
-def _phase(main: Sequence[Json]) -> str:
-    """Of a pod that is not over."""
-    return "Pending" if any(_settled(one) == "waiting" for one in main) else "Running"
+def _phase(main: Sequence[Json], *, anew: bool) -> str:
+    """Of a pod that is not over; `anew`: its init containers run once more."""
+    return "Pending" if anew or any(_settled(one) == "waiting" for one in main) else "Running"
 
 
 def _settled(status: Json) -> str:
@@ -130,10 +143,13 @@ def _settled(status: Json) -> str:
 # -- containers -----------------------------------------------------------------------------------------------------
 
 
-def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Json:
+def _container(view: View, container: Mapping[str, Any], may_start: bool, stands: Round) -> Json:
     name = container["name"]
     last, before = view.present.latest(name), view.present.before(name)
-    state, past = _states(view, container, may_start)
+    had = _said(view.pod, name) if last is None and policy.over(view.pod) else {}
+    if had:
+        return dict(had)  # its container was removed to make room
+    state, past = _states(view, container, may_start, stands)
     running = last if last is not None and "running" in state else None
     shown = last or before
     return {
@@ -147,8 +163,19 @@ def _container(view: View, container: Mapping[str, Any], may_start: bool) -> Jso
         **({"containerID": container_id(last)} if last is not None else {}),
         "started": running is not None and policy.started(container, running, view.notes),
         **_resources(view, container, running),
+        **_mounts(container),
         **_user(shown),
     }
+
+
+def _mounts(container: Mapping[str, Any]) -> Json:
+    """The volumes' places, and whether those that are read-only are so all the way down."""
+    shown = []
+    for mount in container.get("volumeMounts") or ():
+        deep = "Enabled" if mount.get("recursiveReadOnly") in ("Enabled", "IfPossible") else "Disabled"
+        read_only = {"readOnly": True, "recursiveReadOnly": deep} if mount.get("readOnly") else {}
+        shown.append({"name": mount["name"], "mountPath": mount["mountPath"], **read_only})
+    return {"volumeMounts": shown} if shown else {}
 
 
 def _user(attempt: Attempt | None) -> Json:
@@ -188,7 +215,7 @@ def _is_ready(view: View, container: Mapping[str, Any], last: Attempt | None, ru
     return "readinessProbe" not in container or view.notes.health_of(running.id).ready is True
 
 
-def _states(view: View, container: Mapping[str, Any], may_start: bool) -> tuple[Json, Json]:
+def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: Round) -> tuple[Json, Json]:
     """The state and the last state."""
     name, notes = container["name"], view.notes
     last, before = view.present.latest(name), view.present.before(name)
@@ -199,6 +226,8 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool) -> tuple[
     if last.state == "running":
         return {"running": {"startedAt": _seconds(last.started_at)}}, past
     ended = {"terminated": terminated(last, notes, view.longest_message)}
+    if last.round < stands.number and not is_ephemeral(view.pod, name):
+        return {"waiting": _why_waiting(view, name, may_start)}, ended
     final = view.pod.meta.deleting or view.outcome is not None or is_ephemeral(view.pod, name)
     if final or not policy.restarts(view.pod, container, last):
         return ended, past

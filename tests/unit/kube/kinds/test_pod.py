@@ -11,7 +11,7 @@ from coracle.core.errors import Invalid
 from coracle.core.object import Key, Meta, Object
 from coracle.core.quantity import parse
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.podspec import amounts, columns, defaults, rules
+from coracle.kube.kinds.podspec import amounts, changes, columns, defaults, rules
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_pod, place
 
@@ -63,6 +63,13 @@ def test_what_a_pod_says_where_the_user_said_nothing():
 )  # fmt: skip
 def test_pull_policy_follows_the_tag(image, policy):
     assert defaults.pull_policy(image) == policy
+
+
+def test_a_negative_grace_is_the_least_one():
+    assert (
+        pods.default(a_pod("one").with_spec(terminationGracePeriodSeconds=-1)).spec["terminationGracePeriodSeconds"]
+        == 1
+    )
 
 
 def test_defaults_do_not_go_into_what_was_said():
@@ -147,7 +154,11 @@ def probed(**probe):
         ({"containers": [{"name": "a", "image": "b"}] * 2}, "spec.containers[1].name", 'Duplicate value: "a"'),
         ({**with_container(), "restartPolicy": "Sometimes"}, "spec.restartPolicy", 'Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'),
         ({**with_container(), "dnsPolicy": "X"}, "spec.dnsPolicy", 'Unsupported value: "X": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"'),
-        ({**with_container(), "terminationGracePeriodSeconds": -1}, "spec.terminationGracePeriodSeconds", "Invalid value: -1: must be greater than or equal to 0"),
+        (with_container(restartPolicy="Never", restartPolicyRules=[{"action": "Restart"}]), "spec.containers[0].restartPolicyRules[0].exitCodes", "Required value: must be specified"),
+        ({**with_container(), "hostnameOverride": "Not.A.Name"}, "spec.hostnameOverride", 'Invalid value: "Not.A.Name": a lowercase RFC 1123 subdomain'),
+        ({**with_container(), "hostnameOverride": "a" * 63 + ".b"}, "spec.hostnameOverride", "Too long: may not be more than 64 bytes"),
+        ({**with_container(), "hostnameOverride": "a", "setHostnameAsFQDN": True}, "spec.hostnameOverride", "Forbidden: may not be set when `setHostnameAsFQDN`"),
+        ({**with_container(), "hostnameOverride": "a", "hostNetwork": True}, "spec.hostnameOverride", "Forbidden: may not be set when `hostNetwork`"),
         ({**with_container(), "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds", "Invalid value: 0: must be between 1 and 2147483647, inclusive"),
         ({**with_container(), "nodeSelector": {"a b": "c"}}, "spec.nodeSelector", 'Invalid value: "a b": name part must consist of'),
         ({**with_container(), "hostAliases": [{"ip": "x"}]}, "spec.hostAliases[0].ip", 'Invalid value: "x": must be a valid IP address'),
@@ -280,6 +291,35 @@ def test_what_of_a_pod_may_change():
                 await pods.change(ONE, lambda pod, change=change: pod.with_spec(**change))
 
     run(main())
+
+
+def terms(*lists):
+    chosen = [{"matchExpressions": [{"key": key, "operator": "Exists"} for key in keys]} for keys in lists]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": chosen}}}
+
+
+ONLY_MORE = "only additions are allowed (no mutations or deletions)"
+ANTI = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+
+
+@pytest.mark.parametrize(
+    ("had", "change", "said"),
+    [
+        pytest.param({}, {"nodeSelector": {"a": "1"}, "affinity": terms("x")}, "", id="anything where nothing was asked"),
+        pytest.param({"nodeSelector": {"a": "1"}}, {"nodeSelector": {"a": "1", "b": "2"}}, "", id="another label"),
+        pytest.param({"nodeSelector": {"a": "1"}}, {"nodeSelector": {"a": "2"}}, "only additions to spec.nodeSelector", id="another value"),
+        pytest.param({"affinity": terms("x")}, {"affinity": terms("xy")}, "", id="another expression"),
+        pytest.param({"affinity": terms("x")}, {"affinity": terms("yx")}, ONLY_MORE, id="in another order"),
+        pytest.param({"affinity": terms("x")}, {"affinity": terms("x", "y")}, "no additions/deletions to non-empty", id="another term"),
+        pytest.param({"affinity": terms("")}, {"affinity": terms("x")}, ONLY_MORE, id="a term that chooses nothing"),
+        pytest.param({"affinity": terms("x")}, {"affinity": {**terms("x"), **ANTI}}, "pod updates may not change", id="how pods keep apart"),
+        pytest.param({"schedulingGates": []}, {"nodeSelector": {"a": "1"}}, "pod updates may not change", id="no gate any more"),
+    ],
+)  # fmt: skip
+def test_where_a_gated_pod_may_go(had, change, said):
+    old = {**with_container(), "schedulingGates": [{"name": "example.com/wait"}], **had}
+    found = changes.problems({**old, **change}, old)
+    assert said in found[0].text if said else not found
 
 
 def test_a_forbidden_change_says_which_changes_are_not():

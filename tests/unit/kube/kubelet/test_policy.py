@@ -24,6 +24,7 @@ def rules(action, operator, *values):
         ("Never", {"restartPolicy": "Never", "restartPolicyRules": rules("Restart", "In", 42)}, 1, False),
         ("Never", {"restartPolicy": "Never", "restartPolicyRules": rules("Restart", "NotIn", 0)}, 1, True),
         ("Never", {"restartPolicy": "Never", "restartPolicyRules": rules("Restart", "NotIn", 0)}, 0, False),
+        ("Never", {"restartPolicy": "Never", "restartPolicyRules": rules("RestartAllContainers", "In", 42)}, 42, True),
     ],
 )
 def test_restarts(pod_policy, own, code, expected):

@@ -12,6 +12,7 @@ from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec import gated
 from coracle.kube.kinds.podspec.amounts import qos_class
 from coracle.kube.kinds.rules import LARGEST_INT32
 
@@ -28,9 +29,11 @@ _MAY_CHANGE = (
 def problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
     """The rules broken by going from the spec `old` to `new`; both are filled in."""
     found = _fixed_number(new, old) or _deadline(new, old) + _tolerations(new, old) + _gates(new, old)
+    waits = gated.gated(old)
+    found = found or (gated.problems(new, old) if waits else [])
     if found:
         return found
-    kept = _as_before(new, old)
+    kept = _as_before(gated.as_before(new, old) if waits else new, old)
     if kept == old:
         return []
     listed = ",".join(_MAY_CHANGE)

@@ -81,7 +81,7 @@ def _restarts(at: str, container: Json) -> list[Problem]:
 
 
 def _restart_rule(at: str, rule: Json) -> list[Problem]:
-    found = one_of(f"{at}.action", rule.get("action"), ("Restart",))
+    found = one_of(f"{at}.action", rule.get("action"), ("Restart", "RestartAllContainers"))
     codes = rule.get("exitCodes")
     if codes is None:
         return [*found, required(f"{at}.exitCodes", "must be specified")]

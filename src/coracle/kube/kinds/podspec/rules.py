@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
-from coracle.core.names import label_problems, qualified_faults
+from coracle.core.errors import Problem, duplicate, forbidden, invalid, required, too_long
+from coracle.core.names import label_problems, name_faults, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
 from coracle.kube.kinds.podspec import placement, probes, security, volumes
@@ -17,13 +17,13 @@ from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
     named,
-    not_negative,
     one_of,
     optional_name,
     unique,
 )
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_LONGEST_HOST_NAME = 64
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 
 
@@ -110,12 +110,11 @@ def _host_ports(at: str, spec: Mapping[str, Any]) -> list[Problem]:
 
 
 def _durations(spec: Mapping[str, Any], at: str) -> list[Problem]:
-    found = not_negative(f"{at}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"))
     deadline_s = spec.get("activeDeadlineSeconds")
-    if deadline_s is not None and not 1 <= deadline_s <= LARGEST_INT32:
-        said = f"must be between 1 and {LARGEST_INT32}, inclusive"
-        found.append(invalid(f"{at}.activeDeadlineSeconds", deadline_s, said))
-    return found
+    if deadline_s is None or 1 <= deadline_s <= LARGEST_INT32:
+        return []
+    said = f"must be between 1 and {LARGEST_INT32}, inclusive"
+    return [invalid(f"{at}.activeDeadlineSeconds", deadline_s, said)]
 
 
 def _names(spec: Mapping[str, Any], at: str) -> list[Problem]:
@@ -124,11 +123,27 @@ def _names(spec: Mapping[str, Any], at: str) -> list[Problem]:
         found += optional_name("subdomain", f"{at}.{name}", spec.get(name))
     for name in ("hostname", "subdomain"):
         found += optional_name("label", f"{at}.{name}", spec.get(name))
+    found += _override(spec, at)
     for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
         found += [] if secret.get("name") else [required(f"{at}.imagePullSecrets[{index}].name")]
     for index, gate in enumerate(spec.get("readinessGates") or ()):
         here, kind = f"{at}.readinessGates[{index}].conditionType", gate.get("conditionType") or ""
         found += [invalid(here, kind, fault) for fault in qualified_faults(kind)]
+    return found
+
+
+def _override(spec: Mapping[str, Any], at: str) -> list[Problem]:
+    """A host name that the pod is given whatever else it is called."""
+    name, here = spec.get("hostnameOverride"), f"{at}.hostnameOverride"
+    if name is None:
+        return []
+    found = [invalid(here, name, fault) for fault in name_faults("subdomain", name)]
+    if len(name) > _LONGEST_HOST_NAME:
+        found.append(too_long(here, _LONGEST_HOST_NAME))
+    if spec.get("setHostnameAsFQDN"):
+        found.append(forbidden(here, "may not be set when `setHostnameAsFQDN` is true"))
+    if spec.get("hostNetwork"):
+        found.append(forbidden(here, "may not be set when `hostNetwork` is true"))
     return found
 
 
