@@ -25,6 +25,7 @@ from coracle.kube.api.door import Insides, door
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.catalogue import kinds
+from coracle.kube.scheduler.classes import ensure_classes
 from coracle.node.kubeconfig import render_kubeconfig
 from coracle.node.pki import ensure_pki
 from coracle.testing.metering import NoMeter
@@ -143,8 +144,9 @@ class ApiServer:
         loop = asyncio.new_event_loop()
 
         async def main():
-            for name in ("default", "kube-system"):
+            for name in ("default", "kube-public", "kube-system"):
                 await self.collections["Namespace"].create(Object("Namespace", Meta(name=name)))
+            await ensure_classes(self.collections["PriorityClass.scheduling.k8s.io"])
             async with running(self.server):
                 up.set()
                 await stop.wait()

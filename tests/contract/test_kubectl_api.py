@@ -89,6 +89,7 @@ class Space:
 def test_version_and_health(server):
     assert "Server Version: v1.36.0+coracle" in server.out("version")
     assert server.out("get", "--raw", "/readyz") == "ok"
+    assert "[+]etcd ok\n" in server.out("get", "--raw", "/livez?verbose")
 
 
 def test_api_resources_and_versions(server):

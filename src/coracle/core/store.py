@@ -118,6 +118,11 @@ class Store(Protocol):
         """Of the last durable commit."""
         ...
 
+    @property
+    def failure(self) -> str:
+        """Why it takes no more commits; "" while it does."""
+        ...
+
     def find(self, type: str, key: Key) -> Entry | None: ...
 
     def head(self, type: str, key: Key) -> Entry | None:
@@ -347,6 +352,10 @@ class TableReads:
     @property
     def revision(self) -> int:
         return self._table.revision
+
+    @property
+    def failure(self) -> str:
+        return ""
 
     def find(self, type: str, key: Key) -> Entry | None:
         return self._table.find(type, key)

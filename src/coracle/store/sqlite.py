@@ -77,6 +77,10 @@ class SqliteStore(TableReads):
         except apsw.Error as error:
             raise Unavailable(f"the store in {directory} cannot be read: {error}") from error
 
+    @property
+    def failure(self) -> str:
+        return self._failed
+
     async def commit(self, *changes: Change) -> int:
         if self._failed or self._loop is None:
             raise Unavailable(self._failed or "the store is not open for writing")

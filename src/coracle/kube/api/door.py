@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
-from coracle.core.errors import CloudError, NotFound, Unavailable
+from coracle.core.errors import CloudError, NotFound
 from coracle.core.store import Store
-from coracle.kube.api import accounts, auth, metrics, proxies, reviews, versions
+from coracle.kube.api import accounts, auth, health, metrics, proxies, reviews, versions
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
@@ -30,7 +30,6 @@ from coracle.web.messages import Answer, Handler, Request, Response
 from coracle.web.router import Router
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_HEALTH = ("/healthz", "/livez", "/readyz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +72,9 @@ def door(
     verbs["eviction"] = Evictions(served.of(BUDGET), clock).handle
     subresources = Subresources(resources, clock, verbs)
     measured = metrics.Measured(store, insides.meter, clock)
-    rooms = _Rooms(served, resources, subresources, measured, tokens, ready=ready)
+    rooms = _Rooms(served, resources, subresources, measured, tokens)
     router = Router()
-    _route(router, rooms)
+    _route(router, rooms, health.Health(store, ready))
     _route_proxies(router, rooms.proxied(proxies.Proxies(store, insides.kubelet)))
     say = speaker(served.kind)
     return Door(edge(rooms.guarded(router.dispatch), say), say, router)
@@ -91,11 +90,9 @@ class _Rooms:
         subresources: Subresources,
         measured: metrics.Measured,
         tokens: accounts.Tokens,
-        *,
-        ready: Callable[[], bool],
     ) -> None:
         self._served, self._resources, self._subresources = served, resources, subresources
-        self._measured, self.tokens, self._ready = measured, tokens, ready
+        self._measured, self.tokens = measured, tokens
         apis: dict[str, list[Resource]] = {}
         for api, kinds in served.apis.items():
             apis[api] = [Resource(kind) for kind in kinds]
@@ -158,13 +155,8 @@ class _Rooms:
 
         return handler
 
-    async def health(self, request: Request) -> Answer:
-        if request.path.startswith("/readyz") and not self._ready():
-            raise Unavailable("not ready yet")
-        return Response(200, b"ok", content_type="text/plain; charset=utf-8")
 
-
-def _route(router: Router, rooms: _Rooms) -> None:
+def _route(router: Router, rooms: _Rooms, checks: health.Health) -> None:
     discovery, openapi = rooms.discovery, rooms.openapi
     pages: dict[str, Callable[[Request], Response]] = {
         "/version": lambda _request: Response.of(200, VERSION),
@@ -181,9 +173,9 @@ def _route(router: Router, rooms: _Rooms) -> None:
     }
     for pattern, page in pages.items():
         router.add("GET", pattern, _at_once(page))
-    for path in _HEALTH:
-        router.add("GET", path, rooms.health)
-        router.add("GET", path + "/{rest:path}", rooms.health)
+    for path in health.PATHS:
+        router.add("GET", path, checks.handle)
+        router.add("GET", path + "/{rest:path}", checks.handle)
     for method in _METHODS:
         router.add(method, "/api/{version}/{rest:path}", rooms.resource)
         router.add(method, "/apis/{group}/{version}/{rest:path}", rooms.resource)

@@ -389,7 +389,7 @@ def test_who_may_what(play):
 
     async def scene(api):
         nobody = await api.ask("GET", MAPS, identity=None)
-        health = await api.ask("GET", "/healthz", identity=None)
+        health = await api.ask("GET", "/healthz/ping", identity=None)
         forbidden = await api.ask("GET", MAPS, identity=someone)
         named = await api.ask("DELETE", MAPS + "/a", identity=someone)
         looking = await api.ask("GET", "/api/v1", identity=someone)
