@@ -73,11 +73,14 @@ from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
 from coracle.kube.kubelet import records as kubelet_records
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.machine import read_host_dns, read_machine, read_memory, read_stocks
 from coracle.kube.kubelet.metering import NODE, Metering
-from coracle.kube.kubelet.nodes import NodeSync, read_host_dns, read_machine, read_vitals
+from coracle.kube.kubelet.nodes import NodeSync
+from coracle.kube.kubelet.nodestatus import allocatable
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
-from coracle.kube.kubelet.pressure import Reach, Relief
+from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.streams import PodStreams
+from coracle.kube.kubelet.use import PodUse
 from coracle.kube.kubelet.volumes import following
 from coracle.kube.proxy import bootstrap
 from coracle.kube.proxy import parts as proxying
@@ -96,6 +99,7 @@ from coracle.node.admin import Admin
 from coracle.node.config import Settings, proxies
 from coracle.node.ground import SharedGround
 from coracle.node.kubeconfig import render_kubeconfig, write_own
+from coracle.node.kubelet import read_kubelet
 from coracle.node.marks import PODS, QUICK_GROUPS, cgroup_path, marks, pod_network
 from coracle.node.registries import read_mirrors
 from coracle.node.signing import KeySigner
@@ -176,6 +180,7 @@ class Cloud:
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
         self._meter = self._make_meter()
+        self._node_settings = read_kubelet(settings.root)
         self._issuer = Issuer(ISSUER, KeySigner(settings.root / "pki" / "sa.key"), store, self._clock)
         self._docker = self._make_docker()
         self._compose = self._make_compose()
@@ -357,7 +362,8 @@ class Cloud:
         return Loop(reconciler, self._caches, self._store, workers=workers)
 
     def _node_config(self) -> NodeConfig:
-        machine = read_machine(str(self._settings.root), runtime_version())
+        root = str(self._settings.root)
+        machine, thresholds = read_machine(root, runtime_version()), self._node_settings.thresholds(read_stocks(root))
         return NodeConfig(
             name=node_name(),
             address=str(self._address),
@@ -365,7 +371,7 @@ class Cloud:
             domain=DOMAIN,
             host_dns=read_host_dns(),
             network=PODS,
-            capacity=machine.capacity,
+            capacity=allocatable(machine, self._node_settings, thresholds),
             memory_bytes=machine.memory_bytes,
             pod_cidr=self._settings.chosen.pod_cidr,
             disk_path=str(self._settings.root),
@@ -386,21 +392,19 @@ class Cloud:
 
     def _node(self, recorder: EventRecorder) -> Part:
         machine = read_machine(str(self._settings.root), runtime_version())
-        writers = self._collections
+        writers, engine, pods = self._collections, self._engine, self._caches["Pod"]
+        containers, files, images = engine.containers, engine.files, engine.images
+        use = PodUse(pods, self._records(), containers, files=files, images=images, scratch=engine.scratch)
+        evictor = Evictor(writers["Pod"], recorder, self._clock)
         return NodeSync(
             writers["Node"],
             writers["Lease.coordination.k8s.io"],
             self._node_config(),
             machine,
-            self._clock,
-            relief=Relief(
-                self._caches["Pod"],
-                writers["Pod"],
-                node_name(),
-                Reach(self._meter.memory_bytes, self._engine.images.prune_unused),
-                recorder=recorder,
-                clock=self._clock,
-            ),
+            self._node_settings,
+            recorder=recorder,
+            clock=self._clock,
+            relief=Relief(pods, evictor, node_name(), use, recorder=recorder),
         )
 
     def _make_meter(self) -> Metering:
@@ -408,12 +412,11 @@ class Cloud:
 
         def read(id: str) -> tuple[int, int]:
             if id == NODE:
-                used_bytes = machine.memory_bytes - read_vitals(str(self._settings.root)).memory_free_bytes
-                return machine_busy_ns(), used_bytes
+                memory = read_memory()
+                return machine_busy_ns(), memory.capacity - memory.available
             usage = containers.usage(id)
             return usage.cpu_ns, usage.memory_bytes
 
-        machine = read_machine(str(self._settings.root), runtime_version())
         return Metering(self._records(), read, self._clock)
 
     # -- the doors -----------------------------------------------------------------------------------------------

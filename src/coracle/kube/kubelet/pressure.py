@@ -1,140 +1,90 @@
-"""What the node does when it runs short of memory or disk: gives back images that nobody uses, then has a pod go.
+"""What the node does when it runs short: gives back what nobody uses, then has a pod go.
 
-One pod at a time, and then the next look tells whether that was enough.  Those go first that use more than they asked
-for, of these the least important, of these the one that is furthest over.
-
-Decide: signals(), ranked(), pure.  Act: Relief.relieve().
+One pod at a time, and then the next look tells whether that was enough.
+Decide: thresholds, ranking.  Act: Relief.relieve().
 
 Source: Kubernetes documentation, "Node-pressure Eviction".
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
-from coracle.core.object import Object
-from coracle.core.quantity import ZERO, Quantity, parse
+from coracle.core.object import Json, Object
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.disruption import target
-from coracle.kube.kinds.podspec.amounts import requests
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kubelet.records import everyone
+from coracle.kube.kubelet.ranking import Candidate, message, ranked
+from coracle.kube.kubelet.thresholds import Stock, Stocks, Threshold, crossed
 
-LOW_MEMORY_BYTES = 100 * 1024 * 1024  # the kubelet's eviction threshold
-LOW_DISK_BYTES = 512 * 1024 * 1024
-CRITICAL = 2_000_000_000  # pods of this priority stay
-_NANO = 10**9
+_ON_DISK = ("ephemeral-storage", "inodes")
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A resource that the node is short of, as specs name it, and of which less than `threshold_bytes` is left."""
+class Reach(Protocol):
+    """What relief can find out and do."""
 
-    resource: str
-    threshold_bytes: int
-    available_bytes: int
+    async def used(self, pod: Object, resource: str) -> Mapping[str, int]:
+        """What a pod uses of `memory` or `ephemeral-storage` (bytes) or `pids`, by container; `ranking.VOLUMES`."""
+        ...
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A pod of this node, and what its containers use, in bytes; {} where that is not known."""
-
-    pod: Object
-    used_bytes: Mapping[str, int] = field(default_factory=dict)
-
-    def over_bytes(self, resource: str) -> int:
-        """By how much it uses more than it asked for; not above 0: it does not."""
-        return sum(self.used_bytes.values()) - requests(self.pod.spec).get(resource, ZERO).whole
+    async def tidy(self) -> None:
+        """Give back disk: the containers that have ended, and the images that nobody uses."""
+        ...
 
 
-def signals(memory_bytes: int, disk_bytes: int) -> list[Signal]:
-    """What the node is short of, with so much of both free."""
-    found = [Signal("memory", LOW_MEMORY_BYTES, memory_bytes), Signal("ephemeral-storage", LOW_DISK_BYTES, disk_bytes)]
-    return [one for one in found if one.available_bytes < one.threshold_bytes]
+class Evictor:
+    """Makes pods fail.  Their loop ends what still runs."""
 
+    def __init__(self, writer: Collection, recorder: EventRecorder, clock: Clock) -> None:
+        self._writer, self._recorder, self._clock = writer, recorder, clock
 
-def ranked(candidates: Iterable[Candidate], resource: str) -> list[Candidate]:
-    """Who goes first."""
-
-    def order(one: Candidate) -> tuple[object, ...]:
-        over = one.over_bytes(resource)
-        return (over <= 0, one.pod.spec.get("priority") or 0, -over, str(one.pod.key))
-
-    return sorted((one for one in candidates if (one.pod.spec.get("priority") or 0) < CRITICAL), key=order)
-
-
-def message(signal: Signal, candidate: Candidate) -> str:
-    """What is said of the pod that has to go."""
-    said = (
-        f"The node was low on resource: {signal.resource}. Threshold quantity: {_shown(signal.threshold_bytes)}, "
-        f"available: {_shown(signal.available_bytes)}. "
-    )
-    asked = {one["name"]: (one.get("resources") or {}).get("requests") or {} for one in everyone(candidate.pod)}
-    for name, used_bytes in candidate.used_bytes.items():
-        request = parse(asked.get(name, {}).get(signal.resource, "0"))
-        if used_bytes > request.whole:
-            said += (
-                f"Container {name} was using {_shown(used_bytes)}, request is {request}, "
-                f"has larger consumption of {signal.resource}. "
-            )
-    return said
-
-
-def _shown(amount_bytes: int) -> str:
-    return str(Quantity(amount_bytes // 1024 * 1024 * _NANO, "binary"))
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What relief can read and do.
-
-    memory  of a pod: bytes that its containers use, by name
-    prune   removes the images that nobody uses; gives the bytes that this freed
-    """
-
-    memory: Callable[[Object], Mapping[str, int]]
-    prune: Callable[[], Awaitable[int]]
-
-
-class Relief:
-    def __init__(
-        self, cache: Informer, writer: Collection, node: str, reach: Reach, *, recorder: EventRecorder, clock: Clock
-    ) -> None:
-        self._pods, self._writer, self._node, self._reach = cache, writer, node, reach
-        self._recorder, self._clock = recorder, clock
-
-    async def relieve(self, node: Object, memory_bytes: int, disk_bytes: int) -> None:
-        """With so much free: nothing, where that is enough."""
-        for signal in signals(memory_bytes, disk_bytes):
-            self._recorder.emit(node, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {signal.resource}")
-            if signal.resource != "memory" and await self._reach.prune() > 0:
-                continue
-            first = next(iter(ranked(self._candidates(signal.resource), signal.resource)), None)
-            if first is not None:
-                await self._evict(first, signal)
-
-    def _candidates(self, resource: str) -> Sequence[Candidate]:
-        here = [pod for pod in self._pods.list() if pod.spec.get("nodeName") == self._node and pods.active(pod)]
-        return [Candidate(pod, self._reach.memory(pod) if resource == "memory" else {}) for pod in here]
-
-    async def _evict(self, candidate: Candidate, signal: Signal) -> None:
-        """The pod has failed; its loop ends what still runs."""
-        pod, said, now = candidate.pod, message(signal, candidate), rfc3339(self._clock.now_s())
-        self._recorder.emit(pod, "Warning", "Evicted", said)
-        why = target("TerminationByKubelet", said)
+    async def evict(self, pod: Object, message: str, why: Json | None = None) -> None:
+        """`why`: a condition that says it, too."""
+        self._recorder.emit(pod, "Warning", "Evicted", message)
+        now = rfc3339(self._clock.now_s())
 
         def evicted(present: Object) -> Object:
             if present.meta.uid != pod.meta.uid or pods.ended(present):
                 return present
-            conditions = pods.with_condition(present.status.get("conditions"), why, now)
-            return present.with_status(phase="Failed", reason="Evicted", message=said, conditions=conditions)
+            more = {} if why is None else _with(present, why, now)
+            return present.with_status(phase="Failed", reason="Evicted", message=message, **more)
 
         try:
             await self._writer.change(pod.key, evicted, "status")
         except NotFound:
             return
+
+
+def _with(pod: Object, condition: Json, now: str) -> Json:
+    return {"conditions": pods.with_condition(pod.status.get("conditions"), condition, now)}
+
+
+class Relief:
+    def __init__(self, cache: Informer, evictor: Evictor, node: str, reach: Reach, *, recorder: EventRecorder) -> None:
+        self._pods, self._evictor, self._node, self._reach = cache, evictor, node, reach
+        self._recorder = recorder
+
+    async def relieve(
+        self, node: Object, due: Sequence[Threshold], stocks: Stocks, look: Callable[[], Awaitable[Stocks]]
+    ) -> None:
+        """Do something about the most urgent of the thresholds that are `due`; `look` tells what is left after that."""
+        urgent = due[0]
+        self._recorder.emit(node, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {urgent.resource}")
+        if urgent.resource in _ON_DISK:
+            await self._reach.tidy()
+            stocks = await look()
+            if not crossed(due, stocks, reclaimed=True):
+                return
+        candidates = [Candidate(pod, await self._reach.used(pod, urgent.resource)) for pod in self._here()]
+        first = next(iter(ranked(candidates, urgent.resource)), None)
+        if first is not None:
+            said = message(urgent, stocks.get(urgent.signal, Stock(0, 0)), first)
+            await self._evictor.evict(first.pod, said, target("TerminationByKubelet", said))
+
+    def _here(self) -> list[Object]:
+        return [pod for pod in self._pods.list() if pod.spec.get("nodeName") == self._node and pods.active(pod)]

@@ -12,39 +12,73 @@ from coracle.core.tasks import run_parts
 from coracle.kube.kinds import lease, node
 from coracle.kube.kubelet import nodes
 from coracle.kube.kubelet.config import NodeConfig
-from coracle.kube.kubelet.nodes import Machine, NodeSync, Vitals, node_status, read_host_dns, read_machine, read_vitals
+from coracle.kube.kubelet.configuration import Settings, parse_configuration
+from coracle.kube.kubelet.machine import Machine, read_host_dns, read_machine, read_stocks
+from coracle.kube.kubelet.nodes import NodeSync
+from coracle.kube.kubelet.nodestatus import allocatable, capacity, changed, node_status
+from coracle.kube.kubelet.thresholds import MEMORY, SIGNALS, Stock
 from coracle.testing.autojump import run
 
 CONFIG = NodeConfig(name="node", address="192.0.2.2", pod_cidr="10.32.0.0/16")
 MACHINE = Machine(cpus=2, memory_bytes=8 << 30, disk_bytes=1 << 40, kernel="6.18", runtime="crun://1.8.1")
-FINE = Vitals(4 << 30, 1 << 39, 30_000)
+FINE = {name: Stock(1 << 40, 1 << 39) for name in SIGNALS}
 KEY = Key("", "node")
 
 
-def conditions(vitals, had=None):
-    status = node_status(had or Object("Node", Meta(name="node")), CONFIG, MACHINE, vitals, "2023-11-14T22:13:20Z")
-    return {one["type"]: one["status"] for one in status["conditions"]}
+def status_of(pressed, had=None):
+    known = had or Object("Node", Meta(name="node"))
+    has = capacity(MACHINE, Settings())
+    return node_status(known, CONFIG, MACHINE, has=has, gives=has, pressed=pressed, now="2023-11-14T22:13:20Z")
+
+
+@pytest.mark.parametrize("pressed", [set(), {"MemoryPressure"}, {"DiskPressure"}, {"PIDPressure"}])
+def test_pressure(pressed):
+    told = status_of(pressed)["conditions"]
+    assert {one["type"] for one in told if one["status"] == "True"} == {"Ready", *pressed}
+    assert {one["reason"] for one in told} >= {
+        {"MemoryPressure": "KubeletHasInsufficientMemory", "DiskPressure": "KubeletHasDiskPressure", "PIDPressure": "KubeletHasInsufficientPID"}[one]
+        for one in pressed
+    }  # fmt: skip
+
+
+def test_what_has_turned_is_told():
+    new = Object("Node", Meta(name="node"))
+    fine, full = status_of(set()), status_of({"DiskPressure"})
+    all = ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"]
+    assert changed(new, fine) == all
+    assert changed(new.with_body(status=fine), fine) == []
+    assert changed(new.with_body(status=fine), full) == ["NodeHasDiskPressure"]
+    assert changed(new.with_body(status=full), fine) == ["NodeHasNoDiskPressure"]
 
 
 @pytest.mark.parametrize(
-    ("vitals", "pressed"),
+    ("settings", "expected"),
     [
-        (FINE, set()),
-        (replace(FINE, memory_free_bytes=50 << 20), {"MemoryPressure"}),
-        (replace(FINE, disk_free_bytes=100 << 20), {"DiskPressure"}),
-        (replace(FINE, pids_free=5), {"PIDPressure"}),
+        ({}, {"cpu": "2", "memory": "8286208Ki", "ephemeral-storage": "1073217536Ki", "pods": "110"}),
+        ({"evictionHard": {MEMORY: "50%"}, "maxPods": 9}, {"cpu": "2", "memory": "4194304Ki", "ephemeral-storage": "1073741824Ki", "pods": "9"}),
+        ({"evictionHard": {MEMORY: "0%"}, "systemReserved": {"cpu": "500m", "memory": "1Gi"}}, {"cpu": "1500m", "memory": "7340032Ki", "ephemeral-storage": "1073741824Ki", "pods": "110"}),
     ],
-)
-def test_pressure(vitals, pressed):
-    assert {type for type, status in conditions(vitals).items() if status == "True"} == {"Ready", *pressed}
+    ids=["without what must stay free", "a share", "without what is reserved"],
+)  # fmt: skip
+def test_what_pods_can_have(settings, expected):
+    read = parse_configuration(settings)
+    there = {**FINE, MEMORY: Stock(8 << 30, 4 << 30), "nodefs.available": Stock(1 << 40, 1 << 39)}
+    assert allocatable(MACHINE, read, read.thresholds(there)) == expected
+
+
+def test_what_others_count_on_the_node_is_given_until_they_count_it_no_more():
+    had = {"capacity": {"example.com/foo": "5", "cpu": "99"}, "allocatable": {"example.com/gone": "1"}}
+    told = status_of(set(), Object("Node", Meta(name="node"), {"status": had}))
+    assert told["capacity"]["cpu"] == "2"
+    assert set(told["capacity"]) == set(told["allocatable"]) == {*capacity(MACHINE, Settings()), "example.com/foo"}
 
 
 def test_the_machine_is_read():
-    machine, vitals = read_machine("/", "crun://1"), read_vitals("/")
+    machine, stocks = read_machine("/", "crun://1"), read_stocks("/")
     assert machine.cpus >= 1
-    assert machine.memory_bytes > vitals.memory_free_bytes > 0
-    assert vitals.pids_free > 0
-    assert set(machine.capacity) == {"cpu", "memory", "ephemeral-storage", "pods"}
+    assert set(stocks) == set(SIGNALS)
+    assert machine.memory_bytes >= stocks[MEMORY].capacity > stocks[MEMORY].available > 0
+    assert stocks["pid.available"].available > 0
 
 
 def test_the_host_resolv_conf_is_read(tmp_path):
@@ -65,11 +99,24 @@ def cluster(monkeypatch):
     return Collection(node.KIND, store, clock), Collection(lease.KIND, store, clock), clock, store
 
 
-async def live(cluster, seconds):
+class Said:
+    """Remembers what was said."""
+
+    def __init__(self):
+        self.reasons = []
+
+    def emit(self, obj, type, reason, message, *, field=""):
+        self.reasons.append(reason)
+
+
+async def live(cluster, seconds, machine=MACHINE):
     written, leases, clock, _ = cluster
+    said = Said()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await run_parts([NodeSync(written, leases, CONFIG, MACHINE, clock)], lambda: None)
+            part = NodeSync(written, leases, CONFIG, machine, Settings(), recorder=said, clock=clock)
+            await run_parts([part], lambda: None)
+    return said.reasons
 
 
 def test_a_node_registers_and_renews_its_lease(cluster):
@@ -113,8 +160,24 @@ def test_a_node_that_was_deleted_comes_back(cluster):
     assert run(main()) is not None
 
 
-def test_what_others_count_on_the_node_can_be_allocated_until_they_count_it_no_more():
-    mine = set(MACHINE.capacity)
-    had = {"capacity": {"example.com/foo": "5"}, "allocatable": {"example.com/gone": "1"}}
-    status = node_status(Object("Node", Meta(name="node"), {"status": had}), CONFIG, MACHINE, FINE, "")
-    assert set(status["capacity"]) == set(status["allocatable"]) == {*mine, "example.com/foo"}
+def test_a_reboot_is_told(cluster):
+    async def main():
+        first = await live(cluster, 5, replace(MACHINE, boot_id="1"))
+        again = await live(cluster, 5, replace(MACHINE, boot_id="1"))
+        return first, again, await live(cluster, 5, replace(MACHINE, boot_id="2"))
+
+    first, again, rebooted = run(main())
+    assert first == ["Starting", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"]  # fmt: skip
+    assert (again, rebooted) == (["Starting"], ["Starting", "Rebooted"])
+
+
+def test_a_cordon_is_told(cluster):
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(live(cluster, 45))
+            for cordoned in (True, False):
+                await asyncio.sleep(15)
+                await cluster[0].change(KEY, lambda one, cordoned=cordoned: one.with_spec(unschedulable=cordoned))
+            return await task
+
+    assert run(main())[-2:] == ["NodeNotSchedulable", "NodeSchedulable"]

@@ -1,4 +1,4 @@
-"""Who goes when the node runs short."""
+"""Who goes when the node runs short, and what is tried before."""
 
 from __future__ import annotations
 
@@ -7,27 +7,22 @@ import pytest
 from coracle.core.object import Key, Meta, Object
 from coracle.kube.kinds import priorityclass
 from coracle.kube.kinds.pod import condition
-from coracle.kube.kubelet.pressure import Candidate, Reach, Relief, Signal, message, ranked, signals
+from coracle.kube.kubelet.pressure import Evictor, Relief
+from coracle.kube.kubelet.ranking import VOLUMES, Candidate, message, ranked
+from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Amount, Stock, Threshold
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_node, a_pod, place
 
 MI = 1 << 20
 HIGH = Object("PriorityClass", Meta(name="high"), {"value": 9}, priorityclass.API)
-PLENTY = 1 << 40
+LITTLE_MEMORY = Threshold(MEMORY, Amount(100 * MI))
+LITTLE_DISK = Threshold("nodefs.available", Amount(100 * MI), reclaim=Amount(50 * MI))
 
 
 def using(name, used_mi, request="0", priority=0):
     resources = {"requests": {"memory": request}}
     pod = a_pod(name, containers=[{"name": "www", "image": "nginx", "resources": resources}], priority=priority)
     return Candidate(pod, {"www": used_mi * MI})
-
-
-@pytest.mark.parametrize(
-    ("free", "expected"),
-    [((PLENTY, PLENTY), []), ((MI, PLENTY), ["memory"]), ((PLENTY, MI), ["ephemeral-storage"]), ((0, 0), ["memory", "ephemeral-storage"])],
-)  # fmt: skip
-def test_signals(free, expected):
-    assert [one.resource for one in signals(*free)] == expected
 
 
 @pytest.mark.parametrize(
@@ -43,19 +38,58 @@ def test_ranks(candidates, expected):
     assert [one.pod.meta.name for one in ranked(candidates, "memory")] == expected
 
 
-def test_what_is_said():
-    assert message(Signal("memory", 100 * MI, 40 * MI), using("a", 50, "10Mi")) == (
-        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 40Mi. "
-        "Container www was using 50Mi, request is 10Mi, has larger consumption of memory. "
-    )
+def test_of_processes_only_importance_and_number_count():
+    some, many, high = (Candidate(a_pod(name, priority=p), {"www": n}) for name, n, p in (("some", 3, 0), ("many", 9, 0), ("high", 99, 1)))  # fmt: skip
+    assert ranked([high, some, many], "pids") == [many, some, high]
 
 
 @pytest.mark.parametrize(
-    ("free", "freed", "goes"),
-    [((PLENTY, PLENTY), 0, None), ((MI, PLENTY), 0, "big"), ((PLENTY, MI), 0, "small"), ((PLENTY, MI), 7, None)],
-    ids=["enough", "memory", "disk, and no image to give back", "disk, and an image is enough"],
+    ("threshold", "stock", "candidate", "said"),
+    [
+        pytest.param(
+            LITTLE_MEMORY, Stock(1 << 33, 40 * MI), using("a", 50, "10Mi"),
+            "The node was low on resource: memory. Threshold quantity: 100Mi, available: 40Mi. "
+            "Container www was using 50Mi, request is 10Mi, has larger consumption of memory. ", id="memory",
+        ),
+        pytest.param(
+            Threshold("nodefs.available", Amount(share=0.5)), Stock(100 * MI, 7 * MI), Candidate(a_pod("a"), {"www": 1, VOLUMES: 9 * MI}),
+            "The node was low on resource: ephemeral-storage. Threshold quantity: 50Mi, available: 7Mi. "
+            "Container www was using 0, request is 0, has larger consumption of ephemeral-storage. ", id="disk, in percent",
+        ),
+        pytest.param(
+            Threshold(PIDS, Amount(256)), Stock(4096, 12), using("a", 3),
+            "The node was low on resource: pids. Threshold quantity: 256, available: 12. ", id="processes",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said(threshold, stock, candidate, said):
+    assert message(threshold, stock, candidate) == said
+
+
+class FakeReach:
+    """Pods called "big" use much; tidying leaves `left_mi` of the disk."""
+
+    def __init__(self, left_mi):
+        self.left_mi, self.tidied = left_mi, 0
+
+    async def used(self, pod, resource):
+        return {"www": 500 * MI} if pod.meta.name == "big" and resource == "memory" else {}
+
+    async def tidy(self):
+        self.tidied += 1
+
+
+@pytest.mark.parametrize(
+    ("due", "left_mi", "tidied", "goes"),
+    [
+        (LITTLE_MEMORY, 0, 0, "big"),
+        (LITTLE_DISK, 20, 1, "small"),
+        (LITTLE_DISK, 120, 1, "small"),
+        (LITTLE_DISK, 150, 1, None),
+    ],
+    ids=["memory", "disk, and nothing to give back", "less than is wanted back", "what was given back is enough"],
 )
-def test_relief(free, freed, goes):
+def test_relief(due, left_mi, tidied, goes):
     async def main():
         stage = Stage()
         await stage.rooms()
@@ -64,13 +98,14 @@ def test_relief(free, freed, goes):
             await stage["Pod"].create(a_pod(name, **more))
             await place(stage, Key("default", name))
 
-        async def prune():
-            return freed
+        async def look():
+            return {due.signal: Stock(1000 * MI, reach.left_mi * MI)}
 
-        reach = Reach(lambda pod: {"www": 500 * MI} if pod.meta.name == "big" else {}, prune)
-        relief = Relief(stage.caches["Pod"], stage["Pod"], "n1", reach, recorder=stage.recorder, clock=stage.clock)
+        reach, evictor = FakeReach(left_mi), Evictor(stage["Pod"], stage.recorder, stage.clock)
+        relief = Relief(stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder)
         await stage.settle(1)
-        await relief.relieve(a_node(), *free)
+        await relief.relieve(a_node(), [due], {due.signal: Stock(1000 * MI, 0)}, look)
+        assert reach.tidied == tidied
         failed = [pod for pod in stage["Pod"].list() if pod.status["phase"] == "Failed"]
         assert [pod.meta.name for pod in failed] == ([goes] if goes else [])
         for pod in failed:
