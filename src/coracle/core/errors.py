@@ -78,7 +78,11 @@ class Conflict(CloudError):
 
 
 class Expired(CloudError):
-    """The asked revision is no longer kept."""
+    """The asked revision is no longer kept.  `onward`: what to ask with for the rest as it is now, if it can be had."""
+
+    def __init__(self, message: str = "", *, kind: str = "", name: str = "", onward: str = "") -> None:
+        super().__init__(message, kind=kind, name=name)
+        self.onward = onward
 
 
 class TooLarge(CloudError):
@@ -129,9 +133,13 @@ class Unavailable(CloudError):
 
 
 class Timeout(CloudError):
-    """It took too long."""
+    """It took too long.  `ahead`: because a revision was asked for that is not there yet."""
 
     retryable = True
+
+    def __init__(self, message: str = "", *, kind: str = "", name: str = "", ahead: bool = False) -> None:
+        super().__init__(message, kind=kind, name=name)
+        self.ahead = ahead
 
 
 class Broken(CloudError):

@@ -67,13 +67,15 @@ def status(error: CloudError, kind: Kind | None = None) -> Status:
     details = _details(error, kind)
     if error.retryable:
         details["retryAfterSeconds"] = 1
+    if isinstance(error, errors.Timeout) and error.ahead:
+        details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
     if isinstance(error, errors.Throttled):
         details["causes"] = [{"reason": "DisruptionBudget", "message": error.cause}]
         details |= {"retryAfterSeconds": error.after_s} if error.after_s else {}
     return {
         "kind": "Status",
         "apiVersion": "v1",
-        "metadata": {},
+        "metadata": {"continue": error.onward} if isinstance(error, errors.Expired) and error.onward else {},
         "status": "Failure",
         "message": _message(error, kind) or default,
         "reason": reason,

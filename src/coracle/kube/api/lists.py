@@ -1,7 +1,8 @@
 """Lists: which objects, as of which revision, how many at a time.
 
 Pages of one list are of one revision.  Nothing is kept between them: the state at an earlier revision is the present
-one with the changes since undone, as long as the store's history reaches back (then 410 Expired).
+one with the changes since undone, as long as the store's history reaches back and a few minutes at most; then 410
+Expired, with a token to go on from the same place in the present state.
 
 Source: Kubernetes API concepts, "Retrieving large results sets in chunks", "Resource versions".
 """
@@ -11,8 +12,10 @@ from __future__ import annotations
 import base64
 import binascii
 import bisect
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import orjson
 
@@ -26,8 +29,12 @@ from coracle.web.messages import Request
 _META_FIELDS = ("metadata.name", "metadata.namespace")
 _TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter."
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
 )
+PAGES_LAST_S = 300  # as long as Kubernetes keeps what has changed since, whatever there is of it
+_AS_IT_IS = -1  # in place of a revision: go on with the present state
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +71,23 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a list.  `next_key` is the last key of this page where there are more; `remaining` of them, if known."""
+    """Some of a list.  `next_key` is the last key of this page where there are more; `remaining` of them, if known.
+
+    `since_s`: when its first page was given out (seconds since 1970).
+    """
 
     revision: int
     entries: Sequence[Entry]
     next_key: Key | None = None
     remaining: int | None = None
+    since_s: int = 0
 
     @property
     def meta(self) -> dict[str, object]:
         """metav1.ListMeta."""
         meta: dict[str, object] = {"resourceVersion": str(self.revision)}
         if self.next_key is not None:
-            meta["continue"] = _token(self.revision, self.next_key)
+            meta["continue"] = _Token(self.revision, self.next_key, self.since_s).text
             if self.remaining is not None:
                 meta["remainingItemCount"] = self.remaining
         return meta
@@ -91,7 +102,7 @@ def read_selection(request: Request, kind: Kind, namespace: str | None, name: st
     return Selection(kind, namespace, labels, fields)
 
 
-async def read_page(request: Request, store: Store, selection: Selection) -> Page:
+async def read_page(request: Request, store: Store, selection: Selection, now_s: float) -> Page:
     """The part of the list that limit, continue, resourceVersion and resourceVersionMatch ask for.
 
     Raises: Malformed, Invalid (parameters), Expired (the revision is gone), Timeout (it is not there yet).
@@ -104,26 +115,46 @@ async def read_page(request: Request, store: Store, selection: Selection) -> Pag
     if token:
         if version not in ("", "0"):
             raise Malformed("specifying resource version is not allowed when using continue")
-        revision, start = _read_token(token)
-        snapshot = await _snapshot(store, selection, revision, _TOO_OLD)
-        return _page(snapshot, selection, limit, start)
-    asked = read_number(version, "resourceVersion")
-    if asked > store.revision:
-        raise Timeout(f"Too large resource version: {asked}, current: {store.revision}")
-    exact = query.get("resourceVersionMatch") == "Exact"
-    if exact:
+        return await _next_page(store, selection, limit, _Token.read(token), int(now_s))
+    snapshot = store.list(selection.kind.type, selection.namespace)
+    asked = read_revision(request, store)
+    if asked and _wants_exactly(query.get("resourceVersionMatch"), limit):
         said = f"The resourceVersion for the provided list is too old: {asked}"
-        return _page(await _snapshot(store, selection, asked, said), selection, limit, None)
-    return _page(store.list(selection.kind.type, selection.namespace), selection, limit, None)
+        snapshot = await _snapshot(store, selection, asked, Expired(said))
+    return replace(_page(snapshot, selection, limit, None), since_s=int(now_s))
+
+
+async def _next_page(store: Store, selection: Selection, limit: int, token: _Token, now_s: int) -> Page:
+    if token.revision == _AS_IT_IS:
+        snapshot = store.list(selection.kind.type, selection.namespace)
+        return replace(_page(snapshot, selection, limit, token.start), since_s=now_s)
+    too_old = Expired(_TOO_OLD, onward=token._replace(revision=_AS_IT_IS).text)
+    if now_s - token.since_s > PAGES_LAST_S:
+        raise too_old
+    snapshot = await _snapshot(store, selection, token.revision, too_old)
+    return replace(_page(snapshot, selection, limit, token.start), since_s=token.since_s)
+
+
+def read_revision(request: Request, store: Store) -> int:
+    """The resourceVersion that the answer must be at least of, 0 where any will do.  Raises Malformed, Timeout."""
+    asked = read_number(request.query.get("resourceVersion"), "resourceVersion")
+    if asked > store.revision:
+        raise Timeout(f"Too large resource version: {asked}, current: {store.revision}", ahead=True)
+    return asked
 
 
 def read_number(text: str, name: str) -> int:
     """A query's number, 0 where it is not there.  Raises Malformed."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if not re.fullmatch("-?[0-9]{1,18}", text, re.ASCII):
         raise Malformed(f'{name}: Invalid value: "{text}": strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    return max(0, int(text))
+
+
+def _wants_exactly(match: str, limit: int) -> bool:
+    """A revision that is named for the first of several pages is meant exactly, where nothing else is said."""
+    return match == "Exact" or (not match and limit > 0)
 
 
 def _check_match(match: str, version: str, token: str) -> None:
@@ -141,7 +172,7 @@ def _check_match(match: str, version: str, token: str) -> None:
         raise Invalid(problems, kind="ListOptions.meta.k8s.io")
 
 
-async def _snapshot(store: Store, selection: Selection, revision: int, too_old: str) -> Snapshot:
+async def _snapshot(store: Store, selection: Selection, revision: int, too_old: Expired) -> Snapshot:
     type, namespace = selection.kind.type, selection.namespace
     if revision < 0 or revision > store.revision:
         raise Malformed("continue key is not valid: incorrect encoded start resourceVersion")
@@ -151,7 +182,7 @@ async def _snapshot(store: Store, selection: Selection, revision: int, too_old: 
     try:
         entries = await _undone(store, type, namespace, revision, present.entries)
     except Expired as error:
-        raise Expired(too_old) from error
+        raise too_old from error
     return Snapshot(revision, entries)
 
 
@@ -208,15 +239,24 @@ def _key(entry: Entry) -> Key:
     return entry.key
 
 
-def _token(revision: int, key: Key) -> str:
-    doc = {"v": "meta.k8s.io/v1", "rv": revision, "start": [key.namespace, key.name]}
-    return base64.urlsafe_b64encode(orjson.dumps(doc)).rstrip(b"=").decode()
+class _Token(NamedTuple):
+    """Where a list goes on: after the object `start`, in the state at `revision`; for so long after `since_s`."""
 
+    revision: int
+    start: Key
+    since_s: int
 
-def _read_token(token: str) -> tuple[int, Key]:
-    try:
-        doc = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        namespace, name = doc["start"]
-        return int(doc["rv"]), Key(str(namespace), str(name))
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise Malformed(f"continue key is not valid: {error}") from error
+    @property
+    def text(self) -> str:
+        doc = {"v": "meta.k8s.io/v1", "rv": self.revision, "start": [*self.start], "since": self.since_s}
+        return base64.urlsafe_b64encode(orjson.dumps(doc)).rstrip(b"=").decode()
+
+    @classmethod
+    def read(cls, token: str) -> _Token:
+        """Raises Malformed."""
+        try:
+            doc = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            namespace, name = doc["start"]
+            return cls(int(doc["rv"]), Key(str(namespace), str(name)), int(doc["since"]))
+        except (binascii.Error, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise Malformed(f"continue key is not valid: {error}") from error

@@ -17,7 +17,7 @@ from coracle.kube.api import watch
 from coracle.kube.api.codec import decode, warning_headers
 from coracle.kube.api.deletions import read_deletion, read_dry_run
 from coracle.kube.api.errors import success
-from coracle.kube.api.lists import read_page, read_selection
+from coracle.kube.api.lists import read_page, read_revision, read_selection
 from coracle.kube.api.patching import patched, read_patch
 from coracle.kube.api.served import Target
 from coracle.kube.api.tables import read_view
@@ -60,6 +60,7 @@ class Resources:
     async def get(self, request: Request, target: Target) -> Response:
         """GET .../{plural}/{name} -> 200"""
         view = read_view(request, target.kind, self.clock)
+        read_revision(request, self.store)
         entry = self.store.find(target.kind.type, target.key)
         if entry is None:
             raise NotFound(kind=target.kind.type, name=target.name)
@@ -68,7 +69,9 @@ class Resources:
     async def list(self, request: Request, target: Target) -> Response:
         """GET .../{plural}?labelSelector=&fieldSelector=&limit=&continue=&resourceVersion= -> 200"""
         view = read_view(request, target.kind, self.clock)
-        page = await read_page(request, self.store, read_selection(request, target.kind, target.namespace))
+        page = await read_page(
+            request, self.store, read_selection(request, target.kind, target.namespace), self.clock.now_s()
+        )
         return Response(200, view.many(page.entries, page.meta))
 
     async def watch(self, request: Request, target: Target) -> Stream:
@@ -142,7 +145,9 @@ class Resources:
     async def delete_collection(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}?labelSelector= -> 200, the list of what was deleted"""
         how, dry_run, warnings = read_deletion(request, target.kind)
-        page = await read_page(request, self.store, read_selection(request, target.kind, target.namespace))
+        page = await read_page(
+            request, self.store, read_selection(request, target.kind, target.namespace), self.clock.now_s()
+        )
         for entry in page.entries:
             await target.collection.delete(entry.key, how, missing_ok=True, dry_run=dry_run)
         view = read_view(request, target.kind, self.clock)

@@ -74,17 +74,51 @@ def test_pages_with_a_selector_do_not_count_the_rest(play):
     assert (second["items"][0]["metadata"]["name"], second["metadata"].get("continue")) == ("c3", None)
 
 
-def test_a_page_of_a_list_that_is_forgotten(play):
+@pytest.mark.parametrize(
+    ("history", "wait_s"), [(3, 0), (1000, 301)], ids=["the changes are forgotten", "it was begun long ago"]
+)
+def test_a_list_whose_next_page_is_gone_goes_on_in_the_present_state(play, history, wait_s):
     async def scene(api):
         await four(api)
         first = (await api.get(MAPS + "?limit=2")).doc
+        await api.clock.sleep(wait_s)
         for number in range(5):
             await api.config_map(f"d{number}")
-        return (await api.get(f"{MAPS}?limit=2&continue={first['metadata']['continue']}")).said
+        gone = await api.get(f"{MAPS}?limit=2&continue={first['metadata']['continue']}")
+        names, token = [], gone.doc["metadata"]["continue"]
+        while token:
+            page = (await api.get(f"{MAPS}?limit=2&continue={token}")).doc
+            names += [item["metadata"]["name"] for item in page["items"]]
+            assert page["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
+            token = page["metadata"].get("continue")
+        return gone.said, names
 
-    code, reason, message = play(scene, history=3)
+    (code, reason, message), names = play(scene, history=history)
     assert (code, reason) == (410, "Expired")
     assert message.startswith("The provided continue parameter is too old")
+    assert names == ["c2", "c3", "d0", "d1", "d2", "d3", "d4"]
+
+
+def test_a_revision_that_is_not_there_yet(play):
+    async def scene(api):
+        await four(api)
+        return await api.get(MAPS + "?resourceVersion=9999"), await api.get(MAPS + "/c1?resourceVersion=9999")
+
+    for answer in play(scene):
+        assert answer.status == 504
+        assert answer.doc["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+
+
+def test_a_revision_is_meant_exactly_where_pages_are_wanted_of_it(play):
+    async def scene(api):
+        await four(api)
+        revision = (await api.get(MAPS)).doc["metadata"]["resourceVersion"]
+        await api.config_map("d")
+        targets = (f"?resourceVersion={revision}&limit=9", f"?resourceVersion={revision}", "?limit=-1")
+        return [len((await api.get(MAPS + target)).doc["items"]) for target in targets]
+
+    exactly, at_least, everything = play(scene)
+    assert (exactly + 1, everything) == (at_least, at_least)
 
 
 @pytest.mark.parametrize(
