@@ -137,7 +137,8 @@ def bound(pod: Object, node: str, now: str, target: Target) -> Object:
         said = f'pod {pod.meta.name} is already assigned to node "{pod.spec["nodeName"]}"'
         raise Conflict(said, kind=target.kind.type, name=pod.meta.name)
     others = [c for c in pod.status.get("conditions") or () if c["type"] != "PodScheduled"]
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    times = {"lastProbeTime": None, "lastTransitionTime": now}
+    scheduled = {"type": "PodScheduled", "status": "True", "observedGeneration": pod.meta.generation, **times}
     return pod.with_spec(nodeName=node).with_status(conditions=[*others, scheduled])
 
 

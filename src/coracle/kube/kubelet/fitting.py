@@ -1,6 +1,7 @@
-"""Pods that were put on this node without the scheduler (`nodeName`): whether there is room beside the others.  Pure.
+"""Whether there is room on this node for a pod beside the others, whoever has put it there.  Pure.
 
-Who was scheduled fits already.  A pod that does not fit has failed, as one that the node cannot run at all (admission).
+The scheduler puts none where it does not fit; a `nodeName` or a Binding may.  A pod that does not fit has failed, as
+one that the node cannot run at all (admission).
 
 Source: Kubernetes documentation, "Assigning Pods to Nodes: nodeName"; kubelet's predicates and their messages.
 """
@@ -20,10 +21,9 @@ _ANYWHERE = ("", "0.0.0.0")  # noqa: S104 - how specs write it
 _PORTS = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 
 
-def placed_by_hand(pod: Object) -> bool:
-    """Seen for the first time, and never by a scheduler."""
-    scheduled = any(one["type"] == "PodScheduled" for one in pod.status.get("conditions") or ())
-    return not scheduled and not pod.status.get("startTime") and not pod.meta.deleting
+def is_new(pod: Object) -> bool:
+    """Never taken up by a kubelet so far."""
+    return not pod.status.get("startTime") and not pod.meta.deleting
 
 
 def misfit(pod: Object, others: Iterable[Object], capacity: Mapping[str, str]) -> Refusal | None:

@@ -24,7 +24,7 @@ from coracle.kube.kubelet import policy, resizing
 from coracle.kube.kubelet.admission import Refusal, refusal
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
-from coracle.kube.kubelet.fitting import misfit, placed_by_hand
+from coracle.kube.kubelet.fitting import is_new, misfit
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.plan import Plan, plan
@@ -194,10 +194,10 @@ class PodSync:
         return resizing.postponed(pod, self._others(pod), self._config.capacity)
 
     def _misfit(self, pod: Object) -> Refusal | None:
-        """Why there is no room for a pod that nobody scheduled; others like it count once they are admitted."""
-        if self._notes[pod.key].admitted or not placed_by_hand(pod):
+        """Why there is no room for a new pod; others that are new count once they are admitted."""
+        if self._notes[pod.key].admitted or not is_new(pod):
             return None
-        others = (one for one in self._others(pod) if not placed_by_hand(one) or self._is_admitted(one))
+        others = (one for one in self._others(pod) if not is_new(one) or self._is_admitted(one))
         return misfit(pod, others, self._config.capacity)
 
     def _is_admitted(self, pod: Object) -> bool:

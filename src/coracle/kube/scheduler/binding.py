@@ -109,7 +109,7 @@ class Binding:
     # -- acting --------------------------------------------------------------------------------------------------
 
     async def _bind(self, pod: Object, node: str) -> None:
-        condition = {"type": "PodScheduled", "status": "True"}
+        condition = {"type": "PodScheduled", "status": "True", "observedGeneration": pod.meta.generation}
         bound = False
         try:
             await self._writer.change(
@@ -139,7 +139,8 @@ class Binding:
 
     async def _refuse(self, pod: Object, reason: str, message: str, nominated: str = "") -> None:
         now = rfc3339(self._clock.now_s())
-        condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+        told = {"status": "False", "reason": reason, "message": message}
+        condition = {"type": "PodScheduled", "observedGeneration": pod.meta.generation, **told}
 
         def refused(present: Object) -> Object:
             if present.meta.uid != pod.meta.uid or not wants_node(present):

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from coracle.core.collection import Deletion
-from coracle.kube.kubelet.fitting import misfit, placed_by_hand
+from coracle.kube.kubelet.fitting import is_new, misfit
 from coracle.testing.autojump import run
 from suites.attempts import a_pod
 
@@ -53,11 +53,11 @@ def test_misfit(pod, others, expected):
     [
         ({}, True),
         ({"startTime": "2023-11-14T22:13:20Z"}, False),
-        ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, False),
+        ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, True),
     ],
 )
-def test_who_was_placed_by_hand(status, expected):
-    assert placed_by_hand(a_pod().with_body(status=status)) is expected
+def test_who_is_new(status, expected):
+    assert is_new(a_pod().with_body(status=status)) is expected
 
 
 def test_of_two_pods_placed_by_hand_with_one_port_the_first_runs(machine):
