@@ -73,6 +73,7 @@ from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventExpiry, EventRecorder
 from coracle.kube.kubelet import records as kubelet_records
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.door import KubeletDoor
 from coracle.kube.kubelet.machine import read_host_dns, read_machine, read_memory, read_stocks
 from coracle.kube.kubelet.metering import NODE, Metering
 from coracle.kube.kubelet.nodes import NodeSync
@@ -440,7 +441,9 @@ class Cloud:
     def _doors(self) -> list[Part]:
         settings = self._settings
         streams = PodStreams(self._records(), self._engine.logs, self._engine.execs)
-        api = door(self._collections.values(), self._store, self._clock, Insides(streams, self._meter, self._issuer))
+        kubelet_door = KubeletDoor(self._caches["Pod"], streams, self._meter, self._node_config(), self._clock)
+        insides = Insides(streams, self._meter, self._issuer, kubelet_door.handler)
+        api = door(self._collections.values(), self._store, self._clock, insides)
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
         admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)

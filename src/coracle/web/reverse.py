@@ -168,10 +168,10 @@ async def switch(request: Request, to: Upstream, target: str, headers: Mapping[s
 def passed_on(request: Request, secret: Iterable[str] = ()) -> dict[str, str]:
     """The headers of `request` that another server is told, with whom it is asked for; not those in `secret`."""
     dropped = {*_hop_by_hop(request.headers), *secret}
-    kept = {name: value for name, value in request.headers.items() if name.lower() not in dropped}
+    kept = {name.title(): value for name, value in request.headers.items() if name.lower() not in dropped}
     if request.peer.address:
-        before = kept.get("x-forwarded-for")
-        kept["x-forwarded-for"] = f"{before}, {request.peer.address}" if before else request.peer.address
+        before = kept.get("X-Forwarded-For")
+        kept["X-Forwarded-For"] = f"{before}, {request.peer.address}" if before else request.peer.address
     return kept
 
 
@@ -189,7 +189,7 @@ def _has_body(request: Request) -> bool:
 
 
 def _head(request: Request, target: str, headers: Mapping[str, str]) -> bytes:
-    change = {"connection": "Upgrade", "upgrade": request.headers.get("upgrade", "")}
+    change = {"Connection": "Upgrade", "Upgrade": request.headers.get("upgrade", "")}
     lines = [
         f"{request.method} {target} HTTP/1.1",
         *(f"{name}: {value}" for name, value in {**headers, **change}.items()),

@@ -209,7 +209,7 @@ def _inner(request: Request, target: str) -> Request:
 
 async def _carried(request: Request, upstream: Upstream, target: str, prefix: str) -> Answer:
     headers = passed_on(request, _SECRET)
-    headers["x-forwarded-uri"] = prefix + target.partition("?")[0]
+    headers["X-Forwarded-Uri"] = prefix + target.partition("?")[0]
     try:
         if request.upgrade:
             return await switch(request, upstream, target, headers)

@@ -83,9 +83,17 @@ class Metering:
 
     def memory_bytes(self, pod: Object) -> dict[str, int]:
         """What the pod's running containers have in memory, by name."""
+        return {name: sample.memory_bytes for name, sample in self.counters(pod).items()}
+
+    def counters(self, pod: Object) -> dict[str, Sample]:
+        """Those of the pod's running containers, by name."""
         running = self._running(pod)
         found = self._samples(running.values())
-        return {name: found[id].memory_bytes for name, id in running.items() if id in found}
+        return {name: found[id] for name, id in running.items() if id in found}
+
+    def machine(self) -> Sample:
+        """The counters of the whole machine."""
+        return self._samples([NODE])[NODE]
 
     def _measurement(self, spans: Mapping[str, Span]) -> Measurement:
         window_s = max(now.at_s - base.at_s for base, now in spans.values())

@@ -1,0 +1,102 @@
+"""What pods and their node use, as monitoring asks the kubelet: /stats/summary, and /metrics/resource as Prometheus
+reads it.  Measured when asked for.
+
+Source: kubelet's stats/v1alpha1 Summary; Kubernetes documentation, "Node metrics data", "Resource metrics endpoint".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from coracle.core.clock import rfc3339
+from coracle.core.object import Json, Object
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Counters of a container: processor time since it began, and its rate in billionths of a processor; memory."""
+
+    cpu_ns: int
+    cpu_nano: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a node uses at `at_s` (seconds since 1970): itself, and its pods' containers by name."""
+
+    name: str
+    at_s: float
+    node: Use
+    pods: tuple[tuple[Object, Mapping[str, Use]], ...]
+
+
+def summary(used: Used) -> Json:
+    """stats/v1alpha1 Summary."""
+    node = {"nodeName": used.name, **_stats(used.node, used.at_s)}
+    return {"node": node, "pods": [_pod(pod, containers, used.at_s) for pod, containers in used.pods]}
+
+
+def _pod(pod: Object, containers: Mapping[str, Use], at_s: float) -> Json:
+    began = _beginnings(pod)
+    ref = {"name": pod.meta.name, "namespace": pod.meta.namespace, "uid": pod.meta.uid}
+    listed = [{"name": name, "startTime": began.get(name), **_stats(use, at_s)} for name, use in containers.items()]
+    together = _stats(_together(containers.values()), at_s)
+    return {"podRef": ref, "startTime": pod.status.get("startTime"), "containers": listed, **together}
+
+
+def _stats(use: Use, at_s: float) -> Json:
+    time = rfc3339(at_s)
+    return {
+        "cpu": {"time": time, "usageNanoCores": use.cpu_nano, "usageCoreNanoSeconds": use.cpu_ns},
+        "memory": {"time": time, "usageBytes": use.memory_bytes, "workingSetBytes": use.memory_bytes},
+    }
+
+
+def _together(uses: Iterable[Use]) -> Use:
+    listed = list(uses)
+    return Use(
+        sum(one.cpu_ns for one in listed),
+        sum(one.cpu_nano for one in listed),
+        sum(one.memory_bytes for one in listed),
+    )
+
+
+def _beginnings(pod: Object) -> dict[str, str]:
+    """When each container that runs began, by name."""
+    statuses = (*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ()))
+    running = {one["name"]: (one.get("state") or {}).get("running") or {} for one in statuses}
+    return {name: state["startedAt"] for name, state in running.items() if state.get("startedAt")}
+
+
+# -- Prometheus --------------------------------------------------------------------------------------------------------
+
+Sample = tuple[Mapping[str, str], float]
+
+
+def exposition(used: Used) -> str:
+    """/metrics/resource, in Prometheus' text format."""
+    pods = [({"namespace": pod.meta.namespace, "pod": pod.meta.name}, uses) for pod, uses in used.pods]
+    each = [({"container": name, **labels}, use) for labels, uses in pods for name, use in uses.items()]
+    whole = [(labels, _together(uses.values())) for labels, uses in pods]
+    node: list[tuple[dict[str, str], Use]] = [({}, used.node)]
+    about: list[tuple[str, list[tuple[dict[str, str], Use]]]] = [("container", each), ("node", node), ("pod", whole)]
+    lines: list[str] = []
+    for what, found in about:
+        seconds = ((labels, use.cpu_ns / 1e9) for labels, use in found)
+        said = f"Cumulative cpu time consumed by the {what} in core-seconds"
+        lines += _family(f"{what}_cpu_usage_seconds_total", "counter", said, seconds)
+        working = ((labels, float(use.memory_bytes)) for labels, use in found)
+        said = f"Current working set of the {what} in bytes"
+        lines += _family(f"{what}_memory_working_set_bytes", "gauge", said, working)
+    said = "1 if there was an error while getting resource metrics, 0 otherwise"
+    return "\n".join((*lines, *_family("resource_scrape_error", "gauge", said, [({}, 0.0)]))) + "\n"
+
+
+def _family(name: str, sort: str, said: str, samples: Iterable[Sample]) -> Iterator[str]:
+    yield f"# HELP {name} [STABLE] {said}"
+    yield f"# TYPE {name} {sort}"
+    for labels, value in samples:
+        told = ",".join(f'{label}="{text}"' for label, text in sorted(labels.items()))
+        yield f"{name}{{{told}}} {value:g}" if told else f"{name} {value:g}"
