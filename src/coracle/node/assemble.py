@@ -61,6 +61,7 @@ from coracle.kube.controllers import (
     rootca,
     serviceaccounts,
     tainted,
+    tokensecrets,
     workloads,
 )
 from coracle.kube.controllers import endpoints as endpoint_loops
@@ -197,6 +198,7 @@ class Cloud:
                 mirroring.SPEAKER,
                 autoscaling.SPEAKER,
                 disruption.SPEAKER,
+                garbage.SPEAKER,
                 nodelife.SPEAKER,
                 tainted.SPEAKER,
                 "default-scheduler",
@@ -331,7 +333,8 @@ class Cloud:
             self._loop(namespaces.Namespaces(caches, writers["Namespace"], self._namespaced(), clock)),
             self._loop(serviceaccounts.DefaultAccounts(caches, writers["ServiceAccount"])),
             self._loop(rootca.RootCertificates(caches, writers["ConfigMap"], self._pki.authority.read_text())),
-            self._loop(garbage.Garbage(caches, {t: w for t, w in writers.items() if t != "Event"}), workers=4),
+            self._loop(tokensecrets.TokenSecrets(caches, writers, self._issuer, self._pki.authority.read_text())),
+            self._loop(garbage.Garbage(caches, self._owned(), recorders[garbage.SPEAKER]), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
             self._loop(autoscaling.Autoscalers(caches, writers, self._meter, recorders[autoscaling.SPEAKER], clock)),
             self._loop(quotas.Quotas(caches, writers)),
@@ -358,6 +361,9 @@ class Cloud:
 
     def _namespaced(self) -> list[Collection]:
         return [collection for collection in self._collections.values() if collection.kind.namespaced]
+
+    def _owned(self) -> dict[str, Collection]:
+        return {type: collection for type, collection in self._collections.items() if type != "Event"}
 
     def _loop(self, reconciler: Reconciler, workers: int = 1) -> Loop:
         return Loop(reconciler, self._caches, self._store, workers=workers)

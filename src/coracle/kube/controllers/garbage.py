@@ -4,25 +4,29 @@
     every owner gone                   the dependent is deleted
     owner waits (foregroundDeletion)   its dependents are deleted; it goes when those that block it have
     owner lets them stay (orphan)      the references to it are dropped; then it goes
+    owners in a circle                 one of them stops blocking the others, so that all can go
 
-An owner is known by its uid: another object of the same name is another owner.
+An owner is known by its uid: another object of the same name is another owner.  One that is named by something in
+another namespace, or by something in none, is no owner: an Event says so.
 
 Source: Kubernetes documentation, "Garbage Collection", "Use Cascading Deletion in a Cluster".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from coracle.core.collection import Collection, Deletion
+from coracle.core.collection import Collection, Deletion, Propagation
 from coracle.core.errors import Conflict, NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import ToKeys
 from coracle.core.object import Key, Object, Owner, type_of
 from coracle.core.store import Entry, Event
+from coracle.kube.kinds.recorder import EventRecorder
 
+SPEAKER = "garbage-collector-controller"
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _HELD = (f'"{FOREGROUND}"'.encode(), f'"{ORPHAN}"'.encode())
 
@@ -31,21 +35,39 @@ Verdict = Literal["solid", "waiting", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a dependent: nothing, fewer owners, or deletion (in the foreground where `waits`)."""
+    """What becomes of a dependent: nothing, fewer owners, or deletion (`how`).
+
+    `unblock`: its owners need not wait for it, lest they wait for themselves.
+    """
 
     delete: bool = False
-    waits: bool = False
+    how: Propagation = "Background"
+    unblock: bool = False
     drop: tuple[str, ...] = ()
 
 
-def decide(obj: Object, verdicts: Mapping[str, Verdict], has_dependents: bool) -> Fate:
+def decide(obj: Object, verdicts: Mapping[str, Verdict], dependents: Sequence[Object]) -> Fate:
     """`verdicts`: the uid of each owner -> how it is.  An object that is going already is left alone."""
     if obj.meta.deleting or not verdicts:
         return Fate()
     lost = tuple(uid for uid, verdict in verdicts.items() if verdict != "solid")
     if len(lost) < len(verdicts):
         return Fate(drop=lost)
-    return Fate(delete=True, waits="waiting" in verdicts.values() and has_dependents)
+    if "waiting" in verdicts.values() and dependents:
+        return Fate(delete=True, how="Foreground", unblock=any(waits(one) for one in dependents))
+    return Fate(delete=True, how=_asked(obj))
+
+
+def _asked(obj: Object) -> Propagation:
+    """What its finalizers ask for."""
+    if ORPHAN in obj.meta.finalizers:
+        return "Orphan"
+    return "Foreground" if FOREGROUND in obj.meta.finalizers else "Background"
+
+
+def waits(obj: Object) -> bool:
+    """Whether it goes when its dependents have."""
+    return bool(obj.meta.deleting) and FOREGROUND in obj.meta.finalizers
 
 
 class Garbage:
@@ -53,10 +75,12 @@ class Garbage:
 
     name = "garbage"
 
-    def __init__(self, caches: Mapping[str, Informer], collections: Mapping[str, Collection]) -> None:
+    def __init__(
+        self, caches: Mapping[str, Informer], collections: Mapping[str, Collection], recorder: EventRecorder
+    ) -> None:
         """`collections` by type in the store, one for each kind that may own or be owned; `caches` has all of them."""
         self._caches = {type: caches[type] for type in collections}
-        self._collections = collections
+        self._collections, self._recorder = collections, recorder
         self.watches: Mapping[str, ToKeys] = dict.fromkeys(collections, self._concerned)
 
     async def reconcile(self, key: Key) -> None:
@@ -64,7 +88,7 @@ class Garbage:
         obj = self._caches[type].find(at)
         if obj is None:
             return
-        if obj.meta.deleting and FOREGROUND in obj.meta.finalizers:
+        if waits(obj):
             await self._remove_dependents(obj)
         elif obj.meta.deleting and ORPHAN in obj.meta.finalizers:
             await self._free_dependents(obj)
@@ -91,7 +115,7 @@ class Garbage:
         found = []
         for ref in entry.object().meta.owners:
             owner = self._find(ref, entry.key.namespace)
-            if owner is not None and FOREGROUND in owner.meta.finalizers:
+            if owner is not None and waits(owner):
                 found.append(_key(owner.type, owner.key))
         return found
 
@@ -109,28 +133,59 @@ class Garbage:
     # -- dependents ----------------------------------------------------------------------------------------------
 
     async def _judge(self, obj: Object) -> None:
-        known = all(type_of(ref.api, ref.kind) in self._caches for ref in obj.meta.owners)
-        if not known:
-            return  # an owner of a kind that is not served here: nobody can say that it is gone
-        verdicts = {ref.uid: self._verdict(ref, obj.meta.namespace) for ref in obj.meta.owners}
-        fate = decide(obj, verdicts, bool(self._dependents(obj.meta.uid)))
+        strayed = [ref for ref in obj.meta.owners if self._strays(obj, ref)]
+        for ref in strayed:
+            self._report(obj, ref)
+        room = obj.meta.namespace
+        if not all(self._may_own(ref, room) for ref in obj.meta.owners):
+            return  # an owner of a kind that is not served here, or not for this: nobody can say that it is gone
+        verdicts = {ref.uid: self._verdict(ref, room) for ref in obj.meta.owners}
+        fate = decide(obj, verdicts, self._dependents(obj.meta.uid))
+        if fate.unblock:
+            await self._unblock(obj)
         if fate.delete:
-            await self._delete(obj, waits=fate.waits)
+            await self._delete(obj, fate.how)
         elif fate.drop:
             await self._drop_owners(obj, fate.drop)
+
+    def _may_own(self, ref: Owner, namespace: str) -> bool:
+        """Whether there can be such an owner for something in `namespace` (or in none)."""
+        type = type_of(ref.api, ref.kind)
+        return type in self._caches and bool(namespace or not self._collections[type].kind.namespaced)
+
+    def _strays(self, obj: Object, ref: Owner) -> bool:
+        """Whether it names an owner of another namespace."""
+        cache = self._caches.get(type_of(ref.api, ref.kind))
+        if cache is None or not self._collections[cache.type].kind.namespaced:
+            return False
+        if self._find(ref, obj.meta.namespace) is not None:
+            return False
+        return any(entry.uid == ref.uid and entry.key.namespace != obj.meta.namespace for entry in cache.entries())
+
+    def _report(self, obj: Object, ref: Owner) -> None:
+        room = obj.meta.namespace
+        named = f"[{ref.api}/{ref.kind}, namespace: {room}, name: {ref.name}, uid: {ref.uid}]"
+        said = f'ownerRef {named} does not exist in namespace "{room}"'
+        self._recorder.emit(obj, "Warning", "OwnerRefInvalidNamespace", said)
 
     def _verdict(self, ref: Owner, namespace: str) -> Verdict:
         owner = self._find(ref, namespace)
         if owner is None:
             return "gone"
-        return "waiting" if owner.meta.deleting and FOREGROUND in owner.meta.finalizers else "solid"
+        return "waiting" if waits(owner) else "solid"
 
-    async def _delete(self, obj: Object, *, waits: bool) -> None:
-        how = Deletion(uid=obj.meta.uid, propagation="Foreground" if waits else "Background")
+    async def _delete(self, obj: Object, how: Propagation) -> None:
         try:
-            await self._collections[obj.type].delete(obj.key, how, missing_ok=True)
+            asked = Deletion(uid=obj.meta.uid, propagation=how)
+            await self._collections[obj.type].delete(obj.key, asked, missing_ok=True)
         except Conflict:
             return  # another object by now
+
+    async def _unblock(self, obj: Object) -> None:
+        def unblocked(present: Object) -> Object:
+            return present.with_meta(owners=tuple(replace(ref, block_deletion=False) for ref in present.meta.owners))
+
+        await self._change(obj, unblocked)
 
     async def _drop_owners(self, obj: Object, uids: tuple[str, ...]) -> None:
         def freed(present: Object) -> Object:

@@ -10,21 +10,33 @@ from coracle.kube.controllers.garbage import Fate, Garbage, decide
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, an_rc
 
+NOW = "2023-11-14T20:00:00Z"
 POD = Object("Pod", Meta(name="p"))
-GOING = Object("Pod", Meta(name="p", deleting="2023-11-14T20:00:00Z"))
+GOING = Object("Pod", Meta(name="p", deleting=NOW))
+WAITING = Object("Pod", Meta(name="p", deleting=NOW, finalizers=("foregroundDeletion",)))
+HELD = Object("Pod", Meta(name="p", deleting=NOW, finalizers=("example.com/f",)))
+LETS_STAY = Object("Pod", Meta(name="p", finalizers=("orphan",)))
+LETS_GO = Object("Pod", Meta(name="p", finalizers=("foregroundDeletion",)))
 
 
 @pytest.mark.parametrize(
     ("obj", "verdicts", "dependents", "fate"),
     [
-        pytest.param(POD, {}, False, Fate(), id="no owner, no garbage"),
-        pytest.param(POD, {"a": "solid"}, False, Fate(), id="its owner is there"),
-        pytest.param(POD, {"a": "gone"}, False, Fate(delete=True), id="its owner is gone"),
-        pytest.param(POD, {"a": "gone", "b": "solid"}, False, Fate(drop=("a",)), id="one owner of two is gone"),
-        pytest.param(POD, {"a": "waiting"}, False, Fate(delete=True), id="its owner waits for it"),
-        pytest.param(POD, {"a": "waiting"}, True, Fate(delete=True, waits=True), id="and it has dependents of its own"),
-        pytest.param(POD, {"a": "gone"}, True, Fate(delete=True), id="nobody waits"),
-        pytest.param(GOING, {"a": "gone"}, False, Fate(), id="it is going already"),
+        pytest.param(POD, {}, [], Fate(), id="no owner, no garbage"),
+        pytest.param(POD, {"a": "solid"}, [], Fate(), id="its owner is there"),
+        pytest.param(POD, {"a": "gone"}, [], Fate(delete=True), id="its owner is gone"),
+        pytest.param(POD, {"a": "gone", "b": "solid"}, [], Fate(drop=("a",)), id="one owner of two is gone"),
+        pytest.param(POD, {"a": "waiting", "b": "solid"}, [POD], Fate(drop=("a",)), id="one owner of two waits"),
+        pytest.param(POD, {"a": "waiting"}, [], Fate(delete=True), id="its owner waits for it"),
+        pytest.param(POD, {"a": "waiting"}, [POD], Fate(True, "Foreground"), id="and it has dependents of its own"),
+        pytest.param(POD, {"a": "waiting"}, [GOING], Fate(True, "Foreground"), id="which go already"),
+        pytest.param(POD, {"a": "waiting"}, [HELD], Fate(True, "Foreground"), id="which somebody else holds"),
+        pytest.param(POD, {"a": "waiting"}, [LETS_GO], Fate(True, "Foreground"), id="which will wait"),
+        pytest.param(POD, {"a": "waiting"}, [POD, WAITING], Fate(True, "Foreground", unblock=True), id="a circle"),
+        pytest.param(POD, {"a": "gone"}, [WAITING], Fate(delete=True), id="nobody waits"),
+        pytest.param(LETS_STAY, {"a": "gone"}, [], Fate(True, "Orphan"), id="its dependents are to stay"),
+        pytest.param(LETS_GO, {"a": "gone"}, [], Fate(True, "Foreground"), id="its dependents are to go first"),
+        pytest.param(GOING, {"a": "gone"}, [], Fate(), id="it is going already"),
     ],
 )
 def test_decide(obj, verdicts, dependents, fate):
@@ -34,7 +46,7 @@ def test_decide(obj, verdicts, dependents, fate):
 class Cluster(Stage):
     def __init__(self):
         super().__init__()
-        self.run(Garbage(self.caches, self.collections))
+        self.run(Garbage(self.caches, self.collections, self.recorder))
 
     async def owned(self, name, *owners, finalizers=()):
         """A ConfigMap with these owners."""
@@ -149,5 +161,48 @@ def test_owners_without_namespace():
         await cluster["Node"].delete(Key("", "n1"))
         await cluster.settle(1)
         assert cluster.names() == []
+
+    run(main())
+
+
+def test_owners_in_a_circle_go_together():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        first = await cluster.owned("first")
+        second = await cluster.owned("second", first.as_owner())
+        third = await cluster.owned("third", second.as_owner())
+        await cluster["ConfigMap"].change(first.key, lambda one: one.with_meta(owners=(third.as_owner(),)))
+        await cluster["ConfigMap"].delete(first.key, Deletion(propagation="Foreground"))
+        await cluster.settle(1)
+        assert cluster.names() == []
+
+    run(main())
+
+
+def test_an_owner_of_another_namespace_is_none_and_told():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms("other")
+        owner = await cluster["Secret"].create(Object("Secret", Meta(name="owner", namespace="other")))
+        await cluster.owned("child", owner.as_owner())
+        await cluster.settle(1)
+        assert cluster.names() == []
+        named = f"[v1/Secret, namespace: default, name: owner, uid: {owner.meta.uid}]"
+        assert cluster.said("OwnerRefInvalidNamespace") == [f'ownerRef {named} does not exist in namespace "default"']
+
+    run(main())
+
+
+def test_what_has_no_namespace_is_not_owned_by_what_has_one():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        config = await cluster.owned("config")
+        meta = Meta(name="room", owners=(config.as_owner(),))
+        await cluster["Namespace"].create(Object("Namespace", meta))
+        await cluster["ConfigMap"].delete(config.key)
+        await cluster.settle(1)
+        assert cluster["Namespace"].find(Key("", "room")) is not None
 
     run(main())

@@ -23,7 +23,8 @@ class Cluster(Stage):
         recorders = dict.fromkeys(workloads.SPEAKERS, self.recorder)
         for loop in workloads.loops(self.caches, self.collections, recorders, self.clock):
             self.run(loop, workers=2)
-        self.run(Garbage(self.caches, {t: c for t, c in self.collections.items() if t != "Event"}), workers=2)
+        owned = {type: collection for type, collection in self.collections.items() if type != "Event"}
+        self.run(Garbage(self.caches, owned, self.recorder), workers=2)
         self.run(Kubelet(self, ready_after_s=2, stop_s=1))
 
     async def fill(self):
