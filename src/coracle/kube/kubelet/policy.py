@@ -153,17 +153,29 @@ def outcome(pod: Object, present: Present, now_s: float) -> Outcome | None:
     at_s = deadline_s(pod)
     if at_s is not None and now_s >= at_s:
         return TOO_LATE
+    if cause(pod, present) is not None:
+        return None
     if _given_up(pod, present, init_containers_of(pod), failed=True):
         return FAILED
-    if not done(pod, present):
+    last = _given_up(pod, present, containers_of(pod))
+    if not last or len(last) < len(containers_of(pod)):
         return None
-    return SUCCEEDED if all(attempt.succeeded for attempt in _given_up(pod, present, containers_of(pod))) else FAILED
+    return SUCCEEDED if all(attempt.succeeded for attempt in last) else FAILED
 
 
-def done(pod: Object, present: Present) -> bool:
-    """Whether every ordinary container has ended, and none will run again."""
-    wanted = containers_of(pod)
-    return bool(wanted) and len(_given_up(pod, present, wanted)) == len(wanted)
+def cause(pod: Object, present: Present) -> Attempt | None:
+    """The attempt of `present`, a single round, whose end starts the whole pod anew (see `rounds`).
+
+    One that ended after all ordinary containers had ended for good is none: it was they that ended it.
+    """
+    mine = containers_of(pod)
+    done = _given_up(pod, present, mine)
+    done_s = max((attempt.finished_s for attempt in done), default=0.0) if len(done) == len(mine) else float("inf")
+    for container in (*init_containers_of(pod), *mine):
+        last = present.latest(container["name"])
+        if last is not None and action(container, last) == RESTART_ALL and last.finished_s <= done_s:
+            return last
+    return None
 
 
 def when_deleted(pod: Object, present: Present) -> Outcome:

@@ -38,22 +38,11 @@ class Round:
 def current(pod: Object, present: Present) -> Round:
     """The round that the pod is in, or is to begin."""
     lately = present.lately
-    cause = _cause(pod, lately)
+    cause = None if pod.meta.deleting or policy.over(pod) else policy.cause(pod, lately)
     if cause is None:
         return Round(lately.round, lately)
     leftover = tuple(attempt for attempt in present.all if attempt.state == "running")
     return Round(lately.round + 1, present.without_attempts(), cause, leftover)
-
-
-def _cause(pod: Object, lately: Present) -> Attempt | None:
-    """Who has asked for another round.  Nobody may once the pod has ended: it is their end that ends them."""
-    if pod.meta.deleting or policy.over(pod) or policy.done(pod, lately):
-        return None
-    for container in (*init_containers_of(pod), *containers_of(pod)):
-        last = lately.latest(container["name"])
-        if last is not None and policy.action(container, last) == RESTART_ALL:
-            return last
-    return None
 
 
 def verdict(pod: Object, phase: str, stands: Round) -> dict[str, Json]:

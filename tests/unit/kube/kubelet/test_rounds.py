@@ -74,10 +74,18 @@ def test_an_init_container_may_ask():
 def test_the_end_of_a_pod_is_no_cause():
     """A sidecar that is ended since the pod has succeeded."""
     beside = {**ASKS, "name": "beside", "restartPolicy": "Always"}
-    present = there(tried("beside", state="exited", exit_code=42), tried("other", state="exited"))
+    present = there(tried("beside", state="exited", exit_code=42), tried("other", state="exited", ended_s=1))
     over = a_pod(restartPolicy="Never", containers=[OTHER], initContainers=[beside])
     assert rounds.current(over, present).cause is None
     assert status(View(over, present, CHECKED, NOW_S, "192.0.2.2"))["phase"] == "Succeeded"
+
+
+def test_a_sidecar_may_ask():
+    """Whatever has ended since: it was killed for that."""
+    beside = {**ASKS, "name": "beside", "restartPolicy": "Always"}
+    present = there(tried("beside", state="exited", exit_code=42, ended_s=1), tried("other", state="exited"))
+    todo = plan(a_pod(restartPolicy="Never", containers=[OTHER], initContainers=[beside]), present, CHECKED, NOW_S)
+    assert todo.start == (Start("beside", 1, 10.0, round=1),)
 
 
 def said(present):
