@@ -15,6 +15,7 @@ from typing import Any
 from coracle.core.clock import Clock
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
+from coracle.kube.kinds import tokensecrets
 from coracle.kube.kinds.tokens import BadToken, Claims, Signer, decode, encode
 
 ACCOUNT, POD, SECRET, NODE = "ServiceAccount", "Pod", "Secret", "Node"
@@ -64,6 +65,8 @@ class Issuer:
         """Whose token this is, where it holds for one of `audiences` (none: for this API).  Raises BadToken."""
         claims = decode(token, self.signer)
         wanted = audiences or (self.name,)
+        if claims.get("iss") == tokensecrets.ISSUER:
+            return self._check_kept(token, claims, wanted)
         fit = tuple(one for one in wanted if one in (claims.get("aud") or ()))
         if claims.get("iss") != self.name:
             raise BadToken("token was not issued here")
@@ -74,6 +77,20 @@ class Issuer:
         _check_time(claims, self._clock.now_s())
         self._check_bound(claims[_PRIVATE])
         return holder(claims, fit)
+
+    def keep(self, account: Object, secret: Object) -> str:
+        """A token that is to lie in `secret`, and holds as long as it does."""
+        return encode(tokensecrets.claims_of(account, secret), self.signer)
+
+    def _check_kept(self, token: str, claims: Claims, wanted: Sequence[str]) -> Holder:
+        """Of a token that lies in a secret; it is for this API only."""
+        if self.name not in wanted:
+            raise BadToken(f"token audiences [{self.name!r}] is invalid for the target audiences {list(wanted)!r}")
+        said = tokensecrets.whose(claims)
+        self._check_there(ACCOUNT, Key(said.namespace, said.account), said.uid)
+        tokensecrets.check_kept(said, token, self._reader)
+        groups = (GROUP, f"{GROUP}:{said.namespace}")
+        return Holder(f"{PREFIX}{said.namespace}:{said.account}", said.uid, groups, {}, (self.name,))
 
     def _check_bound(self, private: Mapping[str, Any]) -> None:
         """Everything that it is bound to is still there, and the same."""
