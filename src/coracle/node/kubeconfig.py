@@ -43,13 +43,23 @@ def render_kubeconfig(context: str, url: str, pki: Pki) -> Config:
 
 
 def merged(into: Config, ours: Config, *, switch: bool = True) -> Config:
-    """`into` with our entries in place of those of the same name; with `switch`, our context is current.  Pure."""
+    """`into` with our entries in place of those of the same name; with `switch`, our context is current.  Pure.
+
+    What people have chosen within our context, such as its namespace, stays.
+    """
     current = ours["current-context"] if switch else into.get("current-context") or ""
     result = {"apiVersion": "v1", "kind": "Config", **into, "current-context": current}
     for part in ("clusters", "users", "contexts"):
-        names = {entry["name"] for entry in ours[part]}
-        result[part] = [e for e in into.get(part) or [] if e.get("name") not in names] + ours[part]
+        before = {entry.get("name"): entry for entry in into.get(part) or []}
+        fresh = {entry["name"]: entry for entry in ours[part]}
+        if part == "contexts":
+            fresh = {name: _chosen(entry, before.get(name) or {}) for name, entry in fresh.items()}
+        result[part] = [e for e in into.get(part) or [] if e.get("name") not in fresh] + [*fresh.values()]
     return result
+
+
+def _chosen(context: Config, before: Config) -> Config:
+    return {**context, "context": {**(before.get("context") or {}), **context["context"]}}
 
 
 def without(config: Config, context: str) -> Config:
@@ -73,7 +83,13 @@ def user_path() -> Path:
 
 
 def write_own(path: Path, config: Config) -> None:
-    _replace(path, config, 0o600)
+    """Write the cloud's own file; the context and namespaces that people have chosen in it stay as they are."""
+    try:
+        before = _read(path)
+    except Conflict:
+        before = {}  # it is ours: what nobody can read is written anew
+    names = {context.get("name") for context in before.get("contexts") or ()}
+    _replace(path, merged(before, config, switch=before.get("current-context") not in names), 0o600)
 
 
 def merge_into_user(config: Config, *, switch: bool = True) -> Path:

@@ -74,3 +74,27 @@ def test_what_is_no_kubeconfig_is_left_alone(theirs):
     with pytest.raises(Conflict, match="--no-kubeconfig"):
         kubeconfig.merge_into_user(OURS)
     assert theirs.read_text() == "clusters: [unclosed"
+
+
+def test_what_was_chosen_within_our_context_stays():
+    chosen = {"cluster": "coracle", "user": "old", "namespace": "shop"}
+    result = kubeconfig.merged({"contexts": [{"name": "coracle", "context": chosen}]}, OURS)
+    assert result["contexts"] == [{"name": "coracle", "context": {**chosen, "user": "coracle"}}]
+
+
+@pytest.mark.parametrize(
+    ("before", "current"),
+    [
+        (yaml.safe_dump(THEIRS), "work"),
+        (yaml.safe_dump({**THEIRS, "current-context": "gone"}), "coracle"),
+        ("clusters: [unclosed", "coracle"),
+    ],
+    ids=["a context of somebody's own", "a context that there is not", "what cannot be read"],
+)
+def test_the_clouds_own_file_keeps_the_context_that_was_chosen(tmp_path, before, current):
+    path = tmp_path / "kubeconfig"
+    path.write_text(before)
+    kubeconfig.write_own(path, OURS)
+    written = yaml.safe_load(path.read_text())
+    assert written["current-context"] == current
+    assert OURS["clusters"][0] in written["clusters"]
