@@ -25,6 +25,7 @@ from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Loop, Reconciler
 from coracle.core.store import Store
+from coracle.core.switch import Switch
 from coracle.core.tasks import Part, run_parts
 from coracle.docker.host import Host
 from coracle.docker.parts import Docker, Services, docker
@@ -60,6 +61,7 @@ from coracle.kube.controllers import (
     quotas,
     rootca,
     serviceaccounts,
+    staledisruptions,
     tainted,
     tokensecrets,
     workloads,
@@ -182,7 +184,7 @@ class Cloud:
         self._collections = {k.type: Collection(k, store, self._clock, guards.for_kind(k)) for k in served}
         self._caches = caches(store, [k.type for k in served])
         self._meter = self._make_meter()
-        self._node_settings = read_kubelet(settings.root)
+        self._node_settings, self._agent = read_kubelet(settings.root), Switch()
         self._issuer = Issuer(ISSUER, KeySigner(settings.root / "pki" / "sa.key"), store, self._clock)
         self._docker = self._make_docker()
         self._compose = self._make_compose()
@@ -222,9 +224,9 @@ class Cloud:
             *recorders.values(),
             EventExpiry(self._collections["Event"], self._clock),
             *self._loops(recorders),
-            self._kubelet(recorders["kubelet"]),
+            self._agent.part(self._kubelet(recorders["kubelet"])),
             *self._doors(),
-            self._node(recorders["kubelet"]),
+            self._agent.part(self._node(recorders["kubelet"])),
         ]
 
     # -- the engine ----------------------------------------------------------------------------------------------
@@ -336,6 +338,7 @@ class Cloud:
             self._loop(tokensecrets.TokenSecrets(caches, writers, self._issuer, self._pki.authority.read_text())),
             self._loop(garbage.Garbage(caches, self._owned(), recorders[garbage.SPEAKER]), workers=4),
             self._loop(podgc.LostPods(caches, pods, clock)),
+            self._loop(staledisruptions.StaleDisruptions(caches, pods, clock)),
             self._loop(autoscaling.Autoscalers(caches, writers, self._meter, recorders[autoscaling.SPEAKER], clock)),
             self._loop(quotas.Quotas(caches, writers)),
             self._loop(nodelife.NodeLife(caches, writers, recorders[nodelife.SPEAKER], clock)),
@@ -452,7 +455,8 @@ class Cloud:
         api = door(self._collections.values(), self._store, self._clock, insides)
         tls = server_context(*self._pki.server, self._pki.authority)
         listeners = [Tcp("127.0.0.1", settings.api_port, tls), Tcp(str(settings.gateway), settings.api_port, tls)]
-        admin = Admin(settings, self._store, self._engine.images, self._engine.packages, self._clock)
+        images, packages = self._engine.images, self._engine.packages
+        admin = Admin(settings, self._store, images, packages, self._clock, kubelet=self._agent)
         dock = self._compose.door
         socket_path = Unix(str(settings.docker_socket_path), 0o660, docker_group())
         return [

@@ -8,9 +8,11 @@ from __future__ import annotations
 from coracle.core.object import Json, Object
 from coracle.kube.kinds.pod import ended, with_condition
 
+TARGET = "DisruptionTarget"
+
 
 def target(reason: str, message: str) -> Json:
-    return {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+    return {"type": TARGET, "status": "True", "reason": reason, "message": message}
 
 
 def doomed(pod: Object, uid: str, said: Json, now: str) -> Object:

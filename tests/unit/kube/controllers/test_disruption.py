@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coracle.core.clock import rfc3339
 from coracle.core.object import Key, Meta, Object
 from coracle.kube.controllers import replication
 from coracle.kube.controllers.disruption import Budgets, plan
@@ -38,6 +39,9 @@ def some(ready, unready=0):
         pytest.param({"maxUnavailable": "30%"}, some(4), 4, (4, 2, 4, 2), id="a share, rounded up"),
         pytest.param({"maxUnavailable": 5}, some(2), 2, (2, 0, 2, 2), id="all may go"),
         pytest.param({"minAvailable": 0}, [], 0, (0, 0, 0, 0), id="nobody there"),
+        pytest.param({"minAvailable": 1}, some(3), 7, (3, 1, 3, 2), id="of those that are there, not of those wanted"),
+        pytest.param({"maxUnavailable": "100%"}, some(2), 3, (3, 0, 2, 2), id="a share that is all"),
+        pytest.param({}, some(2), 2, (2, 0, 2, 2), id="no demand"),
     ],
 )  # fmt: skip
 def test_counts(spec, members, wanted, expected):
@@ -83,8 +87,66 @@ def test_pods_of_something_without_a_number_cannot_be_counted():
         await stage.settle(5)
         budget = stage["PodDisruptionBudget"].get(Key("default", "guard"))
         said = condition(budget, "DisruptionAllowed")
-        assert (said["reason"], said["message"]) == ("SyncFailed", "DaemonSet does not implement the scale subresource")
-        assert stage.said("CalculateExpectedPodCountFailed")
+        assert (said["reason"], said["message"]) == (
+            "SyncFailed",
+            "daemonsets.apps does not implement the scale subresource",
+        )
+        assert stage.said("CalculateExpectedPodCountFailed") == [
+            "Failed to calculate the number of expected pods: daemonsets.apps does not implement the scale subresource"
+        ]
+
+    run(main())
+
+
+def test_what_makes_a_count_worth_a_look_is_told():
+    async def main():
+        stage = Stage({"Pod": OF_DEPENDENTS})
+        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+        await stage.rooms()
+        await stage["PodDisruptionBudget"].create(a_budget(minAvailable="50%"))
+        await stage.settle(1)
+        assert stage.said("NoPods") == ["No matching pods found"]
+        assert not stage.said("UnmanagedPods")
+        await stage["Pod"].create(a_pod("one"))
+        await stage.settle(1)
+        assert "(selector: app=web) were found to be unmanaged" in stage.said("UnmanagedPods")[0]
+
+    run(main())
+
+
+def test_pods_of_any_maker_count_where_a_number_must_be_there():
+    async def main():
+        stage = Stage({"Pod": OF_DEPENDENTS})
+        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+        await stage.rooms()
+        owner = a_workload("DaemonSet").with_meta(uid="u1").as_owner()
+        await stage["Pod"].create(a_pod("one").with_meta(owners=(owner,)))
+        await stage["Pod"].create(a_pod("two"))
+        await stage["PodDisruptionBudget"].create(a_budget(minAvailable=1))
+        await stage.settle(1)
+        assert stage["PodDisruptionBudget"].get(Key("default", "guard")).status["expectedPods"] == 2
+        assert not stage.said("UnmanagedPods")
+        assert not stage.said("CalculateExpectedPodCountFailed")
+
+    run(main())
+
+
+def test_an_evicted_pod_that_stays_is_forgotten_and_told():
+    async def main():
+        stage = Stage({"Pod": OF_DEPENDENTS})
+        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+        await stage.rooms()
+        await stage["Pod"].create(a_pod("one"))
+        budget = await stage["PodDisruptionBudget"].create(a_budget(minAvailable=0))
+        noted = {"one": rfc3339(stage.clock.now_s()), "gone": rfc3339(stage.clock.now_s())}
+        await stage["PodDisruptionBudget"].change(
+            budget.key, lambda one: one.with_status(disruptedPods=noted), "status"
+        )
+        await stage.settle(100)
+        assert list(stage["PodDisruptionBudget"].get(budget.key).status["disruptedPods"]) == ["one"]
+        await stage.settle(30)
+        assert "disruptedPods" not in stage["PodDisruptionBudget"].get(budget.key).status
+        assert stage.said("NotDeleted") == ["Pod was expected by PDB default/guard to be deleted but it wasn't"]
 
     run(main())
 
