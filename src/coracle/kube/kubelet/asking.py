@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,7 +22,8 @@ from urllib.parse import urljoin, urlsplit
 from coracle.wire.grpchealth import HealthCall, ProtocolError
 
 USER_AGENT = "kube-probe/1.36"
-_MOST_HEAD_BYTES = 64 * 1024
+_MOST_HEAD_BYTES, _MOST_BODY_BYTES = 64 * 1024, 10 * 1024
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 _MOST_REDIRECTS = 10
 _BLOCK = 4096
 
@@ -32,7 +34,7 @@ class AskingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An answer's status and where it leads to ("": nowhere); `body`: as much of it as came with the head."""
+    """An answer's status and where it leads to ("": nowhere); `body`: of one that leads elsewhere."""
 
     status: int
     location: str = ""
@@ -137,32 +139,43 @@ async def _get(url: str, headers: Headers) -> Heard:
 
 
 async def _exchange(host: str, port: int, request: bytes) -> bytes:
-    """Send `request`; the answer as far as its head."""
+    """Send `request`; the answer as far as it counts."""
     loop = asyncio.get_running_loop()
     with contextlib.closing(await _open(host, port)) as connection:
         await loop.sock_sendall(connection, request)
-        return await _head(lambda: loop.sock_recv(connection, _BLOCK))
+        return await _answer(lambda: loop.sock_recv(connection, _BLOCK))
 
 
 async def _exchange_tls(host: str, port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, port, ssl=_trusting(), server_hostname="")
     try:
         writer.write(request)
-        return await _head(lambda: reader.read(_BLOCK))
+        return await _answer(lambda: reader.read(_BLOCK))
     finally:
         writer.transport.abort()
 
 
-async def _head(read: Callable[[], Awaitable[bytes]]) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head and b"\n\n" not in head:
+async def _answer(read: Callable[[], Awaitable[bytes]]) -> bytes:
+    answer = b""
+    while not _enough(answer):
         block = await read()
-        head += block
-        if not head:
+        answer += block
+        if not answer:
             raise EOFError
-        if not block or len(head) > _MOST_HEAD_BYTES:
+        if not block or len(answer) > _MOST_HEAD_BYTES:
             break
-    return head
+    return answer
+
+
+def _enough(answer: bytes) -> bool:
+    """The head; and the body of an answer that leads elsewhere, since it may have to be told."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
+        return b"\n\n" in answer
+    length = _LENGTH.search(head)
+    if head[9:10] != b"3" or head[9:12] == b"304":
+        return True
+    return len(body) >= _MOST_BODY_BYTES or (length is not None and len(body) >= int(length[1]))
 
 
 def _read_head(data: bytes) -> Heard:

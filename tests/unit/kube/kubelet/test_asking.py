@@ -50,6 +50,24 @@ def test_http(answers, asked, expected):
     assert asyncio.run(main()) == expected
 
 
+@pytest.mark.parametrize("length", ["", "Content-Length: 5\r\n"])
+def test_the_body_of_an_answer_that_leads_elsewhere_is_waited_for(length):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n{length}\r\nm".encode())
+        await writer.drain()
+        await reader.read(0)
+        writer.write(b"oved")
+        await writer.drain()
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            return await http_get({}, "127.0.0.1", server.sockets[0].getsockname()[1])
+
+    assert asyncio.run(main()).body == "moved"
+
+
 def test_what_is_sent():
     async def main():
         async with serving(OK, OK) as (port, asked):
