@@ -19,25 +19,25 @@ _NODE_PORTS = range(30000, 32768)
 
 def services(units: list[Unit], setting: Setting) -> list[dict[str, Any]]:
     """The Services of all pods: by their own names, by their other names, and for what is published."""
-    found = {}
-    for unit in units:
-        for one in unit.together:
-            found[one.name] = _service(one.name, one, unit, setting)
-    for unit in units:
-        for one in unit.together:
-            for alias, path in _aliases(one, setting):
-                if alias in found:
-                    if found[alias]["spec"]["selector"] != _selector(unit, setting):
-                        setting.notes.warn(path, f"{alias} leads to another service already: a name leads to one")
-                elif is_service_name(alias):
-                    found[alias] = _service(alias, one, unit, setting)
-                else:
-                    setting.notes.warn(path, f"{alias} cannot be a name in Kubernetes, others find {one.name} only")
-    for unit in units:
-        for one in unit.together:
-            if service := _balancer(one, unit, setting, set(found)):
-                found[service["metadata"]["name"]] = service
+    all_of_them = [(one, unit) for unit in units for one in unit.together]
+    found = {one.name: _service(one.name, one, unit, setting) for one, unit in all_of_them}
+    for one, unit in all_of_them:
+        _add_aliases(found, one, unit, setting)
+    for one, unit in all_of_them:
+        if service := _balancer(one, unit, setting, set(found)):
+            found[service["metadata"]["name"]] = service
     return list(found.values())
+
+
+def _add_aliases(found: dict[str, dict[str, Any]], one: Unit, unit: Unit, setting: Setting) -> None:
+    for alias, path in _aliases(one, setting):
+        taken = found.get(alias)
+        if taken is None and is_service_name(alias):
+            found[alias] = _service(alias, one, unit, setting)
+        elif taken is None:
+            setting.notes.warn(path, f"{alias} cannot be a name in Kubernetes, others find {one.name} only")
+        elif taken["spec"]["selector"] != _selector(unit, setting):
+            setting.notes.warn(path, f"{alias} leads to another service already: a name leads to one")
 
 
 def _selector(unit: Unit, setting: Setting) -> dict[str, str]:

@@ -22,25 +22,28 @@ _DOMAIN = "cluster.local"
 def init_containers(unit: Unit, units: dict[str, Unit], setting: Setting) -> list[dict[str, Any]]:
     """One for each service that the pod's own wait for until it is healthy; `units` are those of all services."""
     found: dict[str, dict[str, Any]] = {}
-    for one in unit.together:
-        for dependency in one.fields.parts("depends_on"):
-            dependency.take("required")
-            _implied(dependency)
-            other, condition = units.get(dependency.name), dependency.take("condition")
-            if other is None or condition == "service_started":
-                continue
-            if other in unit.together:
-                dependency.warn("condition", "containers of one pod start together")
-            elif condition == "service_completed_successfully":
-                said = f"Kubernetes does not wait for a Job: it starts beside {other.service}, and must try again"
-                dependency.warn("condition", said)
-            elif not is_probed(setting.project.services[other.service].get("healthcheck") or {}):
-                dependency.warn(
-                    "condition", f"{other.service} says no health check here: nothing tells that it is healthy"
-                )
-            else:
-                found.setdefault(other.name, _container(other))
+    for dependency in (dependency for one in unit.together for dependency in one.fields.parts("depends_on")):
+        dependency.take("required")
+        _implied(dependency)
+        other, condition = units.get(dependency.name), dependency.take("condition")
+        if other is None or condition == "service_started":
+            continue
+        if said := _in_vain(other, condition, unit, setting):
+            dependency.warn("condition", said)
+        else:
+            found.setdefault(other.name, _container(other))
     return list(found.values())
+
+
+def _in_vain(other: Unit, condition: Any, unit: Unit, setting: Setting) -> str:
+    """Why nothing can wait for the other; "" where it can."""
+    if other in unit.together:
+        return "containers of one pod start together"
+    if condition == "service_completed_successfully":
+        return f"Kubernetes does not wait for a Job: it starts beside {other.service}, and must try again"
+    if not is_probed(setting.project.services[other.service].get("healthcheck") or {}):
+        return f"{other.service} says no health check here: nothing tells that it is healthy"
+    return ""
 
 
 def _implied(dependency: Fields) -> None:

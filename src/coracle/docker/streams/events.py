@@ -6,6 +6,7 @@ Source: Docker Engine API, "Monitor events"; moby daemon/events (what a filter m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
@@ -53,13 +54,10 @@ class EventStream:
             left_s = None if until_s is None else until_s - self.clock.now_s()
             if left_s is not None and left_s <= 0:
                 return
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     while True:
-                        for event in await listener.next():
-                            yield event.line
-            except TimeoutError:
-                return
+                        yield b"".join(event.line for event in await listener.next())
 
 
 def is_wanted(filters: Filters, event: Event) -> bool:

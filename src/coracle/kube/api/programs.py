@@ -107,12 +107,13 @@ async def _inward(socket: Channels, program: Streams, wish: Wish) -> None:
     while (message := await socket.receive()) is not None:
         event = channels.read(message)
         with contextlib.suppress(BrokenPipeError, ConnectionError):
-            if isinstance(event, channels.Input) and wish.stdin:
-                await program.write(event.data)
-            elif isinstance(event, channels.InputEnds) and wish.stdin:
-                program.close_stdin()
-            elif isinstance(event, channels.Size) and wish.tty:
-                program.resize(event.columns, event.rows)
+            match event:
+                case channels.Input() if wish.stdin:
+                    await program.write(event.data)
+                case channels.InputEnds() if wish.stdin:
+                    program.close_stdin()
+                case channels.Size() if wish.tty:
+                    program.resize(event.columns, event.rows)
     raise ConnectionResetError("the client has closed the connection")
 
 

@@ -135,20 +135,24 @@ def _percent(used: Mapping[str, int], requests: Mapping[str, int]) -> int:
 def _grouped(
     goal: Goal, found: Iterable[Object], used: Mapping[str, int], measured: Mapping[str, Measurement], now_s: float
 ) -> _Groups:
-    ready, unready, missing, ignored = 0, set(), set(), set()
+    groups: dict[str, set[str]] = {name: set() for name in ("ready", "unready", "missing", "ignored")}
     for pod in found:
-        uid = pod.meta.uid
-        if pod.meta.deleting or pod.status.get("phase") == "Failed":
-            ignored.add(uid)
-        elif pod.status.get("phase") == "Pending":
-            unready.add(uid)
-        elif uid not in used:
-            missing.add(uid)
-        elif goal.resource == "cpu" and _starting(pod, measured[uid], now_s):
-            unready.add(uid)
-        else:
-            ready += 1
-    return _Groups(ready, frozenset(unready), frozenset(missing), frozenset(ignored))
+        groups[_group_of(pod, goal, used, measured, now_s)].add(pod.meta.uid)
+    unready, missing, ignored = (frozenset(groups[name]) for name in ("unready", "missing", "ignored"))
+    return _Groups(len(groups["ready"]), unready, missing, ignored)
+
+
+def _group_of(
+    pod: Object, goal: Goal, used: Mapping[str, int], measured: Mapping[str, Measurement], now_s: float
+) -> str:
+    uid, phase = pod.meta.uid, pod.status.get("phase")
+    if pod.meta.deleting or phase == "Failed":
+        return "ignored"
+    if phase == "Pending":
+        return "unready"
+    if uid not in used:
+        return "missing"
+    return "unready" if goal.resource == "cpu" and _starting(pod, measured[uid], now_s) else "ready"
 
 
 def _starting(pod: Object, measurement: Measurement, now_s: float) -> bool:
