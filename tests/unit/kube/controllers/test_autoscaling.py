@@ -131,18 +131,19 @@ def test_what_was_scaled_to_nothing_stays_so():
 
 
 @pytest.mark.parametrize(
-    ("metric", "request_", "reason", "said"),
+    ("metric", "request_", "reason", "name", "said"),
     [
-        (cpu(50)[0], "", "FailedGetResourceMetric",
+        (cpu(50)[0], "", "FailedGetResourceMetric", "cpu resource",
          "failed to get cpu utilization: missing request for cpu in container www of Pod web-"),
         ({"type": "Pods", "pods": {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "5"}}},
-         "100m", "FailedGetPodsMetric", "unable to get metric hits: unable to fetch metrics from custom metrics API"),
+         "100m", "FailedGetPodsMetric", "pods", "unable to get metric hits: unable to fetch metrics from custom metrics API"),
         ({"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}},
-         "100m", "FailedGetExternalMetric", "unable to get external metric queue: unable to fetch metrics from external"),
+         "100m", "FailedGetExternalMetric", "queue external",
+         "unable to get external metric default/queue/nil: unable to fetch metrics from external"),
     ],
     ids=["nothing requested", "of other sources", "from elsewhere"],
 )  # fmt: skip
-def test_metrics_that_say_nothing(metric, request_, reason, said):
+def test_metrics_that_say_nothing(metric, request_, reason, name, said):
     async def scene():
         town = Town(metrics=[metric])
         town.load.total_milli = 500
@@ -151,8 +152,46 @@ def test_metrics_that_say_nothing(metric, request_, reason, said):
         assert town.replicas == 1
         assert town.conditions["ScalingActive"] == ("False", reason)
         assert any(said in one for one in town.stage.said(reason))
-        first = "invalid metrics (1 invalid out of 1), first error is: "
+        first = f"invalid metrics (1 invalid out of 1), first error is: failed to get {name} metric value: "
         assert any(one.startswith(first) for one in town.stage.said("FailedComputeMetricsReplicas"))
+
+    run(scene())
+
+
+def test_a_metric_that_says_nothing_does_not_keep_others_from_asking_for_more():
+    async def scene():
+        pods = {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "5"}}
+        town = Town(metrics=[{"type": "Pods", "pods": pods}, *cpu(50)])
+        town.load.total_milli = 100
+        await town.begin()
+        await town.stage.settle(60)
+        assert town.replicas == 2
+        assert [one["type"] for one in town.status["currentMetrics"]] == ["", "Resource"]
+        town.load.total_milli = 10
+        await town.stage.settle(600)
+        assert town.replicas == 2
+        assert town.conditions["ScalingActive"] == ("False", "FailedGetPodsMetric")
+
+    run(scene())
+
+
+def test_two_that_count_the_same_pods_do_nothing_and_say_so():
+    async def scene():
+        town = Town(metrics=cpu(50))
+        town.load.total_milli = 500
+        await town.begin()
+        await town.stage.settle(10)
+        town.load.total_milli = 1500
+        other = town.stage["HorizontalPodAutoscaler"].get(KEY)
+        body = {"spec": {**other.spec, "maxReplicas": 20}}
+        await town.stage["HorizontalPodAutoscaler"].create(
+            Object(other.kind, Meta("other", "default"), body, other.api)
+        )
+        await town.stage.settle(60)
+        assert town.conditions["ScalingActive"] == ("False", "AmbiguousSelector")
+        said = town.stage.said("AmbiguousSelector")
+        assert said[0].endswith(f"are controlled by multiple HPAs: [default/other default/{KEY.name}]")
+        assert said[0] in town.stage.said("FailedComputeMetricsReplicas")
 
     run(scene())
 

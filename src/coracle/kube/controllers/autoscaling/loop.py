@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Horizontal Pod Autoscaling"; its conditions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coracle.core.clock import Clock, rfc3339
@@ -30,7 +30,16 @@ SCALER, POD = scalers.KIND.type, pods.KIND.type
 SPEAKER = "horizontal-pod-autoscaler"  # as Events name it
 PERIOD_S = 15.0
 _NO_SCALE = "the HPA controller was unable to get the target's current scale: {}"
+_NO_COUNT = "FailedComputeMetricsReplicas"
 _UNABLE = "the HPA was unable to compute the replica count: {}"
+
+
+class _NotSelected(Exception):
+    """It is not clear which pods to go by.  `event` and `reason`: of the event and the condition."""
+
+    def __init__(self, event: str, message: str, reason: str = "", condition: str = "") -> None:
+        super().__init__(message)
+        self.event, self.reason, self.condition = event, reason or event, condition or message
 
 
 @dataclass(slots=True)
@@ -144,31 +153,60 @@ class Autoscalers:
 
     async def _judge(self, scaler: Object, target: Object, look: _Look) -> Proposal | None:
         """The proposal for the most pods; None where the metrics say nothing, which is told."""
-        text = selector_text(target.spec.get("selector") or {})
-        if not text:
-            self._recorder.emit(scaler, "Warning", "SelectorRequired", "selector is required")
-            look.say("ScalingActive", "False", "InvalidSelector", "the HPA target's scale is missing a selector")
+        try:
+            found = self._selected(scaler, target)
+        except _NotSelected as error:
+            self._recorder.emit(scaler, "Warning", error.event, str(error))
+            look.say("ScalingActive", "False", error.reason, error.condition)
+            self._recorder.emit(scaler, "Warning", _NO_COUNT, str(error))
             return None
-        found = self._pods.list(scaler.meta.namespace, parse_selector(text))
-        view = View(look.present, found, await self._meter.pods(found), self._clock.now_s())
+        room = scaler.meta.namespace
+        view = View(room, look.present, found, await self._meter.pods(found), self._clock.now_s())
         proposals, failures = [], []
         for metric in scaler.spec["metrics"]:
             try:
                 proposals.append(propose(metric, scaler.spec.get("behavior"), view))
+                look.metrics.append(proposals[-1].status)
             except NoProposal as failure:
                 failures.append(failure)
+                look.metrics.append({"type": ""})
                 self._recorder.emit(scaler, "Warning", failure.reason, str(failure))
-        look.metrics = [proposal.status for proposal in proposals]
         best = max(proposals, key=lambda proposal: proposal.replicas, default=None)
         if best is None or (failures and best.replicas < look.present):
-            look.say("ScalingActive", "False", failures[0].reason, _UNABLE.format(failures[0]))
-            total = len(scaler.spec["metrics"])
-            said = f"invalid metrics ({len(failures)} invalid out of {total}), first error is: {failures[0]}"
-            self._recorder.emit(scaler, "Warning", "FailedComputeMetricsReplicas", said)
+            first = failures[0]
+            look.say("ScalingActive", "False", first.reason, _UNABLE.format(first))
+            look.metrics = scaler.status.get("currentMetrics") or []
+            said = f"invalid metrics ({len(failures)} invalid out of {len(scaler.spec['metrics'])}), first error is: "
+            said += f"failed to get {first.metric} metric value: {first}"
+            self._recorder.emit(scaler, "Warning", _NO_COUNT, said)
             return None
         said = f"the HPA was able to successfully calculate a replica count from {best.name}"
         look.say("ScalingActive", "True", "ValidMetricFound", said)
         return best
+
+    def _selected(self, scaler: Object, target: Object) -> Sequence[Object]:
+        """The pods to judge by.  Raises _NotSelected: nobody says which, or another scaler counts them too."""
+        text = selector_text(target.spec.get("selector") or {})
+        if not text:
+            said = "the HPA target's scale is missing a selector"
+            raise _NotSelected("SelectorRequired", "selector is required", "InvalidSelector", said)
+        found = self._pods.list(scaler.meta.namespace, parse_selector(text))
+        rivals = [one for one in self._scalers.list(scaler.meta.namespace) if self._counts(one, found)]
+        if len(rivals) > 1:
+            named = " ".join(sorted(f"{one.meta.namespace}/{one.meta.name}" for one in rivals))
+            said = f"pods by selector {text} are controlled by multiple HPAs: [{named}]"
+            raise _NotSelected("AmbiguousSelector", said)
+        return found
+
+    def _counts(self, scaler: Object, found: Sequence[Object]) -> bool:
+        """Whether `scaler` goes by any of these pods."""
+        try:
+            _, target = self._target(scaler)
+        except NotFound:
+            return False
+        text = selector_text(target.spec.get("selector") or {})
+        selector = parse_selector(text)
+        return bool(text) and any(selector.accepts(pod.meta.labels) for pod in found)
 
     async def _scale(self, scaler: Object, writer: Collection, target: Object, look: _Look, reason: str) -> None:
         wanted = look.wanted

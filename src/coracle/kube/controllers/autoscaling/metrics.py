@@ -23,11 +23,11 @@ _NO_EXTERNAL = (
 
 
 class NoProposal(Exception):
-    """A metric says nothing; `reason` is the condition's and the event's."""
+    """A metric says nothing; `reason` is the condition's and the event's, `metric` how the whole look calls it."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, metric: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.metric = reason, metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Proposal:
 class View:
     """What there is to judge by: how many pods are asked for now, those of the selector, what was measured of them."""
 
+    namespace: str
     present: int
     pods: Sequence[Object]
     measured: Mapping[str, Measurement]
@@ -53,19 +54,35 @@ def propose(metric: Json, behavior: Json | None, view: View) -> Proposal:
     """Raises NoProposal."""
     type = metric["type"]
     source = metric[SOURCES[type]]
-    match type:
-        case "Resource" | "ContainerResource":
-            return _resource(type, source, behavior, view)
-        case "Pods" | "Object":
-            said = f"unable to get metric {source['metric']['name']}: {_NO_CUSTOM}"
-            raise NoProposal(f"FailedGet{type}Metric", f"failed to get {type.lower()} metric value: {said}")
-    said = f"unable to get external metric {source['metric']['name']}: {_NO_EXTERNAL}"
-    raise NoProposal("FailedGetExternalMetric", f"failed to get external metric value: {said}")
+    if type in ("Resource", "ContainerResource"):
+        return _resource(type, source, behavior, view)
+    name, reason = source["metric"]["name"], f"FailedGet{type}Metric"
+    if type == "External":
+        asked = f"{view.namespace}/{name}/{_go_selector(source['metric'].get('selector'))}"
+        raise NoProposal(reason, f"unable to get external metric {asked}: {_NO_EXTERNAL}", f"{name} external")
+    about = source.get("describedObject")
+    where = f" on {view.namespace} {about['kind']}/{about['name']}" if about else ""
+    raise NoProposal(reason, f"unable to get metric {name}: {_NO_CUSTOM}{where}", type.lower())
+
+
+def _go_selector(selector: Json | None) -> str:
+    """A metav1.LabelSelector as Go prints it."""
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    needs = "".join(map(_go_need, selector.get("matchExpressions") or ()))
+    listed = f"MatchExpressions:[]LabelSelectorRequirement{{{needs}}}"
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},{listed},}}"
+
+
+def _go_need(need: Json) -> str:
+    values = " ".join(need.get("values") or ())
+    return f"LabelSelectorRequirement{{Key:{need['key']},Operator:{need['operator']},Values:[{values}],}},"
 
 
 def _resource(type: str, source: Json, behavior: Json | None, view: View) -> Proposal:
     goal = goal_of(source, behavior)
-    name = f"{goal.resource} container resource" if goal.container else f"{goal.resource} resource"
+    name = f"{goal.resource} resource"
     try:
         if not view.pods:
             raise Unmeasured("no pods returned by selector while calculating replica count")
@@ -73,7 +90,8 @@ def _resource(type: str, source: Json, behavior: Json | None, view: View) -> Pro
     except Unmeasured as error:
         what = "utilization" if goal.percent is not None else "usage"
         said = f"failed to get {goal.resource} {what}: {error}"
-        raise NoProposal(f"FailedGet{type}Metric", said) from error
+        metric = f"{goal.container} container" if goal.container else name
+        raise NoProposal(f"FailedGet{type}Metric", said, metric) from error
     if goal.percent is not None:
         name += " utilization (percentage of request)"
     field = SOURCES[type]
