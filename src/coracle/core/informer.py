@@ -74,6 +74,13 @@ class Informer:
         """As `by`, without decoding."""
         return sorted(self._found.get((index, text), ()))
 
+    def entries_by(self, index: str, text: str) -> Iterable[Entry]:
+        """As `by`, to choose from before anything is decoded."""
+        return [self._entries[key] for key in self.keys_by(index, text)]
+
+    def count_by(self, index: str, text: str) -> int:
+        return len(self._found.get((index, text), ()))
+
     # -- keeping current -----------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> None:

@@ -7,7 +7,7 @@ Source: Kubernetes documentation, "Owners and Dependents"; design of the control
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from coracle.core.collection import Collection
@@ -16,6 +16,7 @@ from coracle.core.informer import Index, Informer
 from coracle.core.object import Key, Object
 from coracle.core.selectors import Selector, from_label_selector
 from coracle.core.store import Event
+from coracle.kube.kinds.pod import ended
 
 Fits = Callable[[Object], bool]
 Change = Callable[[Object], Object]
@@ -25,7 +26,16 @@ def _orphan(obj: Object) -> Iterable[str]:
     return () if obj.meta.controller else (obj.meta.namespace,)
 
 
+def _living(pod: Object) -> Iterable[str]:
+    """Whose it is, or of which namespace an orphan; pods that have ended, of which there may be very many, aside."""
+    if ended(pod):
+        return ()
+    ref = pod.meta.controller
+    return (ref.uid,) if ref is not None else (f"/{pod.meta.namespace}",)
+
+
 OF_DEPENDENTS: dict[str, Index] = {"orphans": _orphan}
+OF_PODS: dict[str, Index] = {**OF_DEPENDENTS, "living": _living}
 OF_OWNERS: dict[str, Index] = {"uid": lambda obj: (obj.meta.uid,), "namespace": lambda obj: (obj.meta.namespace,)}
 
 
@@ -63,18 +73,38 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Which dependents fit; which orphans are worth adopting; what else is done to one that is adopted or released."""
+    """Which dependents fit, by their labels and by what else; which of them are looked at at all.
 
-    fits: Fits
-    fresh: Fits = lambda _obj: True
+    `living`: only pods that have not ended.  `adopts`: which orphans are worth it.  `adopted`, `released`: what else is
+    done to one that is.
+    """
+
+    selector: Selector
+    also: Fits = lambda _obj: True
+    living: bool = False
+    adopts: Fits = lambda _obj: True
     adopted: Change = lambda obj: obj
     released: Change = lambda obj: obj
+
+    def fits(self, obj: Object) -> bool:
+        return self.selector.accepts(obj.meta.labels) and self.also(obj)
 
 
 async def claimed(owner: Object, cache: Informer, writer: Collection, terms: Terms) -> list[Object]:
     """The dependents in `cache` that are `owner`'s, after adopting orphans that fit and releasing what does not."""
-    orphans = [obj for obj in cache.by("orphans", owner.meta.namespace) if terms.fresh(obj)]
-    return await settle(owner, sort_out(owner, cache.owned_by(owner.meta.uid), orphans, terms.fits), writer, terms)
+    owned, orphans = _candidates(owner, cache, terms)
+    return await settle(owner, sort_out(owner, owned, orphans, terms.fits), writer, terms)
+
+
+def _candidates(owner: Object, cache: Informer, terms: Terms) -> tuple[Sequence[Object], Sequence[Object]]:
+    """Those that are its own now, and the orphans that it might like."""
+    room = owner.meta.namespace
+    if terms.living:
+        owned, near = cache.by("living", owner.meta.uid), cache.entries_by("living", f"/{room}")
+    else:
+        owned, near = cache.owned_by(owner.meta.uid), cache.entries_by("orphans", room)
+    orphans = (entry.object() for entry in near if terms.selector.accepts(entry.labels))
+    return owned, [obj for obj in orphans if terms.adopts(obj)]
 
 
 def sort_out(owner: Object, owned: Iterable[Object], orphans: Iterable[Object], fits: Fits) -> Claims:

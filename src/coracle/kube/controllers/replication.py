@@ -22,13 +22,14 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.controllers.availability import available_in_s, next_available_s
 from coracle.kube.controllers.batches import for_each, slow_start
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
+from coracle.kube.controllers.ownership import OF_OWNERS, OF_PODS, Terms, claimed, concerned, selector_of
 from coracle.kube.controllers.ranking import doomed_first
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset, replicationcontroller, workloads
 from coracle.kube.kinds.recorder import EventRecorder
 
+FAILURE = "ReplicaFailure"
 BURST = 500  # most pods made or removed in one pass, as in Kubernetes
 
 
@@ -47,7 +48,7 @@ CONTROLLERS = Sort(
 SETS = Sort(replicaset.KIND, selector_of, tells_terminating=True)
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
-    pods.KIND.type: OF_DEPENDENTS,
+    pods.KIND.type: OF_PODS,
     CONTROLLERS.kind.type: OF_OWNERS,
     SETS.kind.type: OF_OWNERS,
 }
@@ -107,8 +108,7 @@ class Replication:
         owner = self._owners.find(key)
         if owner is None:
             return None  # deleted: its pods go with it, by their owner
-        selector = self._sort.selector(owner)
-        terms = Terms(lambda pod: selector.accepts(pod.meta.labels), fresh=pods.active)
+        terms = Terms(self._sort.selector(owner), living=True, adopts=pods.active)
         owned = await claimed(owner, self._pods, self._pod_writer, terms)
         now_s = self._clock.now_s()
         failure = await self._act(owner, plan(owner, owned, now_s))
@@ -163,8 +163,11 @@ class Replication:
 
 
 def _conditions(present: list[Json], failure: tuple[str, CloudError] | None, now: str) -> list[Json]:
+    """The first failure is told until there is none."""
     if failure is None:
-        return [entry for entry in present if entry["type"] != "ReplicaFailure"]
+        return [entry for entry in present if entry["type"] != FAILURE]
+    if any(entry["type"] == FAILURE for entry in present):
+        return present
     reason, error = failure
-    said = {"type": "ReplicaFailure", "status": "True", "reason": reason, "message": str(error)}
+    said = {"type": FAILURE, "status": "True", "reason": reason, "message": str(error)}
     return pods.with_condition(present, said, now)

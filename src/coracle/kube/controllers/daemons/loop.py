@@ -65,8 +65,7 @@ class Daemons:
         daemons = self._sets.find(key)
         if daemons is None or daemons.meta.deleting:
             return None  # its pods go with it, by their owner
-        selector = selector_of(daemons)
-        terms = Terms(lambda obj: selector.accepts(obj.meta.labels))
+        terms = Terms(selector_of(daemons))
         revisions = await claimed(daemons, self._revisions, self._revision_writer, terms)
         present = await history.settled(daemons, revisions, self._revision_writer)
         if present is None:

@@ -19,14 +19,18 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.deployments import progress, sizes, versions
 from coracle.kube.controllers.deployments.versions import Family
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, OF_PODS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import deployment as deployments
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset as sets
 from coracle.kube.kinds.recorder import EventRecorder
 
 DEPLOYMENT, SET, POD = deployments.KIND.type, sets.KIND.type, pods.KIND.type
-INDEXES: Mapping[str, Mapping[str, Index]] = {DEPLOYMENT: OF_OWNERS, SET: OF_OWNERS | OF_DEPENDENTS}
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    DEPLOYMENT: OF_OWNERS,
+    SET: OF_OWNERS | OF_DEPENDENTS,
+    POD: OF_PODS,
+}
 _PASSED_S = 1.0  # moments are told in whole seconds: a deadline is over a second later
 
 
@@ -53,9 +57,7 @@ class Deployments:
         deployment = self._deployments.find(key)
         if deployment is None:
             return None  # deleted: its ReplicaSets go with it, by their owner
-        selector = selector_of(deployment)
-        terms = Terms(lambda rs: selector.accepts(rs.meta.labels))
-        mine = await claimed(deployment, self._sets, self._set_writer, terms)
+        mine = await claimed(deployment, self._sets, self._set_writer, Terms(selector_of(deployment)))
         conditions = progress.paused(deployment, self._clock.now_s())
         found = versions.family(deployment.with_status(conditions=conditions), mine)
         if deployment.meta.deleting:
@@ -91,7 +93,7 @@ class Deployments:
 
     def _old_pods_left(self, found: Family) -> bool:
         """Whether pods of other versions are there that have not ended."""
-        return any(not pods.ended(pod) for rs in found.old for pod in self._pods.owned_by(rs.meta.uid))
+        return any(self._pods.count_by("living", rs.meta.uid) for rs in found.old)
 
     # -- ReplicaSets -----------------------------------------------------------------------------------------------
 

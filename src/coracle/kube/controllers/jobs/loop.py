@@ -77,8 +77,7 @@ class Jobs:
             return None
         if jobs.finished(job):
             return await self._after(job)
-        selector = selector_of(job)
-        terms = Terms(lambda pod: selector.accepts(pod.meta.labels), pods.active, _held, _free)
+        terms = Terms(selector_of(job), adopts=pods.active, adopted=_held, released=_free)
         owned = await claimed(job, self._pods, self._pod_writer, terms)
         if job.meta.deleting:
             await self._let_go([pod for pod in owned if is_tracked(pod)])

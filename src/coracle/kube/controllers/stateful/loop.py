@@ -60,20 +60,14 @@ class StatefulSets:
         if stateful is None or stateful.meta.deleting:
             return None  # its pods go with it, by their owner
         selector = selector_of(stateful)
-
-        def fits(obj: Object) -> bool:
-            return selector.accepts(obj.meta.labels)
-
-        def is_ours(pod: Object) -> bool:
-            return fits(pod) and identity.ordinal(stateful, pod) is not None
-
-        revisions = await claimed(stateful, self._revisions, self._writers[REVISION], Terms(fits))
+        revisions = await claimed(stateful, self._revisions, self._writers[REVISION], Terms(selector))
         update = await history.settled(stateful, revisions, self._writers[REVISION], _LABEL)
         if update is None:
             await history.count_collision(stateful, self._writers[SET])
             return None  # which wakes us again
         revisions = [*(one for one in revisions if one.key != update.key), update]
-        mine = await claimed(stateful, self._pods, self._writers[POD], Terms(is_ours))
+        terms = Terms(selector, lambda pod: identity.ordinal(stateful, pod) is not None)
+        mine = await claimed(stateful, self._pods, self._writers[POD], terms)
         roster = self._roster(stateful, update, revisions, mine)
         try:
             await self._act(roster, {one.meta.name: one for one in revisions})
