@@ -1,4 +1,4 @@
-"""Joins Docker's side: its loops, and the areas of its door.  Called by node.assemble."""
+"""Joins Docker's side: its loops, and the areas of its door.  Called by node.assembly."""
 
 from __future__ import annotations
 

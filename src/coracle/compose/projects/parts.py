@@ -1,4 +1,4 @@
-"""Joins the daemon's side of Compose.  Called by node.assemble."""
+"""Joins the daemon's side of Compose.  Called by node.assembly."""
 
 from __future__ import annotations
 

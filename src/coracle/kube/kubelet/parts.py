@@ -1,4 +1,4 @@
-"""Joins the kubelet of what it is made of.  Called by `node/assemble.py`, and by tests on fakes."""
+"""Joins the kubelet of what it is made of.  Called by `node/assembly`, and by tests on fakes."""
 
 from __future__ import annotations
 

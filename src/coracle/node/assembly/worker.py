@@ -1,0 +1,66 @@
+"""Kubernetes' node: the kubelet, and what is said of the machine."""
+
+from __future__ import annotations
+
+from coracle.core.tasks import Part
+from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.machine import read_host_dns, read_machine, read_stocks
+from coracle.kube.kubelet.nodes import NodeSync
+from coracle.kube.kubelet.nodestatus import allocatable
+from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
+from coracle.kube.kubelet.pressure import Evictor, Relief
+from coracle.kube.kubelet.use import PodUse
+from coracle.kube.proxy.bootstrap import DNS_NUMBER
+from coracle.node.assembly.engine import DOMAIN
+from coracle.node.assembly.foundation import Foundation
+from coracle.node.assembly.host import address, node_name, runtime_name, runtime_version
+from coracle.node.assembly.kubernetes import KUBELET, Kubernetes
+from coracle.node.config import Settings
+from coracle.node.kubelet import read_kubelet
+from coracle.node.marks import PODS
+
+
+def node_config(settings: Settings) -> NodeConfig:
+    root, kubelet_settings = str(settings.root), read_kubelet(settings.root)
+    machine, thresholds = read_machine(root, runtime_version()), kubelet_settings.thresholds(read_stocks(root))
+    return NodeConfig(
+        name=node_name(),
+        address=str(address(settings)),
+        cluster_dns=str(settings.services[DNS_NUMBER]),
+        domain=DOMAIN,
+        host_dns=read_host_dns(),
+        network=PODS,
+        capacity=allocatable(machine, kubelet_settings, thresholds),
+        memory_bytes=machine.memory_bytes,
+        pod_cidr=settings.chosen.pod_cidr,
+        disk_path=root,
+        runtime=runtime_name(),
+    )
+
+
+def make_kubelet(base: Foundation, kube: Kubernetes, config: NodeConfig) -> Part:
+    engine = base.engine
+    services = EngineServices(
+        engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs, engine.logs
+    )
+    recorder = kube.recorders[KUBELET]
+    cluster = Cluster(base.caches, kube.writers["Pod"], base.store, recorder, base.clock, kube.issuer)
+    return kubelet(services, cluster, config)
+
+
+def make_node(base: Foundation, kube: Kubernetes, config: NodeConfig) -> Part:
+    root, engine, pods = base.settings.root, base.engine, base.caches["Pod"]
+    containers, files, images = engine.containers, engine.files, engine.images
+    use = PodUse(pods, kube.records, containers, files=files, images=images, scratch=engine.scratch)
+    recorder = kube.recorders[KUBELET]
+    evictor = Evictor(kube.writers["Pod"], recorder, base.clock)
+    return NodeSync(
+        kube.writers["Node"],
+        kube.writers["Lease.coordination.k8s.io"],
+        config,
+        read_machine(str(root), runtime_version()),
+        read_kubelet(root),
+        recorder=recorder,
+        clock=base.clock,
+        relief=Relief(pods, evictor, config.name, use, recorder=recorder),
+    )
