@@ -8,6 +8,7 @@ from coracle.engine.persistent import PersistentDirectories
 from coracle.kube.controllers import (
     clusterips,
     disruption,
+    endedpods,
     garbage,
     mirroring,
     namespaces,
@@ -99,7 +100,7 @@ def _nodes(base: Foundation, kube: Kubernetes) -> list[Part]:
     return [
         _loop(base, binding.Binding(caches, pods, writers[storage.CLAIM], recorders[SCHEDULER], clock)),
         _loop(base, podgc.LostPods(caches, pods, clock)),
-        _loop(base, staledisruptions.StaleDisruptions(caches, pods, clock)),
+        _loop(base, endedpods.EndedPods(caches, pods)),
         _loop(base, staledisruptions.StaleDisruptions(caches, pods, clock)),
         _loop(base, nodelife.NodeLife(caches, writers, recorders[nodelife.SPEAKER], clock)),
         _loop(base, tainted.Tainted(caches, pods, recorders[tainted.SPEAKER], clock)),

@@ -11,7 +11,7 @@ from coracle.compose.projects import parts as projects
 from coracle.core.clock import Clock
 from coracle.core.informer import Index, Informer
 from coracle.core.store import Store
-from coracle.kube.controllers import endpoints, mirroring, podgc, workloads
+from coracle.kube.controllers import clusterips, endedpods, endpoints, mirroring, podgc, workloads
 from coracle.kube.controllers.storage import parts as storage
 from coracle.kube.kubelet import records
 from coracle.kube.kubelet.volumes import following
@@ -20,7 +20,20 @@ from coracle.kube.scheduler import binding
 from coracle.node.assembly.engine import Engine
 from coracle.node.config import Settings
 
-_READERS = (workloads, endpoints, mirroring, podgc, storage, binding, records, following, proxying, projects)
+_READERS = (
+    workloads,
+    endpoints,
+    mirroring,
+    clusterips,
+    endedpods,
+    podgc,
+    storage,
+    binding,
+    records,
+    following,
+    proxying,
+    projects,
+)
 
 
 @dataclass(frozen=True, slots=True)
