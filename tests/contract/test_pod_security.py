@@ -27,6 +27,17 @@ def may(**context):
 
 
 SIZES = {"limits": {"cpu": "200m", "memory": "64Mi"}, "requests": {"cpu": "100m", "memory": "32Mi"}}
+VOLUMES = [
+    {"name": "map", "configMap": {"name": "kube-root-ca.crt"}},
+    {"name": "mine", "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}},
+    {"name": "disk", "emptyDir": {}},
+    {"name": "memory", "emptyDir": {"medium": "Memory"}},
+    {"name": "image", "image": {"reference": "busybox", "pullPolicy": "IfNotPresent"}},
+]
+MOUNTS = [
+    *({"name": one["name"], "mountPath": f"/vol/{one['name']}"} for one in VOLUMES),
+    {"name": "disk", "mountPath": "/vol/below", "subPath": "a/b"},
+]
 PODS = [
     pod(
         "user",
@@ -58,9 +69,19 @@ PODS = [
     pod("no-root", box("main"), securityContext={"runAsNonRoot": True}),
     pod("never-there", box("main") | {"image": "no-such-image", "imagePullPolicy": "Never"}),
     pod("unsafe", box("main"), securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "65536"}]}),
-    pod("own-users", box("main"), hostUsers=False),
+    *(
+        pod(
+            name,
+            box("main", "echo said > /dev/stdout; sleep 1000", workingDir="/made/here", volumeMounts=MOUNTS,
+                **may(capabilities={"add": ["NET_ADMIN"]})),
+            box("web", **may(runAsUser=33, runAsGroup=33)),
+            hostUsers=False, volumes=VOLUMES,
+            securityContext={"fsGroup": 200, "sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]},
+        )
+        for name in ("own-users", "others-users")
+    ),
 ]  # fmt: skip
-RUN = ("user", "own-group", "shares", "apart", "host", "named", "guaranteed", "sized")
+RUN = ("user", "own-group", "shares", "apart", "host", "named", "guaranteed", "sized", "own-users", "others-users")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +128,37 @@ STATUS = "sed -n 's/^{}:.//p' /proc/self/status"
 )
 def test_who_a_program_is_and_what_it_may_do(room, container, command, expected):
     assert re.fullmatch(expected, inside(room, "user", command, container))
+
+
+def test_users_of_a_pod_are_its_own(room):
+    """Root inside is somebody else outside, in each pod another; a program may do inside what root does."""
+    maps = [inside(room, name, "cat /proc/self/uid_map", "main").split() for name in ("own-users", "others-users")]
+    assert [(zero, int(first) % 65536, count) for zero, first, count in maps] == [("0", 0, "65536")] * 2
+    assert maps[0] != maps[1]
+    assert inside(room, "user", "cat /proc/self/uid_map", "plain").split() == ["0", "0", "4294967295"]
+    assert inside(room, "own-users", "id -u; echo heard > /dev/stdout", "web") == "33\nheard"
+    assert inside(room, "own-users", "ip link add spare type veth && echo made", "main") == "made"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        pytest.param("stat -c %u:%g / /etc /made /made/here /etc/hosts /dev/termination-log", "(0:0\n?)+", id="root"),
+        pytest.param("stat -c %u:%g $(find /vol/map /vol/mine -type f)", "(0:200\n?)+", id="files of volumes"),
+        pytest.param("stat -c %u:%g /vol/disk /vol/memory /vol/below", "(0:200\n?)+", id="directories of volumes"),
+        pytest.param("stat -c %u:%g /vol/image/bin /vol/image/etc/passwd", "(0:0\n?)+", id="an image's files"),
+        pytest.param("touch /vol/disk/x /made/x; stat -c %u:%g /vol/disk/x /made/x", "0:200\n0:0", id="what is made"),
+        pytest.param("cat /var/run/secrets/kubernetes.io/serviceaccount/namespace", "pod-security", id="its token"),
+        pytest.param("cat /proc/sys/kernel/shm_rmid_forced; echo x > /dev/shm/x; cat /dev/shm/x", "1\nx", id="memory"),
+        pytest.param("echo heard > /dev/stderr", "heard", id="streams of exec"),
+    ],
+)
+def test_what_a_pod_with_users_of_its_own_sees(room, command, expected):
+    assert re.fullmatch(expected, inside(room, "own-users", command, "main"))
+
+
+def test_a_program_with_users_of_its_own_writes_its_log(room):
+    assert room.text("logs", "own-users", "-c", "main") == "said\n"
 
 
 def test_groups_of_the_image_count(room):
@@ -252,7 +304,6 @@ def test_containers_that_wait_for_good(room, name, reason, message):
     ("name", "reason", "message"),
     [
         ("unsafe", "SysctlForbidden", 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'),
-        ("own-users", "UserNamespacesNotSupported", "Pod was rejected: hostUsers: false: this node has no user namespaces for pods"),
     ],
 )  # fmt: skip
 def test_pods_that_the_node_refuses(room, name, reason, message):

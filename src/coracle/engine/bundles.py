@@ -17,6 +17,7 @@ from coracle.engine.joining import Joined, shares_memory
 from coracle.engine.kinds import container as containers
 from coracle.engine.kinds.container import ContainerSpec, Security, overlaid
 from coracle.engine.users import Identity
+from coracle.linux.idmaps import Users
 from coracle.linux.rooted import make_directories
 from coracle.runtime import profiles
 from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Mount, Process
@@ -72,6 +73,7 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         ipcns_path=joined.ipcns_path,
         utsns_path=joined.utsns_path,
         pidns_path=joined.pidns_path,
+        users=users_of(sandbox),
         cgroupns=spec.cgroup_mode,
         read_only_root=security.read_only_root,
         privileged=security.privileged,
@@ -87,6 +89,12 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         shm=joined.shm,
         shm_bytes=spec.shm_bytes if spec.shm_bytes is not None else sandbox.spec["shm_bytes"],
     )
+
+
+def users_of(sandbox: Object) -> Users | None:
+    """None: the host's."""
+    path = sandbox.status.get("users_path")
+    return Users(path, sandbox.status["first_id"]) if path else None
 
 
 def first_process(spec: ContainerSpec, hostname: str, places: Places) -> Process:

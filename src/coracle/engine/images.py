@@ -37,6 +37,7 @@ from coracle.image.manifest import parse_platform
 from coracle.image.references import Reference, parse_reference
 from coracle.image.snapshots.api import Snapshotter
 from coracle.image.terms import PLAIN, Terms
+from coracle.linux.idmaps import Users
 
 __all__ = ["Builder", "Images", "Policy", "Progress", "Removed", "Source", "Step", "Terms"]
 
@@ -195,9 +196,12 @@ class Images:
 
     # -- root file systems ---------------------------------------------------------------------------------------
 
-    async def mount(self, image: Object, id: str, read_only: bool = False) -> str:
-        """The root file system of snapshot `id` over this image's layers.  Raises NotFound (a layer), Broken."""
-        call = partial(self._snapshotter.mount, id, image.spec["chain_ids"], read_only=read_only)
+    async def mount(self, image: Object, id: str, read_only: bool = False, users: Users | None = None) -> str:
+        """The root file system of snapshot `id` over this image's layers, which belong to `users` where they are given.
+
+        Raises: NotFound (a layer), Unsupported (a file system that ids cannot be mapped of), Broken.
+        """
+        call = partial(self._snapshotter.mount, id, image.spec["chain_ids"], read_only=read_only, users=users)
         return str(await offload(call))
 
     async def unmount(self, id: str) -> None:

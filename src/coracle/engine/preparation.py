@@ -18,6 +18,7 @@ from coracle.engine.kinds import container as containers
 from coracle.engine.sandboxes import Sandboxes
 from coracle.engine.targets import make_targets
 from coracle.engine.users import find_identity
+from coracle.linux import idmaps
 from coracle.runtime.api import Bundle
 
 
@@ -37,16 +38,20 @@ class Preparation:
             raise Conflict(f"sandbox {spec.sandbox} is not ready", kind="Sandbox", name=spec.sandbox)
         namespaces = joined(spec, sandbox, self._records)
         init_path = inits.find_init() if spec.init else ""
-        rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), id)
+        users = bundles.users_of(sandbox)
+        rootfs_path = await self._images.mount(self._images.get(record.spec["image_id"]), id, users=users)
 
         def look() -> bundles.Places:
             os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
             make_targets(rootfs_path, spec.mounts, spec.mark)
+            workdir = bundles.find_workdir(rootfs_path, spec.workdir)
+            if users is not None:
+                idmaps.hand_over(rootfs_path, (workdir, *(mount.target for mount in spec.mounts)), users)
             return bundles.Places(
                 rootfs_path=rootfs_path,
                 sandbox_path=self._sandboxes.files_path(spec.sandbox),
                 log_path=log_path if spec.keeps_log else "",
-                workdir=bundles.find_workdir(rootfs_path, spec.workdir),
+                workdir=workdir,
                 identity=find_identity(rootfs_path, spec.user, spec.groups, spec.memberships),
                 joined=namespaces,
                 init_path=init_path,

@@ -26,7 +26,7 @@ from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.core.store import Store
 from coracle.core.tasks import offload
-from coracle.engine import endpoints
+from coracle.engine import endpoints, userids
 from coracle.engine.endpoints import GivenNetworks, KnownNetworks
 from coracle.engine.kinds import sandbox as sandboxes
 from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, Plugged, SandboxSpec
@@ -173,10 +173,11 @@ class Sandboxes:
             if is_new:
                 undo.push_async_callback(self._clear, record)
                 record = await self._records.create(record)
+            users_path = await self._sharing.make_users(record)
             if record.status["netns_path"] != "host":
-                await self._net.make_netns(record.status["netns_path"])
+                await self._net.make_netns(record.status["netns_path"], users_path)
             await self._plug_in(record, endpoints.networks_of(record, self._networks))
-            shared = await self._sharing.make(record)
+            shared = {"users_path": users_path, **await self._sharing.make(record)}
             record = await self._records.change(record.key, lambda now: now.with_status(state="ready", **shared))
             undo.pop_all()
         return record
@@ -252,6 +253,8 @@ class Sandboxes:
             if all(one["network"] != wish["network"] for one in there):
                 made = self._plugs.plugged(wish, there, reader)
                 there.append(made if old is None else {**made, "state": "making"})
+        if old is None and sandbox.spec["own_users"]:
+            sandbox = sandbox.with_status(first_id=userids.choose(sandbox.meta.name, reader))
         filled = sandbox.with_status(endpoints=there)
         first = endpoints.primary(filled, endpoints.known_of(filled, self._networks))
         return filled.with_status(address=first["address"] if first else "", primary=first["network"] if first else "")

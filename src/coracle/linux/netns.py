@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from coracle.linux import mounts
+from coracle.linux import mounts, newborn
 
 CLONE_NEWNET = 0x40000000
 _OWN = "/proc/thread-self/ns/net"
@@ -22,12 +22,19 @@ _OWN = "/proc/thread-self/ns/net"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def make(path: str) -> bool:
-    """Make a namespace and pin it at `path`; False where one is pinned there already.  Raises OSError."""
+def make(path: str, users_path: str = "") -> bool:
+    """Make a namespace and pin it at `path`; False where one is pinned there already.  Raises OSError.
+
+    `users_path`: where the user namespace is pinned that it belongs to; "": the host's.
+    """
     if is_pinned(path):
         return False
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).touch(mode=0o400)
+    if users_path:
+        with newborn.waiting("--net", users_path=users_path) as pid:
+            mounts.bind(Path(f"/proc/{pid}/ns/net"), Path(path))
+        return True
     with _returning():
         mounts.unshare(CLONE_NEWNET)
         mounts.bind(Path(_OWN), Path(path))

@@ -1,4 +1,4 @@
-"""Namespaces other than the network's, pinned as files: IPC, and the processes of somebody who waits.
+"""Namespaces other than the network's, pinned as files: users, IPC, and the processes of somebody who waits.
 
 A pin is a bind mount in the mount namespace of the caller, and keeps the namespace when nobody is in it.  One of
 processes cannot be kept so: it is alive as long as its first process.
@@ -14,17 +14,38 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from coracle.linux import mounts
+from coracle.linux import idmaps, mounts, newborn
 
 _OWN_IPC = "/proc/thread-self/ns/ipc"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def make_ipc(path: str) -> None:
-    """Make an IPC namespace and pin it at `path`, unless one is pinned there.  Raises OSError."""
+def make_users(path: str, first: int) -> None:
+    """Make a user namespace whose ids are the host's from `first` on, and pin it at `path`, unless one is pinned there.
+
+    Raises: OSError.
+    """
     if is_pinned(path):
         return
     Path(path).touch(mode=0o400)
+    with newborn.waiting("--user") as pid:
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{pid}/{name}").write_text(f"0 {first} {idmaps.COUNT}\n")
+        mounts.bind(Path(f"/proc/{pid}/ns/user"), Path(path))
+
+
+def make_ipc(path: str, users_path: str = "") -> None:
+    """Make an IPC namespace and pin it at `path`, unless one is pinned there.  Raises OSError.
+
+    `users_path`: the user namespace that it belongs to; "": the host's.
+    """
+    if is_pinned(path):
+        return
+    Path(path).touch(mode=0o400)
+    if users_path:
+        with newborn.waiting("--ipc", users_path=users_path) as pid:
+            mounts.bind(Path(f"/proc/{pid}/ns/ipc"), Path(path))
+        return
     home = os.open(_OWN_IPC, os.O_RDONLY | os.O_CLOEXEC)
     try:
         mounts.unshare(mounts.CLONE_NEWIPC)
@@ -43,14 +64,14 @@ def pin_processes_of(holder: subprocess.Popen[bytes], path: str) -> None:
     mounts.bind(Path(f"/proc/{holder.pid}/ns/pid_for_children"), Path(path))
 
 
-def hold_processes(first: Sequence[str], label: str) -> subprocess.Popen[bytes]:
+def hold_processes(first: Sequence[str], label: str, users_path: str = "") -> subprocess.Popen[bytes]:
     """Begin `first` as the first process of a namespace of its own; on return it runs.  It ends with what is returned,
     which has `label` on its command line, for whoever looks at the host's processes.
 
-    Raises: OSError.
+    `users_path` as in `make_ipc`.  Raises: OSError.
     """
     script = 'echo; exec "$@" >/dev/null'
-    command = ["unshare", "--fork", "--kill-child", "--pid", "sh", "-c", script, label, *first]
+    command = [*newborn.command(users_path, "--fork", "--kill-child", "--pid"), "sh", "-c", script, label, *first]
     holder = subprocess.Popen(
         command,
         cwd="/",

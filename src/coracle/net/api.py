@@ -119,8 +119,11 @@ class NetDriver(Protocol):
 
     async def remove_network(self, network: Network) -> None: ...
 
-    async def make_netns(self, path: str) -> None:
-        """Make a network namespace (loopback up) and pin it at `path`."""
+    async def make_netns(self, path: str, users_path: str = "") -> None:
+        """Make a network namespace (loopback up) and pin it at `path`.
+
+        `users_path`: where the user namespace is pinned that it belongs to; "": the host's.
+        """
         ...
 
     async def drop_netns(self, path: str, ports: Sequence[Port] = ()) -> None:

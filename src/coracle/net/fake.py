@@ -49,7 +49,7 @@ class FakeNet:
         self.calls.append(("remove_network", network.name))
         self.networks.pop(network.name, None)
 
-    async def make_netns(self, path: str) -> None:
+    async def make_netns(self, path: str, users_path: str = "") -> None:
         self.calls.append(("make_netns", path))
         self.namespaces.add(path)
 

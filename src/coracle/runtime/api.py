@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from coracle.core.errors import Invalid
+from coracle.linux.idmaps import Users
 from coracle.linux.usage import Usage
 
 __all__ = ["DEFAULT_CAPABILITIES", "Adjusts", "Bundle", "Device", "Execution", "Exit", "Measures", "Mount", "Process",
@@ -60,13 +61,17 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A bind mount of a host path (`source`), or a new file system (`type` tmpfs, proc, mqueue, ...)."""
+    """A bind mount of a host path (`source`), or a new file system (`type` tmpfs, proc, mqueue, ...).
+
+    `mapped`: its files belong to the bundle's `users` already.
+    """
 
     target: str
     source: str = ""
     type: str = "bind"
     options: tuple[str, ...] = ("rbind", "rprivate")
     read_only: bool = False
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,9 @@ class Bundle:
     NIS.  `shm`: what is at /dev/shm: "" memory of its own (`shm_bytes`), "shared" the same for others to join,
     "of:<id>" that of a container that has "shared", "host", "none".
 
+    `users`: a user namespace to join; then numbers are those inside, the root file system belongs to its users already,
+    and the files of bind mounts are shown to them as their own.
+
     `stdin` gives it an input to attach to; with `stdin_once` that ends when the first who is attached leaves or closes
     it, without it stays open for the next (Docker's StdinOnce, Kubernetes' stdinOnce).
     """
@@ -135,6 +143,7 @@ class Bundle:
     ipcns_path: str = ""
     utsns_path: str = ""
     pidns_path: str = ""
+    users: Users | None = None
     cgroupns: str = ""
     domainname: str = ""
     device_rules: tuple[str, ...] = ()

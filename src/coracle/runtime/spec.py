@@ -175,6 +175,7 @@ def _namespaces(bundle: Bundle, host: Host) -> list[Json]:
     paths = {
         "pid": bundle.pidns_path, "network": bundle.netns_path, "ipc": bundle.ipcns_path, "uts": bundle.utsns_path,
         "cgroup": "host" if groups == "host" else "", "mount": "",
+        "user": bundle.users.path if bundle.users is not None else "host",
     }  # fmt: skip
     return [{"type": type, "path": path} if path else {"type": type} for type, path in paths.items() if path != "host"]
 

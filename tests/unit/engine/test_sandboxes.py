@@ -30,8 +30,8 @@ class DeafNet(FakeNet):
         super().__init__()
         self.at = at
 
-    async def make_netns(self, path):
-        await super().make_netns(path)
+    async def make_netns(self, path, users_path=""):
+        await super().make_netns(path, users_path)
         if self.at == "make_netns":
             raise Exhausted("no namespaces left")
 
@@ -59,6 +59,21 @@ def texts(directory):
 
 def held(engine):
     return [entry.key.name for entry in engine.store.entries(claims.TYPE)]
+
+
+def test_each_sandbox_with_users_of_its_own_holds_a_range_of_ids(tmp_path):
+    async def main(engine):
+        one = await engine.sandboxes.ensure(replace(POD, own_users=True))
+        other = await engine.sandboxes.ensure(replace(POD, name="other", own_users=True))
+        plain = await engine.sandboxes.ensure(replace(POD, name="plain"))
+        firsts = {one.status["first_id"], other.status["first_id"]}
+        assert len(firsts) == 2
+        assert "first_id" not in plain.status
+        assert {name for name in held(engine) if name.startswith("user-ids/")} == {f"user-ids/{n}" for n in firsts}
+        await engine.sandboxes.remove(POD.name)
+        assert f"user-ids/{one.status['first_id']}" not in held(engine)
+
+    with_engine(main, tmp_path)
 
 
 def test_a_sandbox_has_an_address_a_plug_and_its_files(tmp_path):

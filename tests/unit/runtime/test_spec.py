@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.errors import Invalid
+from coracle.linux.idmaps import Users
 from coracle.runtime import limits, spec
 from coracle.runtime.api import DEFAULT_CAPABILITIES, Bundle, Device, Mount, Process, Resources
 from coracle.runtime.machine import Host, HostDevice
@@ -42,6 +43,11 @@ def test_namespaces_of_a_sandbox_are_joined_and_its_name_is_left_alone():
     assert (namespaces(text)["network"], namespaces(text)["uts"]) == ("/run/n", "/run/u")
     assert "hostname" not in text
     assert config(hostname="boat")["hostname"] == "boat"
+
+
+def test_other_users_are_joined():
+    assert "user" not in namespaces(config())
+    assert namespaces(config(users=Users("/run/users", 65536)))["user"] == "/run/users"
 
 
 def test_a_users_mount_replaces_the_usual_one_and_outer_ones_come_first():

@@ -8,6 +8,8 @@ Status
     netns_path  where its network namespace is pinned; "host"
     ipcns_path, utsns_path   "" where every container gets its own; "host"
     pidns_path, shm_path     what its containers share, with `share_pid` and `share_ipc`; absent or ""
+    users_path  where its user namespace is pinned; "" where it has the host's users
+    first_id    the host's id that is 0 in there; 0 as above
 """
 
 from __future__ import annotations
@@ -96,6 +98,7 @@ class SandboxSpec:
     shm_bytes   size of /dev/shm of each container
     share_pid   the containers see each other's processes
     share_ipc   the containers have IPC and the memory at /dev/shm in common
+    own_users   its users are others than the host's, and than those of any other sandbox
     """
 
     name: str
@@ -111,6 +114,7 @@ class SandboxSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     share_pid: bool = False
     share_ipc: bool = False
+    own_users: bool = False
     hosts_title: str = ""
     managed_by: str = ""
 
@@ -134,7 +138,17 @@ def key(name: str) -> Key:
     return Key("", name)
 
 
+def users_claim(first_id: int) -> str:
+    """The name under which a range of the host's ids is held (core.claims)."""
+    return f"user-ids/{first_id}"
+
+
 def claims(sandbox: Object) -> Iterable[str]:
+    first_id = sandbox.status.get("first_id") or 0
+    return [*([users_claim(first_id)] if first_id else []), *_addresses(sandbox)]
+
+
+def _addresses(sandbox: Object) -> Iterable[str]:
     return [
         claim_of(one["network"], ip_address(address))
         for one in sandbox.status["endpoints"]

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from coracle.core.errors import Malformed
+from coracle.linux.idmaps import Users
 
 _ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 
@@ -72,10 +73,11 @@ class Snapshotter(Protocol):
         """
         ...
 
-    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
+    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False, users: Users | None = None) -> Path:
         """The root file system of snapshot `id`.  `chain` counts the first time; later, the stored one does.
 
-        Raises: NotFound (a layer is missing), Malformed (id), Broken.
+        `users`: whose files they are inside: uid 0 of the layers is the root of that user namespace.
+        Raises: NotFound (a layer is missing), Malformed (id), Unsupported (ids cannot be mapped here), Broken.
         """
         ...
 

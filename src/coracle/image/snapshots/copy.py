@@ -20,6 +20,7 @@ from coracle.image.snapshots.api import Change, check_id
 from coracle.image.snapshots.homes import Homes, read_chain, write_chain
 from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.view import LayerView
+from coracle.linux.idmaps import Users
 
 _FICLONE = 0x40049409  # share the blocks of another file, until one of the two is written
 
@@ -27,10 +28,10 @@ _FICLONE = 0x40049409  # share the blocks of another file, until one of the two 
 class CopySnapshotter(Homes):
     """See `api.Snapshotter`.  Needs root."""
 
-    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
-        """Raises also Unsupported where `read_only` is asked: there is no mount that could refuse a write."""
-        if read_only:
-            raise Unsupported("copied snapshots cannot be mounted read-only", status=501)
+    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False, users: Users | None = None) -> Path:
+        """Raises also Unsupported for `read_only` and `users`: there is no mount that could refuse or map."""
+        if read_only or users is not None:
+            raise Unsupported("copied snapshots cannot be mounted read-only, nor for other users", status=501)
         home = self._place(id)
         if not home.is_dir():
             self._create(home, chain)

@@ -21,6 +21,7 @@ from coracle.image.snapshots.copy import compare
 from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.untar import Source
 from coracle.image.snapshots.view import LayerView
+from coracle.linux.idmaps import Users
 
 _LIMITS = {"max_bytes": 1 << 30, "max_ratio": 1 << 20, "free_bytes": 1 << 30}
 
@@ -52,7 +53,7 @@ class FakeSnapshotter:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
+    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False, users: Users | None = None) -> Path:
         home = self._containers / check_id(id)
         if not home.is_dir():
             top = self._top(chain)

@@ -3,6 +3,7 @@
     containers/<id>/upper       what the container changed
     containers/<id>/work        overlayfs' own
     containers/<id>/merged      where the root file system is mounted
+    containers/<id>/mapped      the layers as other users see them, while they are put together
 
 The mount is made in the mount namespace of the calling process; a daemon that keeps its mounts to itself has entered
 one of its own, and made the directory a private mount there.  A container that outlives the daemon keeps its view in
@@ -13,6 +14,8 @@ Source: the kernel's Documentation/filesystems/overlayfs.rst.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -20,13 +23,14 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from coracle.core.errors import Broken
+from coracle.core.errors import Broken, Unsupported
 from coracle.image.snapshots import tar
 from coracle.image.snapshots.api import Change
 from coracle.image.snapshots.homes import Homes, read_chain, write_chain
 from coracle.image.snapshots.layers import content_bytes
 from coracle.image.snapshots.view import LayerView, is_opaque, is_whiteout
-from coracle.linux import mounts
+from coracle.linux import idmaps, mounts
+from coracle.linux.idmaps import Users
 from coracle.linux.walks import walk
 
 # `index` and `xino` off: a snapshot may be mounted again elsewhere while an old namespace still holds it.  The other
@@ -37,22 +41,22 @@ OPTIONS = {"index": "off", "xino": "off", "metacopy": "off", "redirect_dir": "no
 class OverlaySnapshotter(Homes):
     """See `api.Snapshotter`, `api.Packs`, `api.Keeps`.  Needs root and a file system that overlayfs takes as upper."""
 
-    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False) -> Path:
+    def mount(self, id: str, chain: Sequence[str], *, read_only: bool = False, users: Users | None = None) -> Path:
         home = self._place(id)
         if not home.is_dir():
-            self._create(home, chain)
+            self._create(home, chain, users.first if users is not None else 0)
         merged = home / "merged"
         if not os.path.ismount(merged):
-            lower = self._lower(home)
             try:
-                mounts.overlay(
-                    merged, lower, upper=home / "upper", work=home / "work", options=OPTIONS, read_only=read_only
-                )
+                with _seen_by(users, self._lower(home), home / "mapped") as lower:
+                    mounts.overlay(
+                        merged, lower, upper=home / "upper", work=home / "work", options=OPTIONS, read_only=read_only
+                    )
             except OSError as error:
                 raise Broken(f"overlay of {id}: {error.strerror}", kind="Snapshot", name=id) from error
         return merged
 
-    def _create(self, home: Path, chain: Sequence[str]) -> None:
+    def _create(self, home: Path, chain: Sequence[str], first_id: int) -> None:
         """Make the container's directories: all of them, or none."""
         layers = self._layers.paths(chain)
         made = self._layers.new_tmp("container")
@@ -60,7 +64,7 @@ class OverlaySnapshotter(Homes):
             (made / name).mkdir(mode=0o755)
         if layers:  # the merged root shows the attributes of the upper one
             found = layers[0].stat()
-            os.chown(made / "upper", found.st_uid, found.st_gid)
+            os.chown(made / "upper", first_id + found.st_uid, first_id + found.st_gid)
             os.chmod(made / "upper", stat.S_IMODE(found.st_mode))
         write_chain(made, chain)
         try:
@@ -101,6 +105,33 @@ class OverlaySnapshotter(Homes):
 
     def sync(self) -> None:
         self._layers.sync()
+
+
+@contextlib.contextmanager
+def _seen_by(users: Users | None, layers: Sequence[Path], directory: Path) -> Iterator[list[Path]]:
+    """The layers as they are to `users`, for the time of the body: an overlay keeps what it was made of.
+
+    Raises: Unsupported.
+    """
+    if users is None:
+        yield list(layers)
+        return
+    idmaps.hide(directory)
+    try:
+        shown = [_shown(layer, directory / str(number), users) for number, layer in enumerate(layers)]
+        yield shown
+    finally:
+        idmaps.hide(directory)
+
+
+def _shown(layer: Path, place: Path, users: Users) -> Path:
+    try:
+        idmaps.show(str(layer), place, users)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise Unsupported(f"a root file system for other users: {error.strerror}", status=501) from error
+    return place
 
 
 def _changes(upper: Path, lower: LayerView) -> Iterator[Change]:

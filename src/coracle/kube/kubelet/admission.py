@@ -51,8 +51,6 @@ def refusal(pod: Object) -> Refusal | None:
         return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
     if any(_profile(one) in ("Localhost", "RuntimeDefault") for one in [pod.spec, *everyone(pod)]):
         return Refusal("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
-    if pod.spec.get("hostUsers") is False:
-        return Refusal("UserNamespacesNotSupported", "hostUsers: false: this node has no user namespaces for pods")
     for sysctl in (pod.spec.get("securityContext") or {}).get("sysctls") or ():
         name = sysctl_name(str(sysctl["name"]))
         if name not in SAFE_SYSCTLS:

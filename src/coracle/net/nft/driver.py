@@ -74,8 +74,8 @@ class NftDriver:
     async def remove_network(self, network: Network) -> None:
         await offload(self._remove_network, network)
 
-    async def make_netns(self, path: str) -> None:
-        await offload(self._plugs.make_netns, path)
+    async def make_netns(self, path: str, users_path: str = "") -> None:
+        await offload(self._plugs.make_netns, path, users_path)
 
     async def drop_netns(self, path: str, ports: Sequence[Port] = ()) -> None:
         await offload(self._plugs.drop, path, ports)

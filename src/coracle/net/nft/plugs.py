@@ -53,9 +53,9 @@ class Plugs:
 
     # -- namespaces ----------------------------------------------------------------------------------------------
 
-    def make_netns(self, path: str) -> None:
+    def make_netns(self, path: str, users_path: str = "") -> None:
         """Raises OSError."""
-        if netns.make(path):
+        if netns.make(path, users_path):
             with netns.entered(path):
                 for name, value in _NAMESPACE_SYSCTLS.items():
                     sysctls.write_if_known(name, value)

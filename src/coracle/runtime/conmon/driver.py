@@ -32,9 +32,10 @@ from coracle.core.errors import AlreadyExists, Broken, Conflict, Invalid, NotFou
 from coracle.core.tasks import offload
 from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
+from coracle.linux.idmaps import give_streams
 from coracle.linux.usage import read_usage
 from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
-from coracle.runtime.conmon import attached, sealing, shared_memory, streams, waiting
+from coracle.runtime.conmon import attached, mapping, sealing, shared_memory, streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
@@ -91,11 +92,15 @@ class ConmonRuntime:
         container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir))
         try:
             shm_path = shared_memory.ensure(self._run_dir, bundle)
-            config = self._host.config(bundle, f"{self._cgroup}/{bundle.id}", shm_path)
-            if self._binaries.is_crun:
-                config = self._filters.compiled(config)
             secure_targets(bundle.rootfs_path, bundle.mounts)
-            return await self._make(container, bundle, config)
+            with mapping.reachable(bundle, self._run_dir) as seen:
+                config = self._host.config(seen, f"{self._cgroup}/{bundle.id}", shm_path)
+                if self._binaries.is_crun:
+                    config = self._filters.compiled(config)
+                pid = await self._make(container, bundle, config)
+            if bundle.users is not None:
+                give_streams(pid, bundle.process.uid)
+            return pid
         except OSError as error:
             raise Broken(f"cannot make container {bundle.id}: {error.strerror}") from error
         finally:

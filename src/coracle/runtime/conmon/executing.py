@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from coracle.linux import inotify
+from coracle.linux import idmaps, inotify
 from coracle.runtime.conmon import waiting
 from coracle.runtime.conmon.children import Child
 from coracle.runtime.conmon.commands import failure
@@ -66,7 +66,8 @@ async def execute(binaries: Binaries, place: Place, process: dict[str, Any], *, 
         directory = Path(tempfile.mkdtemp(prefix="exec-", dir=place.bundle))
         try:
             (directory / "process.json").write_bytes(orjson.dumps(process))
-            command = _Command(binaries, place, directory, ends)
+            first_id = _first_id(place.pid())
+            command = _Command(binaries, place, directory, ends, process["user"]["uid"], first_id)
             streams = await (command.with_terminal() if process["terminal"] else command.with_pipes(stdin=stdin))
         finally:
             ends.close_child()
@@ -77,19 +78,30 @@ async def execute(binaries: Binaries, place: Place, process: dict[str, Any], *, 
 
 @dataclass(frozen=True, slots=True)
 class _Command:
-    """One `exec` that is being started.  `directory` holds process.json."""
+    """One `exec` that is being started.  `directory` holds process.json; `uid` runs it, as its users count, whose first
+    is the host's `first_id`."""
 
     binaries: Binaries
     place: Place
     directory: Path
     ends: _Ends
+    uid: int
+    first_id: int
 
     async def with_pipes(self, *, stdin: bool) -> ExecStreams:
         input, its_input = self.ends.pipe(reading=False) if stdin else (-1, _NULL)
         output, its_output = self.ends.pipe(reading=True)
         error, its_error = self.ends.pipe(reading=True)
+        self._give(its_input, its_output, its_error)
         child, pid = await self._start((its_input, its_output, its_error), error)
         return ExecStreams(child, pid, {1: output, 2: error}, input, tty=False)
+
+    def _give(self, *pipes: int) -> None:
+        """Let a program of other users than the host's reopen its standard streams (/dev/stdout)."""
+        if self.first_id:
+            for pipe in pipes:
+                if pipe >= 0:
+                    os.chown(pipe, self.first_id + self.uid, -1)
 
     async def with_terminal(self) -> ExecStreams:
         error, its_error = self.ends.pipe(reading=True)
@@ -135,6 +147,14 @@ class _Command:
         if not pid:
             raise failure(self.place.id, (await waiting.read_to_end(error)).decode(errors="replace"))
         return child, pid
+
+
+def _first_id(pid: int) -> int:
+    """0 also where it has just ended: the runtime says so."""
+    try:
+        return idmaps.first_id(pid)
+    except OSError:
+        return 0
 
 
 class _ToldByPipe:

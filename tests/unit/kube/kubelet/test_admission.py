@@ -17,7 +17,7 @@ def sysctls(*names, **spec):
     [
         (a_pod(), None),
         (a_pod(hostUsers=True), None),
-        (a_pod(hostUsers=False), "UserNamespacesNotSupported"),
+        (a_pod(hostUsers=False), None),
         (a_pod(os={"name": "linux"}), None),
         (a_pod(os={"name": "windows"}), "PodOSNotSupported"),
         (a_pod(securityContext={"appArmorProfile": {"type": "Unconfined"}}), None),

@@ -73,6 +73,14 @@ def test_names(spec, expected):
 
 
 @pytest.mark.parametrize(
+    ("spec", "expected"),
+    [({}, False), ({"hostUsers": True}, False), ({"hostUsers": None}, False), ({"hostUsers": False}, True)],
+)
+def test_whose_users_a_pod_has(spec, expected):
+    assert sandbox_spec(a_pod(**spec), NODE).own_users is expected
+
+
+@pytest.mark.parametrize(
     ("spec", "beside", "expected"),
     [
         ({}, "", ("", "", True, "all")),
