@@ -44,6 +44,7 @@ def sandbox_spec(pod: Object, config: NodeConfig) -> SandboxSpec:
         sysctls={sysctl_name(one["name"]): one["value"] for one in sysctls},
         share_pid=bool(spec.get("shareProcessNamespace")),
         share_ipc=not spec.get("hostIPC"),
+        own_users=spec.get("hostUsers") is False,
     )
 
 

@@ -15,6 +15,7 @@ from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, NotFound, Unsupported
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
+from coracle.engine.bundles import users_of
 from coracle.engine.containers import Containers
 from coracle.engine.sandboxes import Sandboxes
 from coracle.kube.kinds import runtimeclass
@@ -61,7 +62,9 @@ class SandboxStarter:
         try:
             self._check_runtime(pod)
             spec = sandbox_spec(pod, self._config)
-            notes.volumes = await self._volumes.prepare(pod, again=self._sandboxes.find(spec.name) is not None)
+            again = self._sandboxes.find(spec.name) is not None
+            users = users_of(await self._sandboxes.ensure(spec)) if spec.own_users else None
+            notes.volumes = await self._volumes.prepare(pod, again=again, users=users)
             await self._sandboxes.ensure(spec)
         except MountFailed as error:
             self._failed(pod, notes, "FailedMount", str(error))

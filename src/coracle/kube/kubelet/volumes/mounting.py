@@ -69,4 +69,5 @@ def _mount(asked: Mapping[str, Any], volume: Volume) -> Mount:
         source=volume.path,
         options=("rbind", _PROPAGATION[asked.get("mountPropagation") or "None"], *recursive, *volume.options),
         read_only=read_only,
+        mapped=volume.mapped,
     )

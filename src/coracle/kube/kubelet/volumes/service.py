@@ -33,6 +33,7 @@ from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
 from coracle.kube.kubelet.volumes.payloads import SORTS, is_secret, payload
+from coracle.linux.idmaps import Users
 
 _IMAGE = "image."  # before the names of image volumes, in place of a directory of their own
 
@@ -43,11 +44,15 @@ class MountFailed(CloudError):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume of a pod: its path on the host, whether containers may only read it, and how else it is mounted."""
+    """A volume of a pod: its path on the host, whether containers may only read it, and how else it is mounted.
+
+    `mapped`: its files belong to the pod's own users already.
+    """
 
     path: str
     read_only: bool = False
     options: tuple[str, ...] = ()
+    mapped: bool = False
 
 
 class PodVolumes:
@@ -58,18 +63,17 @@ class PodVolumes:
         self._around, self._clock = around, clock
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def prepare(self, pod: Object, *, again: bool = False) -> dict[str, Volume]:
+    async def prepare(self, pod: Object, *, again: bool = False, users: Users | None = None) -> dict[str, Volume]:
         """Where each volume of the pod is on the host.  Idempotent.  Raises MountFailed.
 
-        `again`: the pod has had them before, and may have changed what the group was given.
+        `again`: the pod has had them before, and may have changed what the group was given.  `users`: its own.
         """
         found = {}
         async with self._lock(pod):
             for volume in pod.spec.get("volumes") or ():
                 with _told(pod, volume):
-                    found[volume["name"]] = await self._shown(
-                        pod, volume["name"], await self._one(pod, volume, again=again)
-                    )
+                    made = await self._one(pod, volume, again=again, users=users)
+                    found[volume["name"]] = await self._shown(pod, volume["name"], made)
         return found
 
     async def refresh(self, pod: Object) -> list[str]:
@@ -115,7 +119,7 @@ class PodVolumes:
     def _lock(self, pod: Object) -> asyncio.Lock:
         return self._locks.setdefault(sandbox_name(pod.meta.uid), asyncio.Lock())
 
-    async def _one(self, pod: Object, volume: Mapping[str, Any], *, again: bool) -> Volume:
+    async def _one(self, pod: Object, volume: Mapping[str, Any], *, again: bool, users: Users | None) -> Volume:
         sort = _sort(volume)
         if sort in SORTS:
             return await self._files(pod, volume)
@@ -128,7 +132,7 @@ class PodVolumes:
             case "persistentVolumeClaim" | "ephemeral":
                 return await self._claimed(pod, volume, again=again)
             case "image":
-                return await self._image(pod, volume)
+                return await self._image(pod, volume, users)
         raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
 
     async def _shown(self, pod: Object, name: str, volume: Volume) -> Volume:
@@ -164,14 +168,14 @@ class PodVolumes:
             await self._give(pod, path, again=again)
         return Volume(path, read_only)
 
-    async def _image(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
+    async def _image(self, pod: Object, volume: Mapping[str, Any], users: Users | None) -> Volume:
         """The files of an image, none of them to be run; a directory says that there is a view to take away."""
         asked, owner, name = volume["image"], sandbox_name(pod.meta.uid), f"{_IMAGE}{volume['name']}"
         policy = cast(Policy, asked.get("pullPolicy") or pull_policy(asked["reference"]))
         image = await self._images.ensure(asked["reference"], policy)
         await self._directories.scratch(owner, name)
-        path = await self._images.mount(image, f"{owner}.{name}", read_only=True)
-        return Volume(path, read_only=True, options=("noexec",))
+        path = await self._images.mount(image, f"{owner}.{name}", read_only=True, users=users)
+        return Volume(path, read_only=True, options=("noexec",), mapped=users is not None)
 
     async def _host_path(self, place: Place) -> str:
         """A path without a type is made, as a directory, where nothing is."""
