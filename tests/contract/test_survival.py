@@ -194,7 +194,7 @@ def endpoints(cloud):
 
 
 def test_a_deletion_asked_before_the_daemon_died_is_finished(cloud):
-    cloud.kubectl("delete", "pod", "ticker", "--grace-period=20", "--wait=false")
+    cloud.kubectl("delete", "pod", "ticker", "--grace-period=6", "--wait=false")
     kill_daemon(cloud)
     cloud.up()
     cloud.kubectl("wait", "--for=delete", "pod/ticker", "--timeout=60s")
