@@ -31,7 +31,7 @@ class Health:
 
     def __init__(self, store: Store, ready: Check) -> None:
         def there(type: str, names: tuple[str, ...]) -> Check:
-            return lambda: all(store.find(type, Key("", name)) is not None for name in names)
+            return _Once(lambda: all(store.find(type, Key("", name)) is not None for name in names))
 
         alive: dict[str, Check] = {
             "ping": lambda: True,
@@ -54,6 +54,17 @@ class Health:
         passed = checks[name]()
         said = "ok" if passed else "internal server error: reason withheld\n"
         return Response(200 if passed else 500, said.encode(), content_type=_TEXT)
+
+
+class _Once:
+    """Of something done at the start: true ever after, whatever people do to it later."""
+
+    def __init__(self, check: Check) -> None:
+        self._check, self._passed = check, False
+
+    def __call__(self) -> bool:
+        self._passed = self._passed or self._check()
+        return self._passed
 
 
 def _whole(page: str, checks: Mapping[str, Check], verbose: bool, excluded: list[str]) -> Response:

@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Managing Service Accounts" (bound tokens), "A
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,9 +71,7 @@ class Issuer:
         if claims.get("iss") != self.name:
             raise BadToken("token was not issued here")
         if not fit:
-            raise BadToken(
-                f"token audiences {claims.get('aud')!r} is invalid for the target audiences {list(wanted)!r}"
-            )
+            raise BadToken(_astray(claims.get("aud") or (), wanted))
         _check_time(claims, self._clock.now_s())
         self._check_bound(claims[_PRIVATE])
         return holder(claims, fit)
@@ -85,7 +83,7 @@ class Issuer:
     def _check_kept(self, token: str, claims: Claims, wanted: Sequence[str]) -> Holder:
         """Of a token that lies in a secret; it is for this API only."""
         if self.name not in wanted:
-            raise BadToken(f"token audiences [{self.name!r}] is invalid for the target audiences {list(wanted)!r}")
+            raise BadToken(_astray((self.name,), wanted))
         said = tokensecrets.whose(claims)
         self._check_there(ACCOUNT, Key(said.namespace, said.account), said.uid)
         tokensecrets.check_kept(said, token, self._reader)
@@ -136,6 +134,12 @@ def holder(claims: Claims, audiences: tuple[str, ...]) -> Holder:
 
 def _named(obj: Object) -> dict[str, str]:
     return {"name": obj.meta.name, "uid": obj.meta.uid}
+
+
+def _astray(audiences: Iterable[str], wanted: Iterable[str]) -> str:
+    """As Go prints lists: `["a" "b"]`."""
+    told, asked = (" ".join(f'"{one}"' for one in names) for names in (audiences, wanted))
+    return f"token audiences [{told}] is invalid for the target audiences [{asked}]"
 
 
 def _check_time(claims: Claims, now_s: float) -> None:

@@ -5,8 +5,9 @@ Source: Kubernetes v1 API, Namespace; printed columns as `kubectl get namespaces
 
 from __future__ import annotations
 
-from coracle.core.errors import forbidden
+from coracle.core.errors import forbidden, invalid
 from coracle.core.kind import Kind, Problems, Reader
+from coracle.core.names import qualified_faults
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.blanks import absent
@@ -35,6 +36,17 @@ def assign(namespace: Object, old: Object | None, _reader: Reader) -> Object:
     return namespace.with_spec(finalizers=old.spec["finalizers"])
 
 
+def validate(namespace: Object) -> Problems:
+    """Its own finalizers are named like those of every object."""
+    problems: Problems = []
+    for name in namespace.spec.get("finalizers") or ():
+        problems += [invalid("spec.finalizers", name, fault) for fault in qualified_faults(name)]
+        if "/" not in name and name != FINALIZER:
+            said = "name is neither a standard finalizer name nor is it fully qualified"
+            problems.append(invalid("spec.finalizers", name, said))
+    return problems
+
+
 def validate_change(new: Object, old: Object, part: str) -> Problems:
     """Letting go is for the loop that has emptied it: through `finalize`, where everything else stays."""
     if part == "main" and new.spec.get("finalizers") != old.spec.get("finalizers"):
@@ -59,6 +71,7 @@ KIND = Kind(
     schema=schema("v1", "Namespace"),
     default=default,
     assign=assign,
+    validate=validate,
     validate_change=validate_change,
     held=held,
     fields={"status.phase": phase},

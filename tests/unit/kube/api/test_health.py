@@ -63,3 +63,15 @@ def test_a_check_that_there_is_not(play):
         return await api.get("/livez/moon", identity=None)
 
     assert play(scene).status == 404
+
+
+def test_what_was_done_once_stays_done():
+    store = _Anything()
+    health = Health(store, lambda: True)
+
+    async def scene():
+        first = await health.handle(Request("GET", "/livez"))
+        store.find = lambda type, key: None
+        return first.status, (await health.handle(Request("GET", "/livez"))).status
+
+    assert run(scene()) == (200, 200)
