@@ -126,6 +126,17 @@ def test_a_password_is_wanted_of_who_pulls_for_a_pod_too(docker, guarded, space)
     space.wait_for(lambda: "no basic auth credentials" in space.text("get", "events"))
 
 
+def test_a_pod_has_its_own_password(docker, guarded, space):
+    words = (f"--docker-server={guarded}", f"--docker-username={USER}", f"--docker-password={PASSWORD}")
+    space.kubectl("create", "secret", "docker-registry", "mine", *words)
+    secrets = {"spec": {"imagePullSecrets": [{"name": "none"}, {"name": "mine"}]}}
+    image = (f"--image={guarded}/mine:1", "--image-pull-policy=Always", "--restart=Never")
+    space.kubectl("run", "known", *image, f"--overrides={json.dumps(secrets)}", "--", "echo", "hi")
+    space.wait_for(lambda: space.text("logs", "known", check=False) == "hi\n")
+    said = "Unable to retrieve some image pull secrets (none); attempting to pull the image may not succeed."
+    assert said in space.text("get", "events")
+
+
 def test_an_authority_that_is_not_ours_is_not_believed(docker, busybox, guarded, cloud, tmp_path):
     other = f"localhost:{guarded.rpartition(':')[2]}"
     write_certificates(tmp_path)

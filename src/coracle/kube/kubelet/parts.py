@@ -75,7 +75,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     messages = Messages(engine.volumes, engine.logs)
     actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)
-    pulls = Pulls(engine.images, chores, recorder, clock)
+    pulls = Pulls(engine.images, chores, recorder, clock, secrets=cluster.store)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock, classes=cluster.store),
         containers=ContainerStarter(

@@ -5,24 +5,29 @@
     Never          what is there, or ErrImageNeverPull
 
 A pull that fails is ErrImagePull for a moment, then ImagePullBackOff: 10 s, doubling to 5 min, per pod and image.
-Pulls are chores: the pod's loop stays free meanwhile.
+Pulls are chores: the pod's loop stays free meanwhile.  Every login that the pod's secrets have for the image's registry
+is tried; where there is none, the registry is asked as the node is known to it.
 
 Source: Kubernetes documentation, "Images"; kubelet's image_manager.go.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Malformed
+from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.engine.images import Images, Policy
 from coracle.image.references import parse_reference
+from coracle.image.terms import NOBODY, Login, Terms
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.chores import Chores
+from coracle.kube.kubelet.credentials import logins, pull_secrets
 from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.policy import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from coracle.kube.kubelet.records import event_field
@@ -43,8 +48,11 @@ class _Failure:
 class Pulls:
     """Finds or fetches the image of a container."""
 
-    def __init__(self, images: Images, chores: Chores, recorder: EventRecorder, clock: Clock) -> None:
-        self._images, self._chores = images, chores
+    def __init__(
+        self, images: Images, chores: Chores, recorder: EventRecorder, clock: Clock, *, secrets: Reader
+    ) -> None:
+        """`secrets` has the Secrets."""
+        self._images, self._chores, self._secrets = images, chores, secrets
         self._recorder, self._clock = recorder, clock
         self._failures: dict[tuple[str, str], _Failure] = {}
 
@@ -84,7 +92,7 @@ class Pulls:
         self._say(pod, name, "Normal", "Pulling", f'Pulling image "{reference}"')
         begun_s = self._clock.monotonic_s()
         try:
-            image = await self._images.ensure(reference, _policy(container))
+            image = await self._fetch(reference, _policy(container), self._logins(pod, reference))
         except CloudError as error:
             notes.waiting[name] = self._failed(pod, name, reference, str(error))
             return
@@ -97,6 +105,22 @@ class Pulls:
         self._failures.pop((pod.meta.uid, reference), None)
         notes.images = {id: image for id, image in notes.images.items() if id[0] != name} | {(name, number): image}
         notes.waiting.pop(name, None)
+
+    def _logins(self, pod: Object, reference: str) -> tuple[Login, ...]:
+        found, missing = pull_secrets(pod, self._secrets)
+        if missing:
+            said = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
+            more = "attempting to pull the image may not succeed."
+            self._recorder.emit(pod, "Warning", "FailedToRetrieveImagePullSecret", f"{said}; {more}")
+        return logins(found, parse_reference(reference)) or (NOBODY,)
+
+    async def _fetch(self, reference: str, policy: Policy, tried: tuple[Login, ...]) -> Object:
+        """The image, by the first login that gets it.  Raises what the last one met."""
+        *others, last = tried
+        for login in others:
+            with contextlib.suppress(CloudError):
+                return await self._images.ensure(reference, policy, terms=Terms(login))
+        return await self._images.ensure(reference, policy, terms=Terms(last))
 
     def _failed(self, pod: Object, name: str, reference: str, message: str) -> Waiting:
         last = self._failures.get((pod.meta.uid, reference))
