@@ -13,7 +13,6 @@ Source: Kubernetes documentation, "Images"; kubelet's image_manager.go.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +23,10 @@ from coracle.core.kind import Reader
 from coracle.core.object import Object
 from coracle.engine.images import Images, Policy
 from coracle.image.references import parse_reference
-from coracle.image.terms import NOBODY, Login, Terms
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.chores import Chores
-from coracle.kube.kubelet.credentials import logins, pull_secrets
+from coracle.kube.kubelet.credentials import pull_secrets
+from coracle.kube.kubelet.fetching import fetch
 from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.policy import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from coracle.kube.kubelet.records import event_field
@@ -89,10 +88,11 @@ class Pulls:
 
     async def _pull(self, pod: Object, container: Mapping[str, Any], number: int, notes: Notes) -> None:
         name, reference = container["name"], container["image"]
+        self._miss_secrets(pod)
         self._say(pod, name, "Normal", "Pulling", f'Pulling image "{reference}"')
         begun_s = self._clock.monotonic_s()
         try:
-            image = await self._fetch(reference, _policy(container), self._logins(pod, reference))
+            image = await fetch(self._images, pod, reference, _policy(container), self._secrets)
         except CloudError as error:
             notes.waiting[name] = self._failed(pod, name, reference, str(error))
             return
@@ -106,21 +106,12 @@ class Pulls:
         notes.images = {id: image for id, image in notes.images.items() if id[0] != name} | {(name, number): image}
         notes.waiting.pop(name, None)
 
-    def _logins(self, pod: Object, reference: str) -> tuple[Login, ...]:
-        found, missing = pull_secrets(pod, self._secrets)
+    def _miss_secrets(self, pod: Object) -> None:
+        _, missing = pull_secrets(pod, self._secrets)
         if missing:
             said = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
             more = "attempting to pull the image may not succeed."
             self._recorder.emit(pod, "Warning", "FailedToRetrieveImagePullSecret", f"{said}; {more}")
-        return logins(found, parse_reference(reference)) or (NOBODY,)
-
-    async def _fetch(self, reference: str, policy: Policy, tried: tuple[Login, ...]) -> Object:
-        """The image, by the first login that gets it.  Raises what the last one met."""
-        *others, last = tried
-        for login in others:
-            with contextlib.suppress(CloudError):
-                return await self._images.ensure(reference, policy, terms=Terms(login))
-        return await self._images.ensure(reference, policy, terms=Terms(last))
 
     def _failed(self, pod: Object, name: str, reference: str, message: str) -> Waiting:
         last = self._failures.get((pod.meta.uid, reference))

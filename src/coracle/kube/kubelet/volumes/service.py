@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.errors import CloudError, Unsupported
+from coracle.core.errors import CloudError
 from coracle.core.object import Object
 from coracle.core.quantity import parse
 from coracle.core.tasks import offload
@@ -28,10 +28,11 @@ from coracle.engine.images import Images, Policy
 from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
+from coracle.kube.kubelet.fetching import fetch
 from coracle.kube.kubelet.records import containers_of, sandbox_name
 from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
-from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate
+from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate, nobody_mounts
 from coracle.kube.kubelet.volumes.payloads import SORTS, is_secret, payload
 from coracle.linux.idmaps import Users
 
@@ -46,13 +47,14 @@ class MountFailed(CloudError):
 class Volume:
     """A volume of a pod: its path on the host, whether containers may only read it, and how else it is mounted.
 
-    `mapped`: its files belong to the pod's own users already.
+    `mapped`: its files belong to the pod's own users already.  `device`: it is a block device, and not mounted.
     """
 
     path: str
     read_only: bool = False
     options: tuple[str, ...] = ()
     mapped: bool = False
+    device: bool = False
 
 
 class PodVolumes:
@@ -133,7 +135,7 @@ class PodVolumes:
                 return await self._claimed(pod, volume, again=again)
             case "image":
                 return await self._image(pod, volume, users)
-        raise Unsupported(f"volumes of type {sort} are not supported yet", status=501)
+        raise ClaimUnusable(nobody_mounts(volume["name"], sort, volume[sort]))
 
     async def _shown(self, pod: Object, name: str, volume: Volume) -> Volume:
         """Where containers pass on what they mount, they do so through one place."""
@@ -164,6 +166,9 @@ class PodVolumes:
         place = locate(pod, volume, self._around.reader)
         path = await self._host_path(place)
         read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
+        if place.block:
+            path = await self._directories.device(sandbox_name(pod.meta.uid), volume["name"], path)
+            return Volume(path, read_only, device=True)
         if place.ours and not read_only:
             await self._give(pod, path, again=again)
         return Volume(path, read_only)
@@ -172,7 +177,7 @@ class PodVolumes:
         """The files of an image, none of them to be run; a directory says that there is a view to take away."""
         asked, owner, name = volume["image"], sandbox_name(pod.meta.uid), f"{_IMAGE}{volume['name']}"
         policy = cast(Policy, asked.get("pullPolicy") or pull_policy(asked["reference"]))
-        image = await self._images.ensure(asked["reference"], policy)
+        image = await fetch(self._images, pod, asked["reference"], policy, self._around.reader)
         await self._directories.scratch(owner, name)
         path = await self._images.mount(image, f"{owner}.{name}", read_only=True, users=users)
         return Volume(path, read_only=True, options=("noexec",), mapped=users is not None)
