@@ -94,7 +94,7 @@ class Kind:
     held             whether something still has to happen before a deleted object may go
     fields           field selectors beyond metadata.name and metadata.namespace: path -> text of the object
     subresources     of "status", "scale", "log", "exec", "attach", "binding", "eviction", "finalize", ...
-    name_rule        "subdomain" (RFC 1123), "label" (RFC 1123), "label-1035", "path" or "record" (see core.names)
+    name_rule        "subdomain" (RFC 1123), "label" (the same), "label-1035", "path", "address", "record" (core.names)
     orphans          whether its dependents stay where a client deletes it without saying what becomes of them
     loop             the control loop that makes it true, as "module:Class"
     shown, kept      of a version that is not the stored one: the object as it reads, and as it is stored

@@ -7,6 +7,7 @@ Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors"
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import re
 
@@ -48,6 +49,8 @@ TOTAL_ANNOTATIONS_BYTES = 256 * 1024
 
 def name_faults(rule: str, value: str) -> list[str]:
     """What is wrong with a name under a rule of `Kind.name_rule`; empty when nothing is."""
+    if rule == "address":
+        return _address_faults(value)
     if rule == "path":
         if value in (".", ".."):
             return [f"may not be '{value}'"]
@@ -55,6 +58,14 @@ def name_faults(rule: str, value: str) -> list[str]:
     pattern, longest, said = _RULES[rule]
     faults = [] if re.fullmatch(pattern, value) else [said]
     return faults if len(value) <= longest else [f"must be no more than {longest} bytes", *faults]
+
+
+def _address_faults(value: str) -> list[str]:
+    try:
+        text = str(ipaddress.ip_address(value))
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return [] if text == value else [f'must be in canonical form ("{text}")']
 
 
 def qualified_faults(value: str) -> list[str]:

@@ -1,10 +1,13 @@
 """Where a Service's addresses and ports are taken from, and who has them: each is a claim.
 
-Source: Kubernetes documentation, "Service", "Service ClusterIP allocation", "IPv4/IPv6 dual-stack".
+Addresses that are not asked for come from the upper part of a range while it has some: the lower is for those that are.
+Source: Kubernetes documentation, "Service", "Service ClusterIP allocation", "Extend Service IP Ranges", "IPv4/IPv6
+dual-stack".
 """
 
 from __future__ import annotations
 
+import builtins
 import ipaddress
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +17,9 @@ from typing import Any
 from coracle.core import claims
 from coracle.core.errors import Exhausted, Invalid, Problem, invalid
 from coracle.core.kind import Reader
-from coracle.core.object import Json, Object
+from coracle.core.object import Json, Key, Object
+from coracle.kube.kinds import ipaddress as ipaddresses
+from coracle.kube.kinds import servicecidr
 from coracle.kube.kinds.servicetypes import (
     answers_health_checks,
     balances,
@@ -26,6 +31,7 @@ from coracle.kube.kinds.servicetypes import (
 )
 
 _GUESSES = 64  # before looking at every one
+_BAND = (16, 256)  # addresses of a range that are given to nobody who has not asked for them: least and most
 _TAKEN = "provided port is already allocated"
 _ONE_FAMILY = "this cluster is not configured for dual-stack services"
 
@@ -53,8 +59,11 @@ class Ranges:
         """`cluster-ip/100.64.12.7`, `node-port/TCP/30080`."""
         spec = service.spec
         ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
-        for address in {spec.get("clusterIP"), *(spec.get("externalIPs") or ()), *(one.get("ip") for one in ingress)}:
-            if address and address != "None" and self._is_ours(address):
+        own = spec.get("clusterIP") or "None"
+        if own != "None":
+            yield _address_claim(own)
+        for address in {*(spec.get("externalIPs") or ()), *(one.get("ip") for one in ingress)} - {own}:
+            if address and self._is_ours(address):
                 yield _address_claim(address)
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
@@ -85,9 +94,9 @@ class Ranges:
         if asked.version == 6:
             problem = invalid("spec.clusterIPs[0]", [chosen], "IPv6 is not configured on this cluster")
             raise Invalid([problem], kind="Service", name=name)
-        if asked not in self.addresses:
-            said = f"the provided IP ({chosen}) is not in the valid range. The range of valid IPs is {self.addresses}"
-        elif claims.holder(reader, _address_claim(chosen)) and not claims.held_by(reader, _address_claim(chosen), uid):
+        if not any(asked in one and asked not in _ends(one) for one in self._all(reader)):
+            said = "the provided network does not match the current range"
+        elif _is_taken(chosen, reader) and not claims.held_by(reader, _address_claim(chosen), uid):
             said = "provided IP is already allocated"
         else:
             return
@@ -104,12 +113,15 @@ class Ranges:
                 raise Invalid([problem], kind="Service", name=service.meta.name)
 
     def _free_address(self, reader: Reader) -> str:
-        first, last = int(self.addresses.network_address) + 1, int(self.addresses.broadcast_address) - 1
-        for number in _random_first(first + 1, last):  # the first is the `kubernetes` service's own
-            text = str(ipaddress.IPv4Address(number))
-            if not claims.holder(reader, _address_claim(text)):
-                return text
+        for range in self._all(reader):
+            for number in _by_chance(range, skip=1 if range == self.addresses else 0):  # the first is `kubernetes`' own
+                text = str(ipaddress.IPv4Address(number))
+                if not _is_taken(text, reader):
+                    return text
         raise Exhausted("range is full: no cluster IP is left", kind="Service")
+
+    def _all(self, reader: Reader) -> list[ipaddress.IPv4Network]:
+        return [self.addresses, *servicecidr.others(reader)]
 
     # -- node ports ----------------------------------------------------------------------------------------------
 
@@ -214,6 +226,28 @@ def _random_first(first: int, last: int) -> Iterator[int]:
     for _ in range(_GUESSES):
         yield random.randint(first, last)  # noqa: S311 - spread, not secrecy
     yield from range(first, last + 1)
+
+
+def _by_chance(range: ipaddress.IPv4Network, skip: int) -> Iterator[int]:
+    """The addresses of `range` but the first `skip`, those above the band for what is asked for first."""
+    first, last = int(range.network_address) + 1, int(range.broadcast_address) - 1
+    begin, size = first + skip, last - first + 1
+    band = min(max(_BAND[0], size // _BAND[0]), _BAND[1])
+    above = first + band if size > band else begin
+    yield from _random_first(above, last)
+    yield from builtins.range(begin, above)
+
+
+def _ends(range: ipaddress.IPv4Network) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+    return range.network_address, range.broadcast_address
+
+
+def _is_taken(address: str, reader: Reader) -> bool:
+    """By a Service, or by an IPAddress that somebody has written."""
+    written = reader.find(ipaddresses.KIND.type, Key("", address))
+    return bool(claims.holder(reader, _address_claim(address))) or (
+        written is not None and written.labels.get(ipaddresses.MANAGED_BY) != ipaddresses.OURS
+    )
 
 
 def _address_claim(address: str) -> str:

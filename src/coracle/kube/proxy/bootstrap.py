@@ -1,9 +1,13 @@
-"""What every cluster has from the start: its four namespaces, and the Service `kubernetes`, which leads to the API.
+"""What every cluster has from the start: four namespaces, the range of its services, and two Services.
 
-Made at every start; what is there already stays, except where the API has moved.  Who takes the service away, as
-`kubectl delete services --all` does, has it back at once: all pods reach the API by it.
+    default/kubernetes      the first address of the range    leads to the API
+    kube-system/kube-dns    the tenth                         leads to the name server, and is what pods are told of it
 
-Source: Kubernetes documentation, "Namespaces"; kube-apiserver's systemnamespaces and kubernetesservice controllers.
+Made at every start; what is there already stays, except where the API has moved.  Who takes a service away, as
+`kubectl delete services --all` does, has it back at once: all pods reach the API and names by them.
+
+Source: Kubernetes documentation, "Namespaces", "Using CoreDNS for Service Discovery"; kube-apiserver's
+systemnamespaces, kubernetesservice and defaultservicecidr controllers.
 """
 
 from __future__ import annotations
@@ -18,20 +22,37 @@ from coracle.core.errors import AlreadyExists
 from coracle.core.loop import ToKeys
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
+from coracle.kube.kinds import servicecidr
 from coracle.kube.proxy.endpoints import ENDPOINTS, SERVICE, SERVICE_NAME, SLICE
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-KUBERNETES = Key("default", "kubernetes")
+KUBERNETES, DNS = Key("default", "kubernetes"), Key("kube-system", "kube-dns")
+DNS_NUMBER = 10  # of the address in the range
 _LABELS = {"component": "apiserver", "provider": "kubernetes"}
+_DNS_LABELS = {
+    "k8s-app": "kube-dns",
+    "kubernetes.io/cluster-service": "true",
+    "kubernetes.io/name": "CoreDNS",
+}
+_DNS_PORTS = (("dns", "UDP"), ("dns-tcp", "TCP"))
+_DNS_PORT = 53
 
 
 @dataclass(frozen=True, slots=True)
 class ApiPlace:
-    """Where the API is reached by pods: not 127.0.0.1.  `services`: the range that cluster IPs are taken from."""
+    """Where the API and the name server are reached by pods: not 127.0.0.1.
+
+    `services`: the range that cluster IPs are taken from.
+    """
 
     address: IPv4Address
     port: int
     services: IPv4Network
+
+    @property
+    def dns(self) -> IPv4Address:
+        """What pods are told of the name server."""
+        return self.services[DNS_NUMBER]
 
 
 async def ensure_namespaces(namespaces: Collection) -> None:
@@ -40,20 +61,22 @@ async def ensure_namespaces(namespaces: Collection) -> None:
 
 
 async def ensure_kubernetes(collections: Mapping[str, Collection], place: ApiPlace) -> None:
-    """The Service `kubernetes` and what stands behind it.  `collections` by type; its namespace exists."""
-    await _ensure(collections[SERVICE], service(place))
-    for wanted in (endpoints(place), slice(place)):
+    """The range of services, the two Services and what stands behind them.  `collections` by type."""
+    await _ensure(collections[servicecidr.TYPE], range(place))
+    for wanted in (service(place), dns_service(place)):
+        await _ensure(collections[SERVICE], wanted)
+    for wanted in (endpoints(place), slice(place), dns_endpoints(place), dns_slice(place)):
         collection = collections[wanted.type]
         if not await _ensure(collection, wanted):
             await collection.change(wanted.key, partial(_moved, wanted))
 
 
 def _removed(event: Event) -> Iterable[Key]:
-    return (KUBERNETES,) if event.type == "DELETED" and event.entry.key == KUBERNETES else ()
+    return (KUBERNETES,) if event.type == "DELETED" and event.entry.key in (KUBERNETES, DNS) else ()
 
 
 class KubernetesService:
-    """Makes the service anew, and what stands behind it, where somebody has removed it."""
+    """Makes the two services anew, and what stands behind them, where somebody has removed one."""
 
     name = "kubernetes-service"
     watches: Mapping[str, ToKeys] = {SERVICE: _removed, ENDPOINTS: _removed, SLICE: _removed}
@@ -80,41 +103,74 @@ def _moved(wanted: Object, now: Object) -> Object:
     return now.with_body(**wanted.body)
 
 
+def range(place: ApiPlace) -> Object:
+    return Object(
+        "ServiceCIDR", Meta(name=servicecidr.OWN), {"spec": {"cidrs": [str(place.services)]}}, servicecidr.API
+    )
+
+
 def service(place: ApiPlace) -> Object:
-    ip = str(place.services[1])  # the first address of the range is the API's
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": place.port}
-    spec = {
+    return Object(SERVICE, _meta(_LABELS), {"spec": _spec(place.services[1], [port])})
+
+
+def dns_service(place: ApiPlace) -> Object:
+    ports = [{"name": name, "port": _DNS_PORT, "protocol": p, "targetPort": _DNS_PORT} for name, p in _DNS_PORTS]
+    return Object(SERVICE, _meta(_DNS_LABELS, DNS), {"spec": _spec(place.dns, ports)})
+
+
+def _spec(address: IPv4Address, ports: list[Json]) -> Json:
+    ip = str(address)
+    return {
         "type": "ClusterIP",
         "clusterIP": ip,
         "clusterIPs": [ip],
         "ipFamilies": ["IPv4"],
         "ipFamilyPolicy": "SingleStack",
-        "ports": [port],
+        "ports": ports,
         "sessionAffinity": "None",
         "internalTrafficPolicy": "Cluster",
     }
-    return Object(SERVICE, _meta(_LABELS), {"spec": spec})
 
 
 def endpoints(place: ApiPlace) -> Object:
-    subset: Json = {"addresses": [{"ip": str(place.address)}], "ports": [_port(place)]}
-    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    return Object(ENDPOINTS, _meta(labels), {"subsets": [subset]})
+    return _endpoints(place, KUBERNETES, [_port(place)])
 
 
 def slice(place: ApiPlace) -> Object:
+    return _slice(place, KUBERNETES, [_port(place)])
+
+
+def dns_endpoints(place: ApiPlace) -> Object:
+    return _endpoints(place, DNS, _dns_ports())
+
+
+def dns_slice(place: ApiPlace) -> Object:
+    return _slice(place, DNS, _dns_ports())
+
+
+def _endpoints(place: ApiPlace, of: Key, ports: list[Json]) -> Object:
+    subset: Json = {"addresses": [{"ip": str(place.address)}], "ports": ports}
+    return Object(ENDPOINTS, _meta({"endpointslice.kubernetes.io/skip-mirror": "true"}, of), {"subsets": [subset]})
+
+
+def _slice(place: ApiPlace, of: Key, ports: list[Json]) -> Object:
     body: Json = {
         "addressType": "IPv4",
         "endpoints": [{"addresses": [str(place.address)], "conditions": {"ready": True}}],
-        "ports": [_port(place)],
+        "ports": ports,
     }
     kind, _, group = SLICE.partition(".")
-    return Object(kind, _meta({SERVICE_NAME: KUBERNETES.name}), body, f"{group}/v1")
+    return Object(kind, _meta({SERVICE_NAME: of.name}, of), body, f"{group}/v1")
 
 
 def _port(place: ApiPlace) -> Json:
     return {"name": "https", "port": place.port, "protocol": "TCP"}
 
 
-def _meta(labels: Mapping[str, str]) -> Meta:
-    return Meta(name=KUBERNETES.name, namespace=KUBERNETES.namespace, labels=labels)
+def _dns_ports() -> list[Json]:
+    return [{"name": name, "port": _DNS_PORT, "protocol": protocol} for name, protocol in _DNS_PORTS]
+
+
+def _meta(labels: Mapping[str, str], of: Key = KUBERNETES) -> Meta:
+    return Meta(name=of.name, namespace=of.namespace, labels=labels)

@@ -338,7 +338,7 @@ def test_host_ports_come_and_go_with_their_pods():
     assert run(main()) == ([(8080, "Pod default/p")], [])
 
 
-def test_every_cluster_has_the_service_kubernetes():
+def test_every_cluster_has_the_services_kubernetes_and_kube_dns():
     place = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 6443, IPv4Network("100.64.0.0/16"))
     moved = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 7443, IPv4Network("100.64.0.0/16"))
 
@@ -354,15 +354,22 @@ def test_every_cluster_has_the_service_kubernetes():
 
     node, revision = run(main())
     assert [one.meta.name for one in node.collections["Namespace"].list()] == sorted(bootstrap.NAMESPACES)
-    assert revision == 7  # four namespaces, a Service, its Endpoints and slice: the second time changed nothing
-    (forward,) = node.net.forwards
+    # four namespaces, a range, two Services with Endpoints and slice: the second time changed nothing
+    assert revision == 11
+    forward, *dns = sorted(node.net.forwards, key=lambda one: (one.address, one.transport))
     assert (str(forward.address), forward.port) == ("100.64.0.1", 443)
     assert forward.targets == (Target(IPv4Address("10.32.0.1"), 7443),)
     assert "kubernetes.default.svc.cluster.local" in node.names.records["kube/service/default/kubernetes"]
+    assert [(str(one.address), one.transport, one.port) for one in dns] == [
+        ("100.64.0.10", "TCP", 53),
+        ("100.64.0.10", "UDP", 53),
+    ]
+    assert {one.targets for one in dns} == {(Target(IPv4Address("10.32.0.1"), 53),)}
 
 
+@pytest.mark.parametrize("key", [bootstrap.KUBERNETES, bootstrap.DNS], ids=str)
 @pytest.mark.parametrize("type", [SERVICE, ENDPOINTS, SLICE])
-def test_the_service_kubernetes_comes_back(type):
+def test_the_clusters_own_services_come_back(type, key):
     async def main():
         place = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 6443, IPv4Network("100.64.0.0/16"))
         node = Node()
@@ -374,8 +381,8 @@ def test_the_service_kubernetes_comes_back(type):
         async with asyncio.TaskGroup() as group:
             group.create_task(node.settle(seconds=30))
             await asyncio.sleep(5)
-            await node.collections[type].delete(bootstrap.KUBERNETES)
+            await node.collections[type].delete(key)
             await asyncio.sleep(5)
-            return [node.collections[type].find(bootstrap.KUBERNETES) is not None for type in caches]
+            return [node.collections[type].find(key) is not None for type in caches]
 
     assert run(main()) == [True, True, True]
