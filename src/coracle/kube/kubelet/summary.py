@@ -99,4 +99,4 @@ def _family(name: str, sort: str, said: str, samples: Iterable[Sample]) -> Itera
     yield f"# TYPE {name} {sort}"
     for labels, value in samples:
         told = ",".join(f'{label}="{text}"' for label, text in sorted(labels.items()))
-        yield f"{name}{{{told}}} {value:g}" if told else f"{name} {value:g}"
+        yield f"{name}{{{told}}} {value!r}" if told else f"{name} {value!r}"
