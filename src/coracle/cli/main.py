@@ -14,6 +14,7 @@ from coracle.cli.cloud import cloud_options, known, need_root
 from coracle.cli.compose import compose
 from coracle.cli.failure import Failure
 from coracle.cli.images import images
+from coracle.cli.kubelet import kubelet
 from coracle.cli.output import human_age, human_bytes, output_option, print_json, render_table
 from coracle.node.config import Settings
 
@@ -175,3 +176,4 @@ def completion(shell: str) -> None:
 
 main.add_command(compose)
 main.add_command(images)
+main.add_command(kubelet)

@@ -102,6 +102,9 @@ class Loop:
             key = await self.queue.take()
             try:
                 await self._once(key)
+            except asyncio.CancelledError:
+                self.queue.add(key)  # for the next run
+                raise
             finally:
                 self.queue.done(key)
 

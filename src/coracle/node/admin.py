@@ -1,4 +1,4 @@
-"""The door of our own command line, on a socket that only root may open: status and images."""
+"""The door of our own command line, on a socket that only root may open: status, images, the kubelet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Malformed
 from coracle.core.object import Object
 from coracle.core.store import Store
+from coracle.core.switch import Switch
 from coracle.engine.images import Images
 from coracle.engine.works import Progress
 from coracle.image.debian import PackageImages
@@ -25,9 +26,18 @@ from coracle.web.server import say_plainly
 
 
 class Admin:
-    def __init__(self, settings: Settings, store: Store, images: Images, packages: PackageImages, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        images: Images,
+        packages: PackageImages,
+        clock: Clock,
+        *,
+        kubelet: Switch,
+    ) -> None:
         self._settings, self._store, self._clock = settings, store, clock
-        self._images, self._packages = images, packages
+        self._images, self._packages, self._kubelet = images, packages, kubelet
         self._started_s = clock.monotonic_s()
 
     def handler(self) -> Handler:
@@ -37,10 +47,12 @@ class Admin:
         router.add("DELETE", "/images", self.remove_image)
         router.add("POST", "/images/pull", self.pull)
         router.add("POST", "/images/build", self.build)
+        router.add("POST", "/kubelet/start", self.start_kubelet)
+        router.add("POST", "/kubelet/stop", self.stop_kubelet)
         return edge(router.dispatch, say_plainly)
 
     async def status(self, request: Request) -> Response:
-        """GET /status -> 200 {name, api, root, pods, containers, images, revision, pid, memory_bytes, uptime_s}"""
+        """GET /status -> 200 {name, api, root, pods, containers, images, kubelet, revision, pid, memory_bytes, ...}"""
         settings, store = self._settings, self._store
         pods = [entry.object() for entry in store.entries("Pod")]
         running = sum(pod.status.get("phase") == "Running" for pod in pods)
@@ -51,6 +63,7 @@ class Admin:
             "pods": f"{running} running of {len(pods)}",
             "containers": len(store.entries("Container.engine")),
             "images": len(store.entries("Image.engine")),
+            "kubelet": "running" if self._kubelet.is_on else "stopped",
             "revision": store.revision,
             "pid": os.getpid(),
             "memory_bytes": memory_pss_bytes(os.getpid()),
@@ -83,6 +96,16 @@ class Admin:
         if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
             raise Malformed("packages: must be a list of package names")
         return Stream(200, _lines(lambda told: self._images.build_from_packages(name, packages, told)))
+
+    async def start_kubelet(self, request: Request) -> Response:
+        """POST /kubelet/start -> 200 {}, once the node is Ready again"""
+        await self._kubelet.turn(on=True)
+        return Response.of(200, {})
+
+    async def stop_kubelet(self, request: Request) -> Response:
+        """POST /kubelet/stop -> 200 {}, once it does nothing any more"""
+        await self._kubelet.turn(on=False)
+        return Response.of(200, {})
 
 
 def _rows(image: Object) -> list[dict[str, Any]]:

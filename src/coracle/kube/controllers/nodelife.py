@@ -1,7 +1,7 @@
 """Notice nodes that stop answering, and taint nodes as their conditions say.
 
-A node answers by renewing its lease.  What counts is when *we* saw it renewed: after a pause of our own, every node has
-the whole patience again.
+A node answers by renewing its lease, and may be silent for a quarter longer than the lease lasts.  What counts is when
+*we* saw it renewed: after a pause of our own, every node has the whole patience again.
 
 Source: Kubernetes documentation, "Nodes: Node controller", "Taint Nodes by Condition".
 """
@@ -27,7 +27,7 @@ from coracle.kube.kinds.recorder import EventRecorder
 SPEAKER = "node-controller"
 NODE, LEASE, POD = nodes.KIND.type, leases.KIND.type, pods.KIND.type
 LEASES = "kube-node-lease"
-PATIENCE_S = 50.0
+LEASE_S, PATIENCE = 40, 1.25  # 50 s, as in Kubernetes; of a node that asks for another lease, in proportion
 INDEXES = podgc.INDEXES
 _TYPES = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
@@ -57,10 +57,12 @@ class NodeLife:
         self._writer, self._pod_writer = writers[NODE], writers[POD]
         self._recorder, self._clock = recorder, clock
         self._seen: dict[str, tuple[str, float]] = {}  # node -> the last sign of life, and when we saw it
+        self._known: dict[str, Object] = {}
         self.watches = {NODE: itself, LEASE: _holder}
 
     async def reconcile(self, key: Key) -> Again | None:
         node = self._nodes.find(key)
+        self._greet(key.name, node)
         if node is None:
             self._seen.pop(key.name, None)
             return None
@@ -73,16 +75,28 @@ class NodeLife:
             return None
         return Again(left_s) if left_s > 0 else None
 
+    def _greet(self, name: str, node: Object | None) -> None:
+        """Say that a node is new here, or gone; one that was made anew meanwhile is both."""
+        before = self._known.get(name)
+        if before is not None and (node is None or node.meta.uid != before.meta.uid):
+            said = f"Node {name} event: Removing Node {name} from Controller"
+            self._recorder.emit(self._known.pop(name), "Normal", "RemovingNode", said)
+        if node is not None and name not in self._known:
+            self._known[name] = node
+            said = f"Node {name} event: Registered Node {name} in Controller"
+            self._recorder.emit(node, "Normal", "RegisteredNode", said)
+
     def _left_s(self, node: Object) -> float:
         """For how long the node may stay silent."""
         lease = self._leases.find(Key(LEASES, node.meta.name))
         said = str(lease.spec.get("renewTime")) if lease is not None else ""
+        patience_s = PATIENCE * ((lease.spec.get("leaseDurationSeconds") if lease is not None else None) or LEASE_S)
         beats = [str(one.get("lastHeartbeatTime")) for one in node.status.get("conditions") or ()]
         known = [beat for one, beat in zip(node.status.get("conditions") or (), beats, strict=True) if _told(one)]
         sign, now_s = f"{said} {max(known, default='')}", self._clock.monotonic_s()
         if self._seen.get(node.meta.name, ("", 0.0))[0] != sign:
             self._seen[node.meta.name] = (sign, now_s)
-        return self._seen[node.meta.name][1] + PATIENCE_S - now_s
+        return self._seen[node.meta.name][1] + patience_s - now_s
 
     async def _give_up(self, node: Object) -> Object:
         now = rfc3339(self._clock.now_s())

@@ -74,8 +74,8 @@ class House(Stage):
         await self["Pod"].create(a_pod("one", **spec))
         await place(self, ONE)
 
-    async def renew(self):
-        spec = {"holderIdentity": "n1", "leaseDurationSeconds": 40, "renewTime": rfc3339_micro(self.clock.now_s())}
+    async def renew(self, lasts_s=40):
+        spec = {"holderIdentity": "n1", "leaseDurationSeconds": lasts_s, "renewTime": rfc3339_micro(self.clock.now_s())}
         key = Key("kube-node-lease", "n1")
         if self["Lease"].find(key) is None:
             meta = Meta(name="n1", namespace="kube-node-lease")
@@ -106,6 +106,33 @@ def test_a_node_that_stops_answering_and_comes_back():
         await house["Node"].change(NODE, lambda one: one.with_status(conditions=told), "status")
         await house.settle(5)
         assert house.taints() == []
+
+    run(main())
+
+
+def test_a_short_lease_asks_for_little_patience():
+    async def main():
+        house = House()
+        await house.furnish()
+        await house.renew(lasts_s=8)
+        await house.settle(9)
+        assert house.taints() == []
+        await house.settle(2)
+        assert house.taints() == [nodeconditions.UNREACHABLE] * 2
+
+    run(main())
+
+
+def test_nodes_that_come_and_go_are_told():
+    async def main():
+        house = House()
+        await house.furnish()
+        await house.settle(1)
+        await house["Node"].delete(NODE)
+        await house["Node"].create(a_node())
+        await house.settle(1)
+        assert house.said("RegisteredNode") == ["Node n1 event: Registered Node n1 in Controller"] * 2
+        assert house.said("RemovingNode") == ["Node n1 event: Removing Node n1 from Controller"]
 
     run(main())
 
