@@ -8,7 +8,7 @@ Source: Kubernetes v1 API, Binding; condition PodScheduled; Events Scheduled and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
@@ -29,10 +29,15 @@ from coracle.kube.scheduler.storage import Storage
 POD, NODE = pods.KIND.type, nodes.KIND.type
 OURS = "default-scheduler"
 WAITING = "waiting"
+NEIGHBOURLY = "neighbourly"  # waiting, and not indifferent to which other pods are where
 
 
 def _waiting(pod: Object) -> Iterable[str]:
-    return (WAITING,) if wants_node(pod) else ()
+    if not wants_node(pod):
+        return ()
+    affinity = pod.spec.get("affinity") or {}
+    minds = pod.spec.get("topologySpreadConstraints") or affinity.get("podAffinity") or affinity.get("podAntiAffinity")
+    return (WAITING, NEIGHBOURLY) if minds else (WAITING,)
 
 
 def wants_node(pod: Object) -> bool:
@@ -96,14 +101,20 @@ class Binding:
     # -- who is concerned ----------------------------------------------------------------------------------------
 
     def _to_place(self, event: Event) -> Iterable[Key]:
-        """A pod without a node; and when one goes or ends, all that wait for room."""
-        if event.type == "DELETED":
-            return self._all_waiting(event)
-        if event.before is None or b'"nodeName"' not in event.entry.raw:
+        """A pod without a node; and by what becomes of those with one, others that wait."""
+        if event.type != "DELETED" and (event.before is None or b'"nodeName"' not in event.entry.raw):
             return (event.entry.key,) if _is_news(event) else ()
-        return self._all_waiting(event) if pods.ended(event.entry.object()) else ()
+        waiting = self._all_waiting(event)
+        if not waiting or event.type == "DELETED" or event.before is None:
+            return waiting
+        new, old = event.entry.object(), event.before.object()
+        was_placed = old.spec.get("nodeName")
+        if pods.ended(new) or (was_placed and new.spec != old.spec):
+            return waiting  # it gives room back
+        moved = not was_placed or new.meta.labels != old.meta.labels or new.meta.deleting != old.meta.deleting
+        return self._pods.keys_by("unscheduled", NEIGHBOURLY) if moved else ()
 
-    def _all_waiting(self, _event: Event) -> Iterable[Key]:
+    def _all_waiting(self, _event: Event) -> Sequence[Key]:
         return self._pods.keys_by("unscheduled", WAITING)
 
     # -- acting --------------------------------------------------------------------------------------------------

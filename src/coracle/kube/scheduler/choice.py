@@ -16,6 +16,8 @@ from coracle.kube.scheduler.preemption import NO_VICTIMS, NOT_HELPFUL
 from coracle.kube.scheduler.scores import totals
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
+_NO_CLAIMS = "no new claims to deallocate"  # of devices, which nobody claims here
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -37,7 +39,9 @@ def choose(pod: PodFacts, nodes: Sequence[NodeState], repels: Callable[[Place], 
     refused = {node.name: _refusals(pod, node, around, repels) for node in nodes}
     possible = sorted((node for node in nodes if not refused[node.name]), key=lambda node: node.name)
     if not possible:
-        return Choice(refusal=explain(refused), refused=refused)
+        helped = {node.name for node in nodes if freeable(pod, node, refused[node.name])}
+        preemption = _counted({name: (NO_VICTIMS if name in helped else NOT_HELPFUL,) for name in refused})
+        return Choice(refusal=explain(refused, preemption), refused=refused)
     if len(possible) == 1:
         return Choice(node=possible[0].name)
     points = totals(pod, possible)
@@ -51,19 +55,15 @@ def _refusals(pod: PodFacts, node: NodeState, around: Neighbours, repels: Callab
 def refuse(why: str, nodes: int) -> str:
     """What is said where no node will do, whatever it has."""
     none = f"0/{nodes} nodes are available"
-    return f"{none}: {why}. preemption: {none}: {nodes} Preemption is not helpful for scheduling."
+    return f"{none}: {why}. {_NO_CLAIMS}, preemption: {none}: {nodes} Preemption is not helpful for scheduling."
 
 
-def explain(refused: Mapping[str, Sequence[str]], preemption: str | None = None) -> str:
-    """`0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: ...`.
+def explain(refused: Mapping[str, Sequence[str]], preemption: str) -> str:
+    """`0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. ... preemption: ...`.
 
-    `preemption` is what came of it; "": somebody goes; None: there is nobody to drive away.
+    `preemption` is what came of it; "": somebody goes.
     """
-    if preemption is None:
-        preemption = _counted(
-            {name: (NO_VICTIMS if freeable(said) else NOT_HELPFUL,) for name, said in refused.items()}
-        )
-    return f"{_counted(refused)} preemption: {preemption}" if preemption else _counted(refused)
+    return f"{_counted(refused)} {_NO_CLAIMS}, preemption: {preemption}" if preemption else _counted(refused)
 
 
 def explain_preemption(reasons: Mapping[str, Sequence[str]]) -> str:

@@ -36,7 +36,7 @@ def _tainted(pod: PodFacts, node: NodeState) -> list[str]:
     for taint in node.taints:
         hard = taint["effect"] in ("NoSchedule", "NoExecute")
         if hard and not tolerated(taint, pod.spec.get("tolerations") or ()):
-            return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value') or ''}}}"]
+            return ["node(s) had untolerated taint(s)"]
     return []
 
 
@@ -76,6 +76,8 @@ _FREEABLE = (
 _SETTLED = "(missing required label)"
 
 
-def freeable(said: Sequence[str]) -> bool:
-    """Whether removing pods from the node could help."""
+def freeable(pod: PodFacts, node: NodeState, said: Sequence[str]) -> bool:
+    """Whether removing pods from the node could help `pod`, which it refuses with what is `said`."""
+    if any(amount > node.gives.get(name, 0) for name, amount in pod.wants.items()):
+        return False
     return all(reason.startswith(_FREEABLE) and not reason.endswith(_SETTLED) for reason in said)

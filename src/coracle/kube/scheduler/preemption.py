@@ -74,7 +74,7 @@ def plan(
     offers: list[_Offer] = []
     why: dict[str, Sequence[str]] = {}
     for node in nodes:
-        if not freeable(refused[node.name]):
+        if not freeable(pod, node, refused[node.name]):
             why[node.name] = (NOT_HELPFUL,)
         elif not any(other.priority < pod.priority for other in node.pods.values()):
             why[node.name] = (NO_VICTIMS,)

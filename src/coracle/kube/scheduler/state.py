@@ -64,7 +64,8 @@ def facts(pod: Object, room: Mapping[str, str] | None = None) -> PodFacts:
 
 
 def _host_ports(spec: Mapping[str, Any]) -> Iterable[HostPort]:
-    for container in spec.get("containers") or ():
+    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    for container in (*sidecars, *(spec.get("containers") or ())):
         for port in container.get("ports") or ():
             if port.get("hostPort"):
                 yield port.get("protocol") or "TCP", port.get("hostIP") or "", port["hostPort"]

@@ -114,6 +114,36 @@ def test_what_wakes_a_waiting_pod(how):
     run(main())
 
 
+LIKES_WEB = {
+    "podAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize("how", ["is placed", "is named so"])
+def test_a_pod_that_wants_to_be_near_another_goes_there_when_that_one(how):
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster["Node"].create(a_node(labels={"kubernetes.io/hostname": "n1"}))
+        if how == "is named so":
+            await cluster["Pod"].create(a_pod("web", {"app": "db"}))
+        await cluster["Pod"].create(a_pod("one", {"app": "near"}, affinity=LIKES_WEB))
+        await cluster.settle(5)
+        assert cluster.nodes_of()["one"] == ""
+        if how == "is placed":
+            await cluster["Pod"].create(a_pod("web", {"app": "web"}))
+        else:
+            await cluster["Pod"].change(Key("default", "web"), lambda pod: pod.with_meta(labels={"app": "web"}))
+        await cluster.settle(1)
+        assert cluster.nodes_of()["one"] == "n1"
+
+    run(main())
+
+
 def test_pods_of_other_schedulers_and_gated_ones_are_left_alone():
     async def main():
         cluster = Cluster()

@@ -64,7 +64,7 @@ ONLY_SSD = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["s
             a_node(), [(a_wish(f"p{i}"), "n1") for i in range(110)], {}, "Too many pods", id="as many pods as it takes"
         ),
         pytest.param(a_node(unschedulable=True), [], {}, "node(s) were unschedulable", id="cordoned"),
-        pytest.param(TAINTED, [], {}, "node(s) had untolerated taint {gpu: yes}", id="tainted"),
+        pytest.param(TAINTED, [], {}, "node(s) had untolerated taint(s)", id="tainted"),
         pytest.param(TAINTED, [], {"tolerations": [{"key": "gpu", "operator": "Exists"}]}, "", id="tolerated"),
         pytest.param(
             a_node(), [], {"nodeSelector": {"disk": "ssd"}}, "node(s) didn't match Pod's node affinity/selector",
@@ -94,7 +94,7 @@ def test_filters(node, there, spec, reason):
     if reason:
         assert choice.node == ""
         assert choice.refusal.startswith(
-            f"0/1 nodes are available: 1 {reason}. preemption: 0/1 nodes are available: 1 "
+            f"0/1 nodes are available: 1 {reason}. no new claims to deallocate, preemption: 0/1 nodes are available: 1 "
         )
     else:
         assert choice == Choice(node="n1")
@@ -123,12 +123,27 @@ def test_spreading_over_zones():
     assert f"1 {said} (missing required label)." in choose(pod, a_state(a_node("n2"))).refusal
 
 
-def test_reasons_are_counted_and_ordered():
-    nodes = a_state(a_node("n1", unschedulable=True), a_node("n2"), a_node("n3"))
-    assert choose(a_wish(**asks("8")), nodes).refusal == (
-        "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: 0/3 nodes are "
-        "available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
+@pytest.mark.parametrize(
+    ("wants", "said"),
+    [
+        ("3", "1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."),
+        ("8", "3 Preemption is not helpful for scheduling."),
+    ],
+    ids=["more than is left", "more than there is"],
+)
+def test_reasons_are_counted_and_ordered(wants, said):
+    there = [(a_wish(name, **asks("2")), name) for name in ("n2", "n3")]
+    nodes = a_state(a_node("n1", unschedulable=True), a_node("n2"), a_node("n3"), pods_on=there)
+    assert choose(a_wish(**asks(wants)), nodes).refusal == (
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. no new claims to deallocate, "
+        f"preemption: 0/3 nodes are available: {said}"
     )
+
+
+def test_ports_of_sidecars_count():
+    sidecar = {"name": "s", "image": "i", "restartPolicy": "Always", **PORT}
+    taken = [(a_wish("other", initContainers=[sidecar]), "n1")]
+    assert "free ports" in choose(a_wish(**asks(**PORT)), a_state(a_node(), pods_on=taken)).refusal
 
 
 def test_no_nodes_at_all():

@@ -62,9 +62,11 @@ def test_who_goes(there, budgets, expected):
 
 
 def test_what_is_said_where_nobody_helps():
-    nodes = nodes_with(n1=[wish("a", "1", 100)], n2=[wish("b", "1", 1)])
-    found = plan(wish("new", "9", 100), nodes, choose(wish("new", "9", 100), nodes).refused)
+    nodes = nodes_with(n1=[wish("a", "4", 100)], n2=[wish("b", "1", 1), wish("c", "3", 100)])
+    found = plan(wish("new", "2", 100), nodes, choose(wish("new", "2", 100), nodes).refused)
     assert found.reasons == {"n1": ("No preemption victims found for incoming pod",), "n2": ["Insufficient cpu"]}
+    found = plan(wish("new", "9", 100), nodes, choose(wish("new", "9", 100), nodes).refused)
+    assert set(found.reasons.values()) == {("Preemption is not helpful for scheduling",)}
 
 
 def a_class(name, value, **body):
@@ -119,7 +121,8 @@ def test_a_pod_that_does_not_preempt_waits():
         await stage.settle(1)
         assert not stage["Pod"].get(Key("default", "low")).meta.deleting
         assert stage.said("FailedScheduling") == [
-            "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."
+            "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: "
+            "not eligible due to preemptionPolicy=Never."
         ]
 
     run(main())

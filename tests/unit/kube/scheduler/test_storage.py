@@ -68,7 +68,7 @@ def test_a_pod_waits_for_its_claim_to_come_and_to_be_bound():
         await cluster.settle(1)
         none = "0/1 nodes are available"
         assert refusal(cluster, "one") == (
-            f'{none}: persistentvolumeclaim "data" not found. preemption: {none}: '
+            f'{none}: persistentvolumeclaim "data" not found. no new claims to deallocate, preemption: {none}: '
             "1 Preemption is not helpful for scheduling."
         )
         await cluster["PersistentVolumeClaim"].create(a_claim())
