@@ -1,7 +1,7 @@
 """A Kubernetes control plane in memory, for tests of kinds and loops: a store, collections, caches and the loops given.
 
 stage = Stage(replication.INDEXES)
-stage.run(Replication(stage.caches, replication.CONTROLLERS, stage.collections, stage.recorder, stage.clock))
+stage.run(Replication(replication.CONTROLLERS, stage.means))
 await stage["ReplicationController"].create(an_rc(3))
 await stage.settle(60)
 """
@@ -22,6 +22,7 @@ from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.core.tasks import Part, run_parts
 from coracle.kube.controllers.daemons.nodes import node_of
+from coracle.kube.controllers.means import Means
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.catalogue import kinds
 from coracle.kube.kinds.recorder import EventRecorder
@@ -41,6 +42,7 @@ class Stage:
             kind.type: Informer(kind.type, self.store, _merged(kind.type, indexes)) for kind in self.kinds
         }  # fmt: skip
         self.recorder = EventRecorder(self._by_name["Event"], self.clock, "test")
+        self.means = Means(self.caches, self.collections, self.recorder, self.clock)
         self._parts: list[Part] = [*self.caches.values(), self.recorder]
 
     def __getitem__(self, name: str) -> Collection:

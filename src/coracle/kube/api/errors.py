@@ -11,6 +11,7 @@ from typing import Any
 from coracle.core import errors
 from coracle.core.errors import CloudError, Invalid, Problem, Unsupported
 from coracle.core.kind import Kind
+from coracle.kube.kinds.words import TERMINATING, message
 from coracle.web.messages import Response
 
 Status = dict[str, Any]
@@ -39,8 +40,6 @@ _CAUSES = {
     "duplicate": "FieldValueDuplicate", "not-found": "FieldValueNotFound", "not-supported": "FieldValueNotSupported",
     "forbidden": "FieldValueForbidden", "too-long": "FieldValueTooLong", "too-many": "FieldValueTooMany",
 }  # fmt: skip
-_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
-_TERMINATING = "because it is being terminated"
 
 
 def speaker(kind_of: Callable[[str], Kind | None]) -> Callable[[CloudError], Response]:
@@ -77,7 +76,7 @@ def status(error: CloudError, kind: Kind | None = None) -> Status:
         "apiVersion": "v1",
         "metadata": {"continue": error.onward} if isinstance(error, errors.Expired) and error.onward else {},
         "status": "Failure",
-        "message": _message(error, kind) or default,
+        "message": message(error, kind) or default,
         "reason": reason,
         **({"details": details} if details or not isinstance(error, errors.Malformed) else {}),
         "code": code,
@@ -94,39 +93,6 @@ def success(details: Mapping[str, Any], code: int = 200) -> Response:
     )
 
 
-def _message(error: CloudError, kind: Kind | None) -> str:
-    resource, name = kind.resource if kind else error.kind, error.name
-    match error:
-        case Invalid():
-            return _invalid(error, kind)
-        case errors.NotFound() if not error.message and resource:
-            return f'{resource} "{name}" not found'
-        case errors.AlreadyExists() if not error.message and resource:
-            return f'{resource} "{name}" already exists'
-        case errors.Conflict() if resource and "cannot be fulfilled" not in error.message:
-            return f'Operation cannot be fulfilled on {resource} "{name}": {error.message or _MODIFIED}'
-        case errors.Forbidden() if resource and "forbidden" not in error.message:
-            return f'{resource} "{name}" is forbidden: {error.message}'
-        case errors.Broken():
-            return f"Internal error occurred: {error.message}"
-    return error.message
-
-
-def _invalid(error: Invalid, kind: Kind | None) -> str:
-    """`Pod "x" is invalid: spec.containers[0].image: Required value`; several in brackets, each once."""
-    if not error.problems:
-        return error.message
-    said = list(dict.fromkeys(f"{problem.field}: {problem.text}" for problem in error.problems))
-    shown = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
-    return f'{_qualified(error, kind)} "{error.name}" is invalid: {shown}'
-
-
-def _qualified(error: CloudError, kind: Kind | None) -> str:
-    if kind is None:
-        return error.kind
-    return f"{kind.name}.{kind.group}" if kind.group else kind.name
-
-
 def _details(error: CloudError, kind: Kind | None) -> Status:
     details: Status = {"name": error.name} if error.name else {}
     if kind is not None:
@@ -137,12 +103,12 @@ def _details(error: CloudError, kind: Kind | None) -> Status:
         details["kind"] = error.kind
     if isinstance(error, Invalid) and error.problems:
         details["causes"] = [_cause(problem) for problem in error.problems]
-    elif isinstance(error, errors.Forbidden) and _TERMINATING in error.message:
+    elif isinstance(error, errors.Forbidden) and TERMINATING in error.message:
         said = error.message.rpartition("unable to create new content in ")[2]
         details["causes"] = [
             {
                 "reason": "NamespaceTerminating",
-                "message": said.replace(_TERMINATING, "is being terminated"),
+                "message": said.replace(TERMINATING, "is being terminated"),
                 "field": "metadata.namespace",
             }
         ]

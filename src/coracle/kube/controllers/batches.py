@@ -8,7 +8,7 @@ Source: Kubernetes' slow start of replica creation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from coracle.core.errors import CloudError
@@ -18,17 +18,17 @@ T = TypeVar("T")
 _FIRST = 1
 
 
-async def slow_start(count: int, act: Callable[[], Awaitable[object]]) -> tuple[int, CloudError | None]:
-    """Call `act` `count` times.  Returns how often it went well, and the first failure if there was one."""
+async def slow_start(items: Sequence[T], act: Callable[[T], Awaitable[object]]) -> list[CloudError]:
+    """Call `act` for one after another.  Returns the failures of the batch that had some."""
     done, size = 0, _FIRST
-    while done < count:
-        size = min(size, count - done)
-        failures = await for_each(range(size), lambda _: act())
-        done += size - len(failures)
+    while done < len(items):
+        batch = items[done : done + size]
+        failures = await for_each(batch, act)
         if failures:
-            return done, failures[0]
+            return failures
+        done += len(batch)
         size *= 2
-    return done, None
+    return []
 
 
 async def for_each(items: Iterable[T], act: Callable[[T], Awaitable[object]]) -> list[CloudError]:

@@ -11,19 +11,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection, Deletion
+from coracle.core.clock import rfc3339
+from coracle.core.collection import Deletion
 from coracle.core.errors import AlreadyExists, CloudError, NotFound
-from coracle.core.informer import Index, Informer
+from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_OWNERS
 from coracle.kube.controllers.starts import Due, due
 from coracle.kube.kinds import cronjob as crons
 from coracle.kube.kinds import job as jobs
-from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.words import is_of_ending_namespace, said
 
 CRON, JOB = crons.KIND.type, jobs.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {CRON: OF_OWNERS}
@@ -77,16 +78,10 @@ def _succeeded_at(owned: Iterable[Object]) -> list[str]:
 class CronJobs:
     name = "cronjobs"
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._crons, self._jobs = caches[CRON], caches[JOB]
-        self._writer, self._job_writer = writers[CRON], writers[JOB]
-        self._recorder, self._clock = recorder, clock
+    def __init__(self, means: Means) -> None:
+        self._means, self._crons, self._jobs = means, means.caches[CRON], means.caches[JOB]
+        self._job_writer = means.writers[JOB]
+        self._recorder, self._clock = means.recorder, means.clock
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {CRON: itself, JOB: self._of_job}
 
     async def reconcile(self, key: Key) -> Again | None:
@@ -111,8 +106,8 @@ class CronJobs:
         try:
             return zone is None or bool(ZoneInfo(zone))
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            said = f'invalid timeZone: "{zone}": unknown time zone {zone}'
-            self._recorder.emit(cron, "Warning", "UnknownTimeZone", said)
+            fault = f'invalid timeZone: "{zone}": unknown time zone {zone}'
+            self._recorder.emit(cron, "Warning", "UnknownTimeZone", fault)
             return False
 
     # -- starting ----------------------------------------------------------------------------------------------------
@@ -122,8 +117,8 @@ class CronJobs:
         if found.too_many:
             self._recorder.emit(cron, "Warning", "TooManyMissedTimes", _TOO_MANY)
         if active and cron.spec["concurrencyPolicy"] == crons.FORBID:
-            said = "Not starting job because prior execution is running and concurrency policy is Forbid"
-            self._recorder.emit(cron, "Normal", "JobAlreadyActive", said)
+            why = "Not starting job because prior execution is running and concurrency policy is Forbid"
+            self._recorder.emit(cron, "Normal", "JobAlreadyActive", why)
             return None
         if cron.spec["concurrencyPolicy"] == crons.REPLACE:
             await for_each(active, lambda job: self._remove(cron, job))
@@ -137,7 +132,9 @@ class CronJobs:
                 active.append(present)  # made before, and not written down
             return found.missed_s
         except CloudError as error:
-            self._recorder.emit(cron, "Warning", "FailedCreate", f"Error creating job: {error}")
+            if is_of_ending_namespace(error):
+                return None
+            self._recorder.emit(cron, "Warning", "FailedCreate", f"Error creating job: {said(error)}")
             raise
         self._recorder.emit(cron, "Normal", "SuccessfulCreate", f"Created job {made.meta.name}")
         active.append(made)
@@ -156,8 +153,8 @@ class CronJobs:
         """Jobs that have ended or gone, and those that somebody else made in its name."""
         for job in owned:
             if not jobs.finished(job) and not _is_active(cron, job):
-                said = f"Saw a job that the controller did not create or forgot: {job.meta.name}"
-                self._recorder.emit(cron, "Warning", "UnexpectedJob", said)
+                found = f"Saw a job that the controller did not create or forgot: {job.meta.name}"
+                self._recorder.emit(cron, "Warning", "UnexpectedJob", found)
         by_uid = {job.meta.uid: job for job in owned}
         for ref in cron.status.get("active") or ():
             known = by_uid.get(ref.get("uid"))
@@ -165,25 +162,20 @@ class CronJobs:
                 self._recorder.emit(cron, "Normal", "MissingJob", f"Active job went missing: {ref.get('name', '')}")
             elif jobs.finished(known):
                 how = jobs.finished(known)["type"]
-                said = f"Saw completed job: {known.meta.name}, condition: {how}"
-                self._recorder.emit(cron, "Normal", "SawCompletedJob", said)
+                done = f"Saw completed job: {known.meta.name}, condition: {how}"
+                self._recorder.emit(cron, "Normal", "SawCompletedJob", done)
 
     async def _tell(
         self, cron: Object, owned: Sequence[Object], active: Sequence[Object], started_s: float | None
     ) -> None:
         def told(present: Object) -> Object:
-            if present.meta.uid != cron.meta.uid:
-                return present
             before = present.status
             last = rfc3339(started_s) if started_s is not None else before.get("lastScheduleTime")
             ended = max([*_succeeded_at(owned), before.get("lastSuccessfulTime") or ""])
-            said = {"active": _kept(before, active), "lastScheduleTime": last, "lastSuccessfulTime": ended}
-            return present.with_body(status={name: value for name, value in said.items() if value})
+            status = {"active": _kept(before, active), "lastScheduleTime": last, "lastSuccessfulTime": ended}
+            return present.with_body(status={name: value for name, value in status.items() if value})
 
-        try:
-            await self._writer.change(cron.key, told, part="status")
-        except NotFound:
-            return  # deleted meanwhile
+        await self._means.tell(cron, told)
 
     # -- who is concerned --------------------------------------------------------------------------------------------
 

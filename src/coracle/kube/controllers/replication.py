@@ -11,24 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, NotFound
-from coracle.core.informer import Index, Informer
+from coracle.core.clock import rfc3339
+from coracle.core.errors import CloudError
+from coracle.core.informer import Index
 from coracle.core.kind import Kind
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Object
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.controllers.availability import available_in_s, next_available_s
 from coracle.kube.controllers.batches import for_each, slow_start
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_OWNERS, OF_PODS, Terms, claimed, concerned, selector_of
 from coracle.kube.controllers.ranking import doomed_first
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset, replicationcontroller, workloads
-from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.words import said
 
+POD = pods.KIND.type
 FAILURE = "ReplicaFailure"
 BURST = 500  # most pods made or removed in one pass, as in Kubernetes
 
@@ -48,7 +50,7 @@ CONTROLLERS = Sort(
 SETS = Sort(replicaset.KIND, selector_of, tells_terminating=True)
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
-    pods.KIND.type: OF_PODS,
+    POD: OF_PODS,
     CONTROLLERS.kind.type: OF_OWNERS,
     SETS.kind.type: OF_OWNERS,
 }
@@ -60,6 +62,13 @@ class Plan:
 
     make: int = 0
     remove: tuple[Key, ...] = ()
+
+
+class Failure(NamedTuple):
+    """What kept pods from being made or removed."""
+
+    reason: str
+    error: CloudError
 
 
 def plan(owner: Object, owned: Sequence[Object], now_s: float) -> Plan:
@@ -90,31 +99,23 @@ def count(owner: Object, owned: Sequence[Object], now_s: float) -> Json:
 class Replication:
     """One of the two kinds: `sort` says which."""
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        sort: Sort,
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, sort: Sort, means: Means) -> None:
         self.name = sort.kind.plural
-        self._sort, self._recorder, self._clock = sort, recorder, clock
-        self._owners, self._pods = caches[sort.kind.type], caches[pods.KIND.type]
-        self._owner_writer, self._pod_writer = writers[sort.kind.type], writers[pods.KIND.type]
-        self.watches = {sort.kind.type: itself, pods.KIND.type: concerned(self._owners, sort.selector)}
+        self._sort, self._means = sort, means
+        self._owners, self._pods = means.caches[sort.kind.type], means.caches[POD]
+        self.watches = {sort.kind.type: itself, POD: concerned(self._owners, sort.selector)}
 
     async def reconcile(self, key: Key) -> Again | None:
         owner = self._owners.find(key)
         if owner is None:
             return None  # deleted: its pods go with it, by their owner
         terms = Terms(self._sort.selector(owner), living=True, adopts=pods.active)
-        owned = await claimed(owner, self._pods, self._pod_writer, terms)
-        now_s = self._clock.now_s()
+        owned = await claimed(owner, self._pods, self._means.writers[POD], terms)
+        now_s = self._means.clock.now_s()
         failure = await self._act(owner, plan(owner, owned, now_s))
         await self._tell(owner, self._count(owner, owned, now_s), failure)
         if failure is not None:
-            raise failure[1]
+            raise failure.error
         wait_s = next_available_s(owned, owner.spec.get("minReadySeconds") or 0, now_s)
         return Again(wait_s) if wait_s else None
 
@@ -124,50 +125,28 @@ class Replication:
             numbers["terminatingReplicas"] = sum(1 for pod in owned if pod.meta.deleting and not pods.ended(pod))
         return numbers
 
-    async def _act(self, owner: Object, todo: Plan) -> tuple[str, CloudError] | None:
-        """Returns the reason and the error of the first failure."""
-        if todo.make:
-            _, failure = await slow_start(todo.make, lambda: self._make(owner))
-            if failure is not None:
-                self._recorder.emit(owner, "Warning", "FailedCreate", f"Error creating: {failure}")
-                return "FailedCreate", failure
-        failures = await for_each(todo.remove, lambda doomed: self._remove(owner, doomed))
-        for error in failures:
-            self._recorder.emit(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
-        return ("FailedDelete", failures[0]) if failures else None
+    async def _act(self, owner: Object, todo: Plan) -> Failure | None:
+        """Returns the first failure."""
+        wanted = [new_pod(owner) for _ in range(todo.make)]
+        failures = await slow_start(wanted, lambda pod: self._means.make_pod(owner, pod))
+        failures += await for_each(todo.remove, lambda doomed: self._means.remove_pod(owner, doomed))
+        return Failure("FailedCreate" if todo.make else "FailedDelete", failures[0]) if failures else None
 
-    async def _make(self, owner: Object) -> None:
-        made = await self._pod_writer.create(new_pod(owner))
-        self._recorder.emit(owner, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
-
-    async def _remove(self, owner: Object, doomed: Key) -> None:
-        try:
-            await self._pod_writer.delete(doomed, Deletion())
-        except NotFound:
-            return
-        self._recorder.emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {doomed.name}")
-
-    async def _tell(self, owner: Object, numbers: Json, failure: tuple[str, CloudError] | None) -> None:
-        now = rfc3339(self._clock.now_s())
+    async def _tell(self, owner: Object, numbers: Json, failure: Failure | None) -> None:
+        now = rfc3339(self._means.clock.now_s())
 
         def told(present: Object) -> Object:
-            if present.meta.uid != owner.meta.uid:
-                return present
             conditions = _conditions(present.status.get("conditions") or [], failure, now)
             return present.with_body(status={**numbers, **({"conditions": conditions} if conditions else {})})
 
-        try:
-            await self._owner_writer.change(owner.key, told, part="status")
-        except NotFound:
-            return  # deleted meanwhile
+        await self._means.tell(owner, told)
 
 
-def _conditions(present: list[Json], failure: tuple[str, CloudError] | None, now: str) -> list[Json]:
+def _conditions(present: list[Json], failure: Failure | None, now: str) -> list[Json]:
     """The first failure is told until there is none."""
     if failure is None:
         return [entry for entry in present if entry["type"] != FAILURE]
     if any(entry["type"] == FAILURE for entry in present):
         return present
-    reason, error = failure
-    said = {"type": FAILURE, "status": "True", "reason": reason, "message": str(error)}
-    return pods.with_condition(present, said, now)
+    entry = {"type": FAILURE, "status": "True", "reason": failure.reason, "message": said(failure.error)}
+    return pods.with_condition(present, entry, now)

@@ -12,6 +12,7 @@ from coracle.kube.controllers import cronjobs, replication
 from coracle.kube.controllers.daemons import loop as daemons
 from coracle.kube.controllers.deployments import loop as deployments
 from coracle.kube.controllers.jobs import loop as jobs
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.stateful import loop as stateful
 from coracle.kube.kinds.recorder import EventRecorder
 
@@ -47,13 +48,16 @@ def loops(
     clock: Clock,
 ) -> list[Reconciler]:
     """`recorders` by the names in SPEAKERS."""
-    controllers, sets = replication.CONTROLLERS, replication.SETS
+
+    def of(speaker: str) -> Means:
+        return Means(caches, writers, recorders[speaker], clock)
+
     return [
-        replication.Replication(caches, controllers, writers, recorders["replication-controller"], clock),
-        replication.Replication(caches, sets, writers, recorders["replicaset-controller"], clock),
-        deployments.Deployments(caches, writers, recorders["deployment-controller"], clock),
-        daemons.Daemons(caches, writers, recorders["daemonset-controller"], clock),
-        stateful.StatefulSets(caches, writers, recorders["statefulset-controller"], clock),
-        jobs.Jobs(caches, writers, recorders["job-controller"], clock),
-        cronjobs.CronJobs(caches, writers, recorders["cronjob-controller"], clock),
+        replication.Replication(replication.CONTROLLERS, of("replication-controller")),
+        replication.Replication(replication.SETS, of("replicaset-controller")),
+        deployments.Deployments(of("deployment-controller")),
+        daemons.Daemons(of("daemonset-controller")),
+        stateful.StatefulSets(of("statefulset-controller")),
+        jobs.Jobs(of("job-controller")),
+        cronjobs.CronJobs(of("cronjob-controller")),
     ]

@@ -33,9 +33,7 @@ class Town:
     def __init__(self, **spec):
         self.stage, self.load = Stage(replication.INDEXES), Load()
         stage = self.stage
-        stage.run(
-            replication.Replication(stage.caches, replication.SETS, stage.collections, stage.recorder, stage.clock)
-        )
+        stage.run(replication.Replication(replication.SETS, stage.means))
         stage.run(Kubelet(stage))
         stage.run(Autoscalers(stage.caches, stage.collections, self.load, stage.recorder, stage.clock))
         self.spec = {"scaleTargetRef": REF, "maxReplicas": 5, **spec}

@@ -73,8 +73,8 @@ class Cluster(Stage):
     def __init__(self, runs_s=1, exits=lambda _pod: 0):
         super().__init__(workloads.INDEXES)
         self.crons, self.jobs = self["CronJob"], self["Job"]
-        self.run(CronJobs(self.caches, self.collections, self.recorder, self.clock))
-        self.run(Jobs(self.caches, self.collections, self.recorder, self.clock))
+        self.run(CronJobs(self.means))
+        self.run(Jobs(self.means))
         self.run(Kubelet(self, ready_after_s=runs_s, exits=exits))
 
     async def start(self, **spec):

@@ -181,7 +181,7 @@ class Cluster(Stage):
     def __init__(self, **kubelet):
         super().__init__(workloads.INDEXES)
         self.sets, self.pods, self.nodes = self["DaemonSet"], self["Pod"], self["Node"]
-        self.run(Daemons(self.caches, self.collections, self.recorder, self.clock))
+        self.run(Daemons(self.means))
         self.run(Kubelet(self, **kubelet))
         self.fewest, self.most = 1000, 0
         self.caches["Pod"].listen(lambda _event: self._look())

@@ -24,8 +24,8 @@ class Cluster(Stage):
     def __init__(self, **kubelet):
         super().__init__(workloads.INDEXES)
         self.deployments, self.sets, self.pods = self["Deployment"], self["ReplicaSet"], self["Pod"]
-        self.run(replication.Replication(self.caches, replication.SETS, self.collections, self.recorder, self.clock))
-        self.run(Deployments(self.caches, self.collections, self.recorder, self.clock))
+        self.run(replication.Replication(replication.SETS, self.means))
+        self.run(Deployments(self.means))
         self.run(Kubelet(self, **kubelet))
         self.caches["Pod"].listen(lambda _event: self._look())
         self.most, self.fewest, self.mixed = 0, 1000, False

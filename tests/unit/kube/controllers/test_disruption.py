@@ -56,8 +56,7 @@ def test_one_that_was_evicted_just_now_does_not_count():
 def test_a_budget_follows_its_pods():
     async def main():
         stage = Stage(replication.INDEXES)
-        sort, writers = replication.SETS, stage.collections
-        stage.run(Replication(stage.caches, sort, writers, stage.recorder, stage.clock))
+        stage.run(Replication(replication.SETS, stage.means))
         stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
         stage.run(Kubelet(stage))
         await stage.rooms()

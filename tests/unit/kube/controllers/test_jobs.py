@@ -322,7 +322,7 @@ class Cluster(Stage):
     def __init__(self, exits=lambda _pod: 0, **kubelet):
         super().__init__(workloads.INDEXES)
         self.jobs, self.pods = self["Job"], self["Pod"]
-        self.run(Jobs(self.caches, self.collections, self.recorder, self.clock))
+        self.run(Jobs(self.means))
         self.run(Kubelet(self, exits=exits, **{"ready_after_s": 1, **kubelet}))
         self.most = 0
         self.caches["Pod"].listen(lambda _event: self._look())

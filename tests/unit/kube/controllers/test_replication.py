@@ -82,7 +82,7 @@ class Cluster(Stage):
         super().__init__(replication.INDEXES, store=store)
         self.rcs, self.sets, self.pods = self["ReplicationController"], self["ReplicaSet"], self["Pod"]
         for sort in (replication.CONTROLLERS, replication.SETS):
-            self.run(Replication(self.caches, sort, self.collections, self.recorder, self.clock))
+            self.run(Replication(sort, self.means))
 
     def alive(self):
         return [pod for pod in self.pods.list() if not pod.meta.deleting]

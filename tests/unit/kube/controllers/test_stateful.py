@@ -208,7 +208,7 @@ class Cluster(Stage):
     def __init__(self, **kubelet):
         super().__init__(workloads.INDEXES)
         self.sets, self.pods, self.claims = self["StatefulSet"], self["Pod"], self["PersistentVolumeClaim"]
-        self.run(StatefulSets(self.caches, self.collections, self.recorder, self.clock))
+        self.run(StatefulSets(self.means))
         self.run(Kubelet(self, **kubelet))
         self.happened, self.fewest = [], 1000
         self.caches["Pod"].listen(self._look)

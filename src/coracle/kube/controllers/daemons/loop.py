@@ -10,25 +10,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from coracle.core.clock import Clock
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, NotFound
-from coracle.core.informer import Index, Informer
+from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
 from coracle.kube.controllers import history
 from coracle.kube.controllers.availability import next_available_s
 from coracle.kube.controllers.backoff import Backoff
-from coracle.kube.controllers.batches import for_each
+from coracle.kube.controllers.batches import for_each, slow_start
 from coracle.kube.controllers.daemons import plans
 from coracle.kube.controllers.daemons.nodes import daemon_pod, fit, node_of
 from coracle.kube.controllers.daemons.plans import Crew, Plan
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import controllerrevision, daemonset
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.recorder import EventRecorder
 
 DAEMONS, REVISION = daemonset.KIND.type, controllerrevision.KIND.type
 POD, NODE = pods.KIND.type, nodes.KIND.type
@@ -42,17 +39,10 @@ _ENDINGS = {
 class Daemons:
     name = "daemonsets"
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, means: Means) -> None:
+        self._means, caches = means, means.caches
         self._sets, self._revisions = caches[DAEMONS], caches[REVISION]
         self._pods, self._nodes = caches[POD], caches[NODE]
-        self._writer, self._revision_writer, self._pod_writer = writers[DAEMONS], writers[REVISION], writers[POD]
-        self._recorder, self._clock = recorder, clock
         self._patience = Backoff(first_s=1.0, longest_s=900.0)  # with pods that end, by (uid, node)
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             DAEMONS: itself,
@@ -66,12 +56,13 @@ class Daemons:
         if daemons is None or daemons.meta.deleting:
             return None  # its pods go with it, by their owner
         terms = Terms(selector_of(daemons))
-        revisions = await claimed(daemons, self._revisions, self._revision_writer, terms)
-        present = await history.settled(daemons, revisions, self._revision_writer)
+        writers = self._means.writers
+        revisions = await claimed(daemons, self._revisions, writers[REVISION], terms)
+        present = await history.settled(daemons, revisions, writers[REVISION])
         if present is None:
-            await history.count_collision(daemons, self._writer)
+            await history.count_collision(daemons, writers[DAEMONS])
             return None  # which wakes us again
-        crew = self._crew(daemons, present, await claimed(daemons, self._pods, self._pod_writer, terms))
+        crew = self._crew(daemons, present, await claimed(daemons, self._pods, writers[POD], terms))
         try:
             return await self._act(crew)
         finally:
@@ -85,15 +76,17 @@ class Daemons:
         for pod in mine:
             by_node[node_of(pod)].append(pod)
         found = {node.meta.name: fit(daemons, node) for node in self._nodes.list()}
-        return Crew(daemons, present.meta.labels[history.HASH], found, by_node, now_s=self._clock.now_s())
+        return Crew(daemons, present.meta.labels[history.HASH], found, by_node, now_s=self._means.clock.now_s())
 
     async def _act(self, crew: Crew) -> Again | None:
         """Raises the first failure, after having tried everything."""
         todo = plans.keep(crew)
         if not todo.make and not todo.remove and not todo.ended:
             todo = plans.roll(crew)
-        failures = await for_each(todo.make, lambda node: self._make(crew, node))
-        failures += await for_each(todo.remove, lambda doomed: self._remove(crew.daemons, doomed))
+        daemons = crew.daemons
+        wanted = [daemon_pod(daemons, node, crew.hash) for node in todo.make]
+        failures = await slow_start(wanted, lambda pod: self._means.make_pod(daemons, pod))
+        failures += await for_each(todo.remove, lambda doomed: self._means.remove_pod(daemons, doomed))
         wait_s = await self._clear(crew, todo)
         if failures:
             raise failures[0]
@@ -101,22 +94,6 @@ class Daemons:
         ready_s = next_available_s(owned, crew.daemons.spec.get("minReadySeconds") or 0, crew.now_s)
         waits_s = [one for one in (wait_s, ready_s) if one > 0]
         return Again(min(waits_s)) if waits_s else None
-
-    async def _make(self, crew: Crew, node: str) -> None:
-        daemons = crew.daemons
-        try:
-            made = await self._pod_writer.create(daemon_pod(daemons, node, crew.hash))
-        except CloudError as error:
-            self._recorder.emit(daemons, "Warning", "FailedCreate", f"Error creating: {error}")
-            raise
-        self._recorder.emit(daemons, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
-
-    async def _remove(self, daemons: Object, doomed: Key) -> None:
-        try:
-            await self._pod_writer.delete(doomed, Deletion())
-        except NotFound:
-            return
-        self._recorder.emit(daemons, "Normal", "SuccessfulDelete", f"Deleted pod: {doomed.name}")
 
     async def _clear(self, crew: Crew, todo: Plan) -> float:
         """Remove pods that ended, ever more slowly where they keep ending.
@@ -131,25 +108,17 @@ class Daemons:
                 continue
             kind, reason, word = _ENDINGS[pod.status["phase"]]
             said = f"Found {word} daemon pod {pod.key} on node {node_of(pod)}, will try to delete it"
-            self._recorder.emit(crew.daemons, kind, reason, said)
-            await self._remove(crew.daemons, pod.key)
+            self._means.recorder.emit(crew.daemons, kind, reason, said)
+            await self._means.remove_pod(crew.daemons, pod.key)
         return min(waits_s, default=0)
 
     async def _tidy(self, crew: Crew, revisions: list[Object]) -> None:
         hashes = {pod.meta.labels.get(history.HASH) for there in crew.pods.values() for pod in there} | {crew.hash}
         live = {one.meta.name for one in revisions if one.meta.labels.get(history.HASH) in hashes}
-        await history.tidy(revisions, live, crew.daemons.spec["revisionHistoryLimit"], self._revision_writer)
+        await history.tidy(revisions, live, crew.daemons.spec["revisionHistoryLimit"], self._means.writers[REVISION])
 
     async def _tell(self, crew: Crew) -> None:
-        def told(present: Object) -> Object:
-            if present.meta.uid != crew.daemons.meta.uid:
-                return present
-            return present.with_body(status=plans.status(crew, present.status))
-
-        try:
-            await self._writer.change(crew.daemons.key, told, part="status")
-        except NotFound:
-            return  # deleted meanwhile
+        await self._means.tell(crew.daemons, lambda one: one.with_body(status=plans.status(crew, one.status)))
 
     # -- who is concerned ------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from coracle.core.object import Json, Key, Object
 from coracle.kube.controllers.availability import available
@@ -113,52 +113,43 @@ def roll(crew: Crew) -> Plan:
     return _surging(crew, surge) if surge else _replacing(crew, unavailable)
 
 
-def _pair(crew: Crew, node: str) -> tuple[Object | None, Object | None] | None:
-    """(new, old) of a node; None where there is nothing, or more than one of a sort."""
+class Pair(NamedTuple):
+    """The pods of a node, of which there is at most one of each revision; `odd`: there are none, or more."""
+
+    new: Object | None = None
+    old: Object | None = None
+    odd: bool = False
+
+
+def _pair(crew: Crew, node: str) -> Pair:
     here = [pod for pod in crew.pods.get(node, ()) if not pod.meta.deleting]
     new = [pod for pod in here if crew.is_new(pod)]
     old = [pod for pod in here if not crew.is_new(pod)]
     if not here or len(new) > 1 or len(old) > 1:
-        return None
-    return (new[0] if new else None), (old[0] if old else None)
+        return Pair(odd=True)
+    return Pair(new[0] if new else None, old[0] if old else None)
 
 
 def _replacing(crew: Crew, allowed: int) -> Plan:
-    """Old pods go, and new ones come in their places."""
-    missing = 0
-    at_once: list[Object] = []
-    candidates: list[Object] = []
-    for node in crew.wanted:
-        pair = _pair(crew, node)
-        new, old = pair or (None, None)
-        if pair is None or (new is not None and old is not None):
-            missing += 1
-        elif new is not None:
-            missing += not crew.available(new)
-        elif old is not None and crew.available(old):
-            candidates.append(old)
-        elif old is not None:
-            missing += 1
-            at_once.append(old)
+    """Old pods go, and new ones come in their places; those that are not available go at once: nobody misses them."""
+    pairs = [_pair(crew, node) for node in crew.wanted]
+    old = [pair.old for pair in pairs if pair.old is not None and pair.new is None]
+    new = [pair.new for pair in pairs if pair.new is not None and pair.old is None]
+    candidates = [pod for pod in old if crew.available(pod)]
+    at_once = [pod for pod in old if not crew.available(pod)]
+    missing = len(pairs) - len(candidates) - sum(1 for pod in new if crew.available(pod))
     return Plan(remove=_keys([*at_once, *candidates[: max(0, allowed - missing)]]))
 
 
 def _surging(crew: Crew, allowed: int) -> Plan:
     """New pods come beside old ones, which go when the new ones are available."""
-    extra = 0
-    at_once: list[str] = []
-    candidates: list[str] = []
-    done: list[Object] = []
-    for node in crew.wanted:
-        pair = _pair(crew, node)
-        new, old = pair or (None, None)
-        if pair is None:
-            extra += 1
-        elif new is not None and old is not None:
-            extra += not crew.available(new)
-            done += [old] if crew.available(new) else []
-        elif old is not None:
-            (candidates if crew.available(old) else at_once).append(node)
+    pairs = [(node, _pair(crew, node)) for node in crew.wanted]
+    both = [(pair.new, pair.old) for _, pair in pairs if pair.new is not None and pair.old is not None]
+    alone = [(node, pair.old) for node, pair in pairs if pair.old is not None and pair.new is None]
+    at_once = [node for node, old in alone if not crew.available(old)]
+    candidates = [node for node, old in alone if crew.available(old)]
+    extra = sum(pair.odd for _, pair in pairs) + sum(1 for new, _ in both if not crew.available(new))
+    done = [old for new, old in both if crew.available(new)]
     return Plan(make=(*at_once, *candidates[: max(0, allowed - extra)]), remove=_keys(done))
 
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from coracle.core.clock import Clock
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import AlreadyExists, CloudError, NotFound
-from coracle.core.informer import Index, Informer
+from coracle.core.collection import Deletion
+from coracle.core.errors import AlreadyExists, CloudError
+from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
+from coracle.kube.controllers import history
 from coracle.kube.controllers.deployments import progress, sizes, versions
 from coracle.kube.controllers.deployments.versions import Family
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, OF_PODS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import deployment as deployments
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset as sets
-from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.words import is_of_ending_namespace, said
 
 DEPLOYMENT, SET, POD = deployments.KIND.type, sets.KIND.type, pods.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {
@@ -37,16 +38,11 @@ _PASSED_S = 1.0  # moments are told in whole seconds: a deadline is over a secon
 class Deployments:
     name = "deployments"
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, means: Means) -> None:
+        self._means, caches = means, means.caches
         self._deployments, self._sets, self._pods = caches[DEPLOYMENT], caches[SET], caches[POD]
-        self._writer, self._set_writer = writers[DEPLOYMENT], writers[SET]
-        self._recorder, self._clock = recorder, clock
+        self._writer, self._set_writer = means.writers[DEPLOYMENT], means.writers[SET]
+        self._recorder, self._clock = means.recorder, means.clock
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             DEPLOYMENT: itself,
             SET: concerned(self._deployments, selector_of),
@@ -98,7 +94,7 @@ class Deployments:
     # -- ReplicaSets -----------------------------------------------------------------------------------------------
 
     async def _make(self, found: Family) -> Family | None:
-        """The family with a ReplicaSet of the present template; None where its name was taken by another."""
+        """The family with a ReplicaSet of the present template; None where its name is taken or its room goes."""
         deployment = found.deployment
         replicas = sizes.new_size(found)
         wanted = versions.new_set(found, replicas)
@@ -106,36 +102,30 @@ class Deployments:
         try:
             made = await self._set_writer.create(wanted)
         except AlreadyExists:
-            await self._collided(deployment)
+            await history.count_collision(deployment, self._writer)
             return None
         except CloudError as error:
+            if is_of_ending_namespace(error):
+                return None  # nothing more will be made there
             await self._could_not_make(found, wanted, error)
             raise
         if replicas:
             self._say(deployment, f"Scaled up replica set {made.meta.name} from 0 to {replicas}")
-        said = f'Created new replica set "{made.meta.name}"'
-        return Family(self._noting(deployment, progress.Said("True", "NewReplicaSetCreated", said)), made, found.old)
-
-    async def _collided(self, deployment: Object) -> None:
-        """Another name next time."""
-
-        def counted(present: Object) -> Object:
-            return present.with_status(collisionCount=present.status.get("collisionCount", 0) + 1)
-
-        await self._writer.change(deployment.key, counted, part="status")
+        done = f'Created new replica set "{made.meta.name}"'
+        return Family(self._noting(deployment, progress.Said("True", "NewReplicaSetCreated", done)), made, found.old)
 
     async def _could_not_make(self, found: Family, wanted: Object, error: CloudError) -> None:
-        said = f'Failed to create new replica set "{wanted.meta.name}": {error}'
-        self._recorder.emit(found.deployment, "Warning", "ReplicaSetCreateError", said)
-        noted = self._noting(found.deployment, progress.Said("False", "ReplicaSetCreateError", said))
+        failed = f'Failed to create new replica set "{wanted.meta.name}": {said(error)}'
+        self._recorder.emit(found.deployment, "Warning", "ReplicaSetCreateError", failed)
+        noted = self._noting(found.deployment, progress.Said("False", "ReplicaSetCreateError", failed))
         await self._tell(Family(noted, found.new, found.old), rolling=False)
 
-    def _noting(self, deployment: Object, said: progress.Said) -> Object:
+    def _noting(self, deployment: Object, what: progress.Said) -> Object:
         """With this said of its progress, if it has a deadline."""
         if progress.deadline_s(deployment) is None:
             return deployment
         before: list[Json] = list(deployment.status.get("conditions") or ())
-        after = progress.with_condition(before, progress.PROGRESSING, said, self._clock.now_s())
+        after = progress.with_condition(before, progress.PROGRESSING, what, self._clock.now_s())
         return deployment.with_status(conditions=after)
 
     async def _mark(self, found: Family) -> Family:
@@ -146,8 +136,8 @@ class Deployments:
         new = await self._set_writer.change(new.key, lambda rs: versions.marked(rs, found))
         deployment = found.deployment
         if not any(entry["type"] == progress.PROGRESSING for entry in deployment.status.get("conditions") or ()):
-            said = f'Found new replica set "{new.meta.name}"'
-            deployment = self._noting(deployment, progress.Said("True", "FoundNewReplicaSet", said))
+            there = f'Found new replica set "{new.meta.name}"'
+            deployment = self._noting(deployment, progress.Said("True", "FoundNewReplicaSet", there))
         return Family(deployment, new, found.old)
 
     async def _resize(self, found: Family, wanted: sizes.Sizes, *, all_marked: bool = False) -> Family:
@@ -159,8 +149,7 @@ class Deployments:
                 changed[rs.meta.name] = await self._size(found.deployment, rs, size)
             if size != present:
                 direction = "up" if size > present else "down"
-                said = f"Scaled {direction} replica set {rs.meta.name} from {present} to {size}"
-                self._say(found.deployment, said)
+                self._say(found.deployment, f"Scaled {direction} replica set {rs.meta.name} from {present} to {size}")
         return found.with_sets(changed)
 
     async def _size(self, deployment: Object, rs: Object, size: int) -> Object:
@@ -187,16 +176,11 @@ class Deployments:
         number = found.new.meta.annotations.get(versions.REVISION) if found.new is not None else None
 
         def told(present: Object) -> Object:
-            if present.meta.uid != found.deployment.meta.uid:
-                return present
             if number is not None and present.meta.annotations.get(versions.REVISION) != number:
                 present = present.with_meta(annotations={**present.meta.annotations, versions.REVISION: number})
             return present.with_body(status={**numbers, "conditions": conditions})
 
-        try:
-            await self._writer.change(found.deployment.key, told, part="status")
-        except NotFound:
-            return None  # deleted meanwhile
+        await self._means.tell(found.deployment, told)
         left_s = progress.left_s(found.deployment, numbers, conditions, now_s)
         return Again(left_s + _PASSED_S) if left_s is not None else None
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from coracle.core.clock import Clock, from_rfc3339
-from coracle.core.collection import Collection, Deletion
+from coracle.core.clock import from_rfc3339
+from coracle.core.collection import Deletion
 from coracle.core.errors import CloudError, NotFound
-from coracle.core.informer import Index, Informer
+from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each, slow_start
 from coracle.kube.controllers.jobs import conditions, plans
-from coracle.kube.controllers.jobs.plans import Outcome, Plan, Start
+from coracle.kube.controllers.jobs.plans import Outcome, Plan
 from coracle.kube.controllers.jobs.starting import job_pod
 from coracle.kube.controllers.jobs.tally import FINALIZER, Tally, is_tracked, tally
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.kinds import job as jobs
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.jobrules import OURS, UNLIMITED
-from coracle.kube.kinds.recorder import EventRecorder
 
 JOB, POD = jobs.KIND.type, pods.KIND.type
 
@@ -56,16 +56,10 @@ def _free(pod: Object) -> Object:
 class Jobs:
     name = "jobs"
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._jobs, self._pods = caches[JOB], caches[POD]
-        self._writer, self._pod_writer = writers[JOB], writers[POD]
-        self._recorder, self._clock = recorder, clock
+    def __init__(self, means: Means) -> None:
+        self._means, self._jobs, self._pods = means, means.caches[JOB], means.caches[POD]
+        self._writer, self._pod_writer = means.writers[JOB], means.writers[POD]
+        self._recorder, self._clock = means.recorder, means.clock
         self._concerned = concerned(self._jobs, selector_of)
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {JOB: itself, POD: self._of_pod}
 
@@ -104,27 +98,15 @@ class Jobs:
 
     async def _act(self, job: Object, todo: Plan, *, held: bool) -> CloudError | None:
         """`held`: the pods that are removed are let go when they are counted; else they are in no count."""
-        waiting = list(todo.make)
-        _, failure = await slow_start(len(waiting), lambda: self._make(job, waiting.pop(0)))
-        if failure is not None:
-            self._recorder.emit(job, "Warning", "FailedCreate", f"Error creating: {failure}")
-        failures = await for_each(todo.remove, lambda pod: self._remove(job, pod, held=held))
-        for error in failures:
-            self._recorder.emit(job, "Warning", "FailedDelete", f"Error deleting: {error}")
-        return failure or (failures[0] if failures else None)
-
-    async def _make(self, job: Object, start: Start) -> None:
-        made = await self._pod_writer.create(job_pod(job, start))
-        self._recorder.emit(job, "Normal", "SuccessfulCreate", f"Created pod: {made.meta.name}")
+        wanted = [job_pod(job, start) for start in todo.make]
+        failures = await slow_start(wanted, lambda pod: self._means.make_pod(job, pod))
+        failures += await for_each(todo.remove, lambda pod: self._remove(job, pod, held=held))
+        return failures[0] if failures else None
 
     async def _remove(self, job: Object, pod: Object, *, held: bool) -> None:
-        try:
-            if not held:
-                await self._pod_writer.change(pod.key, _free)
-            await self._pod_writer.delete(pod.key, Deletion(uid=pod.meta.uid))
-        except NotFound:
-            return
-        self._recorder.emit(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.meta.name}")
+        if not held:
+            await self._free(pod)
+        await self._means.remove_pod(job, pod.key, pod.meta.uid)
 
     async def _let_go(self, counted: Sequence[Object]) -> None:
         failures = await for_each(counted, self._free)

@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from coracle.core.clock import Clock
-from coracle.core.collection import Collection, Deletion
+from coracle.core.collection import Deletion
 from coracle.core.errors import AlreadyExists, CloudError, NotFound, Unavailable
-from coracle.core.informer import Index, Informer
+from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
 from coracle.kube.controllers import history
 from coracle.kube.controllers.availability import next_available_s
 from coracle.kube.controllers.batches import for_each
+from coracle.kube.controllers.means import Means
 from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
 from coracle.kube.controllers.stateful import identity, plans
 from coracle.kube.controllers.stateful.plans import Roster
 from coracle.kube.kinds import controllerrevision, persistentvolumeclaim, statefulset
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kinds.words import said
 
 SET, REVISION = statefulset.KIND.type, controllerrevision.KIND.type
 POD, CLAIM = pods.KIND.type, persistentvolumeclaim.KIND.type
@@ -37,17 +37,11 @@ _LABEL = "controller.kubernetes.io/hash"
 class StatefulSets:
     name = "statefulsets"
 
-    def __init__(
-        self,
-        caches: Mapping[str, Informer],
-        writers: Mapping[str, Collection],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, means: Means) -> None:
+        self._means, caches = means, means.caches
         self._sets, self._revisions = caches[SET], caches[REVISION]
         self._pods, self._claims = caches[POD], caches[CLAIM]
-        self._writers = writers
-        self._recorder, self._clock = recorder, clock
+        self._writers, self._recorder, self._clock = means.writers, means.recorder, means.clock
         self.watches: Mapping[str, Callable[[Event], Iterable[Key]]] = {
             SET: itself,
             POD: concerned(self._sets, selector_of),
@@ -134,7 +128,7 @@ class StatefulSets:
                 await self._ensure_claim(roster, template, number)
             await self._writers[POD].create(pod)
         except CloudError as error:
-            self._recorder.emit(stateful, "Warning", "FailedCreate", f"{about} failed error: {error}")
+            self._recorder.emit(stateful, "Warning", "FailedCreate", f"{about} failed error: {said(error)}")
             raise
         self._recorder.emit(stateful, "Normal", "SuccessfulCreate", f"{about} successful")
 
@@ -157,8 +151,8 @@ class StatefulSets:
         except AlreadyExists:
             return
         pod = f"{stateful.meta.name}-{number}"
-        said = f"create Claim {claim.meta.name} Pod {pod} in StatefulSet {stateful.meta.name} success"
-        self._recorder.emit(stateful, "Normal", "SuccessfulCreate", said)
+        done = f"create Claim {claim.meta.name} Pod {pod} in StatefulSet {stateful.meta.name} success"
+        self._recorder.emit(stateful, "Normal", "SuccessfulCreate", done)
 
     def _mention_ended(self, roster: Roster, removed: Iterable[Object]) -> None:
         """A pod that has ended is removed to be made anew, unless it is one too many."""
@@ -169,8 +163,8 @@ class StatefulSets:
             failed = pod.status["phase"] == "Failed"
             kind, reason = ("Warning", "RecreatingFailedPod") if failed else ("Normal", "RecreatingTerminatedPod")
             word = "failed" if failed else "terminated"
-            said = f"StatefulSet {about.key} is recreating {word} Pod {pod.meta.name}"
-            self._recorder.emit(about, kind, reason, said)
+            mention = f"StatefulSet {about.key} is recreating {word} Pod {pod.meta.name}"
+            self._recorder.emit(about, kind, reason, mention)
 
     async def _remove(self, stateful: Object, pod: Object) -> None:
         about = f"delete Pod {pod.meta.name} in StatefulSet {stateful.meta.name}"
@@ -179,7 +173,7 @@ class StatefulSets:
         except NotFound:
             return
         except CloudError as error:
-            self._recorder.emit(stateful, "Warning", "FailedDelete", f"{about} failed error: {error}")
+            self._recorder.emit(stateful, "Warning", "FailedDelete", f"{about} failed error: {said(error)}")
             raise
         self._recorder.emit(stateful, "Normal", "SuccessfulDelete", f"{about} successful")
 
@@ -190,15 +184,7 @@ class StatefulSets:
         await history.tidy(revisions, live, limit, self._writers[REVISION])
 
     async def _tell(self, roster: Roster) -> None:
-        def told(present: Object) -> Object:
-            if present.meta.uid != roster.stateful.meta.uid:
-                return present
-            return present.with_body(status=plans.status(roster, present.status))
-
-        try:
-            await self._writers[SET].change(roster.stateful.key, told, part="status")
-        except NotFound:
-            return  # deleted meanwhile
+        await self._means.tell(roster.stateful, lambda one: one.with_body(status=plans.status(roster, one.status)))
 
     # -- who is concerned ------------------------------------------------------------------------------------------
 
