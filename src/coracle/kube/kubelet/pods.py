@@ -43,8 +43,9 @@ from coracle.kube.kubelet.records import (
 )
 from coracle.kube.kubelet.resizing import Postponed
 from coracle.kube.kubelet.starting import ContainerStarter, Resizer, SandboxStarter, start_all
-from coracle.kube.kubelet.status import View, status
+from coracle.kube.kubelet.status import status
 from coracle.kube.kubelet.stopping import Clearer, Stopper
+from coracle.kube.kubelet.view import View
 
 POD = "Pod"
 WORKERS = 16

@@ -2,7 +2,8 @@ import pytest
 
 from coracle.kube.kubelet.admission import Refusal, refusal, sysctl_name
 from coracle.kube.kubelet.notes import Notes
-from coracle.kube.kubelet.status import View, status
+from coracle.kube.kubelet.status import status
+from coracle.kube.kubelet.view import View
 from suites.attempts import NOW_S, a_pod, there
 
 ARMOUR = {"appArmorProfile": {"type": "Localhost", "localhostProfile": "tight"}}

@@ -7,7 +7,8 @@ import pytest
 
 from coracle.kube.kubelet import rounds
 from coracle.kube.kubelet.plan import Start, Stop, plan
-from coracle.kube.kubelet.status import View, status
+from coracle.kube.kubelet.status import status
+from coracle.kube.kubelet.view import View
 from coracle.testing.autojump import run
 from suites.attempts import CHECKED, INIT, NOW_S, a_pod, there, tried
 

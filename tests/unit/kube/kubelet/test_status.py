@@ -4,7 +4,8 @@ import pytest
 
 from coracle.kube.kubelet.notes import Health, Notes, Waiting
 from coracle.kube.kubelet.records import Present
-from coracle.kube.kubelet.status import View, status
+from coracle.kube.kubelet.status import status
+from coracle.kube.kubelet.view import View
 from suites.attempts import CHECKED, INIT, NOW_S, READY, a_pod, there, tried
 
 
@@ -198,3 +199,26 @@ def test_the_time_of_a_condition_moves_with_its_status():
     times = {one["type"]: one["lastTransitionTime"] for one in later["conditions"]}
     assert times["Ready"] == times["ContainersReady"] == "2023-11-14T22:14:20Z"
     assert times["Initialized"] == times["PodScheduled"] == "2023-11-14T22:13:20Z"
+
+
+def test_what_others_say_of_a_phase_stays_as_long_as_the_phase():
+    said = {"reason": "Patched", "message": "by hand"}
+    running = a_pod(phase="Running").with_status(**said)
+    assert {name: of(running, there(tried())).get(name) for name in said} == said
+    assert "reason" not in of(a_pod().with_status(**said), there(tried()))
+
+
+def test_containers_are_listed_by_name_and_with_their_volumes():
+    mounts = [
+        {"name": "v", "mountPath": "/a"},
+        {"name": "v", "mountPath": "/b", "readOnly": True},
+        {"name": "v", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+    ]
+    containers = [{"name": "z", "image": "nginx:1"}, {"name": "a", "image": "nginx:1", "volumeMounts": mounts}]
+    first, second = of(a_pod(containers=containers), there())["containerStatuses"]
+    assert (first["name"], second["name"], "volumeMounts" in second) == ("a", "z", False)
+    assert first["volumeMounts"] == [
+        {"name": "v", "mountPath": "/a"},
+        {"name": "v", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Disabled"},
+        {"name": "v", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "Enabled"},
+    ]
