@@ -240,6 +240,8 @@ class Collection:
             for guard in self._guards:
                 new = guard("update", new, old, self._head)
             new = self.kind.assign(new, old, self._head)
+        else:
+            new = self.kind.default_status(new)
         new = self._counted(old, new, part)
         problems = self.kind.validate_change(new, old, part)
         if part != "status":

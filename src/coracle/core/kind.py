@@ -85,7 +85,7 @@ def _held_by_finalizers(obj: Object) -> bool:
 class Kind:
     """One kind of thing.
 
-    default          fills in what the user left out; pure
+    default          fills in what the user left out; pure.  default_status: the same for a status that is written alone
     assign           fills in what depends on other objects (addresses, ports); reads, never waits; `old` None: created
     validate         the rules for any state of the object
     validate_change  the rules for a change (new, old, part); `part` is "main", "status" or the subresource's name
@@ -111,6 +111,7 @@ class Kind:
     namespaced: bool = True
     schema: Shape | None = None
     default: Callable[[Object], Object] = _as_it_is
+    default_status: Callable[[Object], Object] = _as_it_is
     assign: Callable[[Object, Object | None, Reader], Object] = _assign_nothing
     validate: Callable[[Object], Problems] = _nothing
     validate_change: Callable[[Object, Object, str], Problems] = _no_change_rules

@@ -27,7 +27,7 @@ from coracle.web.messages import Answer, Request, Response, Stream
 # Kinds that a PUT creates where there is none, and those whose DELETE answers with the object itself.
 _CREATED_BY_PUT = {"Service", "Endpoints", "Event", "Lease.coordination.k8s.io", "LimitRange"}
 _ANSWER_DELETED = {
-    "Pod", "PodTemplate", "ResourceQuota", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim",
+    "Pod", "PodTemplate", "ResourceQuota", "Service", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim",
 }  # fmt: skip
 
 

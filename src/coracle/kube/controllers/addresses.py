@@ -11,7 +11,7 @@ Source: Kubernetes documentation, "Services", "EndpointSlices"; v1 Endpoints; di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Backend:
     terminating: bool = False
     publish: bool = False  # counts as ready whatever it says
     hostname: str = ""
+    zone: str = ""
 
     @property
     def ready(self) -> bool:
@@ -49,16 +50,21 @@ class Backend:
 Groups = Mapping[Ports, Sequence[Backend]]
 
 
-def groups(service: Object, candidates: Iterable[Object]) -> dict[Ports, list[Backend]]:
-    """The pods behind `service` by the ports they offer; `candidates` match its selector."""
+def groups(
+    service: Object, candidates: Iterable[Object], zone_of: Callable[[str], str] = lambda _node: ""
+) -> dict[Ports, list[Backend]]:
+    """The pods behind `service` by the ports they offer; `candidates` match its selector.
+
+    `zone_of`: the zone of a node, "" where nobody has said.
+    """
     found: dict[Ports, list[Backend]] = {}
     for pod in sorted(candidates, key=lambda pod: pod.meta.name):
         if pod.status.get("podIP") and not pods.ended(pod):
-            found.setdefault(_ports(service, pod), []).append(_backend(service, pod))
+            found.setdefault(_ports(service, pod), []).append(_backend(service, pod, zone_of))
     return found
 
 
-def _backend(service: Object, pod: Object) -> Backend:
+def _backend(service: Object, pod: Object, zone_of: Callable[[str], str]) -> Backend:
     inside = pod.spec.get("subdomain") == service.meta.name
     return Backend(
         ip=pod.status["podIP"],
@@ -70,6 +76,7 @@ def _backend(service: Object, pod: Object) -> Backend:
         terminating=bool(pod.meta.deleting),
         publish=bool(service.spec.get("publishNotReadyAddresses")),
         hostname=(pod.spec.get("hostname") or "") if inside else "",
+        zone=zone_of(pod.spec.get("nodeName") or ""),
     )
 
 
@@ -148,14 +155,19 @@ def _port(port: Port) -> Json:
 # -- EndpointSlices --------------------------------------------------------------------------------------------------
 
 
-def contents(found: Groups) -> list[Json]:
-    """What the slices of a service hold, one dictionary per slice; a service without pods has one empty slice."""
+def contents(found: Groups, distribution: str = "") -> list[Json]:
+    """What the slices of a service hold, one dictionary per slice; a service without pods has one empty slice.
+
+    `distribution`: the service's `trafficDistribution`.
+    """
     made: list[Json] = []
     for ports in sorted(found):
         backends = found[ports]
         for first in range(0, len(backends), MOST_PER_SLICE):
             part = backends[first : first + MOST_PER_SLICE]
-            made.append({"endpoints": [_endpoint(backend) for backend in part], "ports": _slice_ports(ports)})
+            made.append(
+                {"endpoints": [_endpoint(backend, distribution) for backend in part], "ports": _slice_ports(ports)}
+            )
     return made or [{"endpoints": [], "ports": []}]
 
 
@@ -163,12 +175,20 @@ def _slice_ports(ports: Ports) -> list[Json]:
     return [{"name": name, "port": number, "protocol": protocol} for name, number, protocol in ports]
 
 
-def _endpoint(backend: Backend) -> Json:
+def _endpoint(backend: Backend, distribution: str) -> Json:
     hostname = {"hostname": backend.hostname} if backend.hostname else {}
     node = {"nodeName": backend.node} if backend.node else {}
-    serving = backend.serving or backend.publish
-    conditions = {"ready": backend.ready, "serving": serving, "terminating": backend.terminating}
-    return {"addresses": [backend.ip], "conditions": conditions, **hostname, "targetRef": _target(backend), **node}
+    conditions = {"ready": backend.ready, "serving": backend.serving, "terminating": backend.terminating}
+    zone = {"zone": backend.zone} if backend.zone else {}
+    told = {"targetRef": _target(backend), **node, **zone, **_hints(backend, distribution)}
+    return {"addresses": [backend.ip], "conditions": conditions, **hostname, **told}
+
+
+def _hints(backend: Backend, distribution: str) -> Json:
+    """For whom an endpoint is, where its service wants traffic to stay near."""
+    zones = {"forZones": [{"name": backend.zone}]} if distribution and backend.zone else {}
+    nodes = {"forNodes": [{"name": backend.node}]} if distribution == "PreferSameNode" and backend.node else {}
+    return {"hints": {**zones, **nodes}} if zones or nodes else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from coracle.kube.kinds import pod as pods
 
 SERVICE, POD = service.KIND.type, pods.KIND.type
 ENDPOINTS, SLICE = endpoints.KIND.type, endpointslice.KIND.type
+NODE, ZONE = "Node", "topology.kubernetes.io/zone"
 OURS = "endpointslice-controller.k8s.io"
 _ENDPOINTS_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 
@@ -49,15 +50,22 @@ class EndpointsSync:
         self._endpoints, self._slices = caches[ENDPOINTS], caches[SLICE]
         self._endpoints_writer, self._slice_writer = endpoints_writer, slice_writer
         self._ended: set[Key] = set()  # services that we saw go: their Endpoints go with them, whoever wrote them
-        self.watches = {SERVICE: self._itself, POD: self._concerned, ENDPOINTS: itself, SLICE: named_service}
+        self._nodes = caches[NODE]
+        self.watches = {
+            SERVICE: self._itself,
+            POD: self._concerned,
+            ENDPOINTS: itself,
+            SLICE: named_service,
+            NODE: self._moved,
+        }
 
     async def reconcile(self, key: Key) -> None:
         found = self._services.find(key)
         if found is None:
             await self._drop(key)
         elif found.spec.get("selector") and found.spec.get("type") != "ExternalName":
-            behind = addresses.groups(found, self._behind(found))
-            await self._write_slices(found, addresses.contents(behind))
+            behind = addresses.groups(found, self._behind(found), self._zone)
+            await self._write_slices(found, addresses.contents(behind, found.spec.get("trafficDistribution") or ""))
             await self._write_endpoints(found, addresses.subsets(found, behind), addresses.notes(behind))
 
     def _behind(self, service: Object) -> list[Object]:
@@ -66,6 +74,16 @@ class EndpointsSync:
         keys = min((self._pods.keys_by("label", f"{namespace}/{k}={v}") for k, v in selector.items()), key=len)
         entries = [entry for key in keys if (entry := self._pods.entry(key)) is not None]
         return [entry.object() for entry in entries if matches(selector, entry.labels)]
+
+    def _zone(self, node: str) -> str:
+        entry = self._nodes.entry(Key("", node))
+        return entry.labels.get(ZONE, "") if entry is not None else ""
+
+    def _moved(self, event: Event) -> Iterable[Key]:
+        """All services that have pods, where a node is in another zone than before."""
+        before = event.before.labels.get(ZONE) if event.before is not None else None
+        moved = before != event.entry.labels.get(ZONE)
+        return [entry.key for entry in self._services.entries()] if moved else ()
 
     def _itself(self, event: Event) -> Iterable[Key]:
         if event.type == "DELETED":

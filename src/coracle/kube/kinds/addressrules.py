@@ -29,6 +29,15 @@ def of_type(field: str, given: str, kind: str) -> list[Problem]:
     return problems or reachable(field, given)
 
 
+def cidr(field: str, given: str) -> list[Problem]:
+    """A range of addresses."""
+    try:
+        ipaddress.ip_network(given if "/" in given else "", strict=False)
+    except ValueError:
+        return [invalid(field, given, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
+    return []
+
+
 def qualified(field: str, given: str | None) -> list[Problem]:
     """An optional qualified name, such as a port's `appProtocol`."""
     return [invalid(field, given, fault) for fault in qualified_faults(given)] if given else []

@@ -14,6 +14,7 @@ from coracle.core.kind import Kind, Problems
 from coracle.core.object import Json, Object
 from coracle.core.selectors import selector_text
 from coracle.kube.kinds import printing
+from coracle.kube.kinds.addressrules import cidr
 from coracle.kube.kinds.blanks import absent, each
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import label_selector, port_name_faults, port_number, unsupported
@@ -94,17 +95,6 @@ def _block(at: str, block: Json) -> Problems:
             wrong = [invalid(here, text, "must be a strict subset of `cidr`")]
         found += wrong
     return found
-
-
-def cidr(at: str, text: str) -> Problems:
-    """A range of addresses."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return [invalid(at, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
-    if "/" not in text:
-        return [invalid(at, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
-    return []
 
 
 def _inside(inner: str, outer: str) -> bool:

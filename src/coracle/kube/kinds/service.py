@@ -40,6 +40,13 @@ def default(service: Object) -> Object:
     return service.with_body(spec=spec, status={"loadBalancer": {}, **service.status})
 
 
+def default_status(service: Object) -> Object:
+    """Balancers whose packets come as they were sent, unless it is said otherwise."""
+    balancer = dict(service.status.get("loadBalancer") or {})
+    balancer = each(balancer, "ingress", lambda one: absent(one, ipMode="VIP") if one.get("ip") else one)
+    return service.with_status(loadBalancer=balancer)
+
+
 def validate_change(new: Object, old: Object, part: str) -> Problems:
     return status_problems(new) if part == "status" else changed(new.spec, old.spec)
 
@@ -74,6 +81,7 @@ def kind(addresses: str = "100.64.0.0/16", node_ports: tuple[int, int] = (30000,
         categories=("all",),
         schema=schema("v1", "Service"),
         default=default,
+        default_status=default_status,
         assign=ranges.assign,
         validate=problems,
         validate_change=validate_change,

@@ -12,8 +12,8 @@ from coracle.core.errors import invalid, required
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
+from coracle.kube.kinds.addressrules import cidr
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.networkpolicy import cidr
 
 API = "networking.k8s.io/v1"
 TYPE = "ServiceCIDR.networking.k8s.io"

@@ -5,14 +5,13 @@ Source: Kubernetes v1 API, ServiceSpec and ServicePort.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems
 from coracle.core.object import Json, Object
-from coracle.kube.kinds.addressrules import qualified, reachable
+from coracle.kube.kinds.addressrules import cidr, qualified, reachable
 from coracle.kube.kinds.rules import address, named, one_of, optional_name, port, port_number, unique, unsupported
 from coracle.kube.kinds.servicetypes import answers_health_checks, balances, externally_open, has_address, headless
 
@@ -169,16 +168,8 @@ def _balancing(spec: Mapping[str, Any]) -> list[Problem]:
             found.append(forbidden(f"spec.{name}", "may only be used when `type` is 'LoadBalancer'"))
     found += qualified("spec.loadBalancerClass", spec.get("loadBalancerClass"))
     for index, given in enumerate(spec.get("loadBalancerSourceRanges") or ()):
-        found += _range(f"spec.loadBalancerSourceRanges[{index}]", given)
+        found += cidr(f"spec.loadBalancerSourceRanges[{index}]", given.strip())
     if spec.get("healthCheckNodePort") and not answers_health_checks(spec):
         said = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         found.append(invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], said))
     return found
-
-
-def _range(at: str, given: str) -> list[Problem]:
-    try:
-        ipaddress.ip_network(given.strip(), strict=False)
-    except ValueError:
-        return [invalid(at, given, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
-    return []

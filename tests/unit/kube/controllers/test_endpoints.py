@@ -10,7 +10,7 @@ from coracle.core.object import Key, Meta, Object
 from coracle.kube.controllers import addresses, endpoints
 from coracle.kube.controllers.endpoints import EndpointsSync
 from coracle.testing.autojump import run
-from coracle.testing.kube import Stage, a_pod, a_service, place
+from coracle.testing.kube import Stage, a_node, a_pod, a_service, place
 
 WEB = Key("default", "web")
 
@@ -29,7 +29,7 @@ HTTP = (("", 80, "TCP"),)
         pytest.param(a_backend(1), "addresses", (True, True, False), id="ready"),
         pytest.param(a_backend(1, serving=False), "notReadyAddresses", (False, False, False), id="not ready"),
         pytest.param(a_backend(1, terminating=True), "", (False, True, True), id="on its way out, still serving"),
-        pytest.param(a_backend(1, serving=False, publish=True), "addresses", (True, True, False), id="published"),
+        pytest.param(a_backend(1, serving=False, publish=True), "addresses", (True, False, False), id="published"),
     ],
 )
 def test_where_a_pod_is_told(backend, where, conditions):
@@ -38,6 +38,22 @@ def test_where_a_pod_is_told(backend, where, conditions):
     assert [name for subset in subsets for name in subset if name != "ports"] == ([where] if where else [])
     (endpoint,) = addresses.contents(found)[0]["endpoints"]
     assert tuple(endpoint["conditions"].values()) == conditions
+
+
+@pytest.mark.parametrize(
+    ("distribution", "zone", "hints"),
+    [
+        ("", "a", None),
+        ("PreferClose", "", None),
+        ("PreferClose", "a", {"forZones": [{"name": "a"}]}),
+        ("PreferSameZone", "a", {"forZones": [{"name": "a"}]}),
+        ("PreferSameNode", "", {"forNodes": [{"name": "n1"}]}),
+        ("PreferSameNode", "a", {"forZones": [{"name": "a"}], "forNodes": [{"name": "n1"}]}),
+    ],
+)
+def test_for_whom_an_endpoint_is(distribution, zone, hints):
+    (endpoint,) = addresses.contents({HTTP: [a_backend(1, zone=zone)]}, distribution)[0]["endpoints"]
+    assert (endpoint.get("zone", ""), endpoint.get("hints")) == (zone, hints)
 
 
 def test_a_slice_holds_a_hundred():
@@ -120,6 +136,24 @@ def test_endpoints_follow_the_pods():
         assert slice.meta.controller.name == "web"
 
     run(main())
+
+
+def test_slices_follow_the_zone_of_their_nodes():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        await cluster["Node"].create(a_node("n1"))
+        await cluster["Service"].create(a_service(trafficDistribution="PreferSameZone"))
+        await cluster.pod("one", 1)
+        await cluster.settle(1)
+        seen = [[slice.body["endpoints"][0].get("zone") for slice in cluster["EndpointSlice"].list()]]
+        zone = {"topology.kubernetes.io/zone": "a"}
+        await cluster["Node"].change(Key("", "n1"), lambda node: node.with_meta(labels={**node.meta.labels, **zone}))
+        await cluster.settle(1)
+        (slice,) = cluster["EndpointSlice"].list()
+        return seen, slice.body["endpoints"][0]["zone"], slice.body["endpoints"][0]["hints"]
+
+    assert run(main()) == ([[None]], "a", {"forZones": [{"name": "a"}]})
 
 
 def test_endpoints_that_users_write_go_with_their_service_only():

@@ -358,3 +358,14 @@ def test_client_affinity_lasts_three_hours():
 def test_columns(spec, cells):
     shown = a_service(**spec)
     assert [column.cell(shown, 0) for column in service.KIND.columns[1:5]] == cells
+
+
+def test_a_balancers_address_is_one_whose_packets_come_as_they_were_sent():
+    async def main():
+        services = a_collection()
+        await services.create(a_service(type="LoadBalancer"))
+        ingress = [{"ip": "192.0.2.1"}, {"ip": "192.0.2.2", "ipMode": "Proxy"}, {"hostname": "a.example"}]
+        told = await services.change(WEB, lambda web: web.with_status(loadBalancer={"ingress": ingress}), part="status")
+        return [one.get("ipMode") for one in told.status["loadBalancer"]["ingress"]]
+
+    assert run(main()) == ["VIP", "Proxy", None]
