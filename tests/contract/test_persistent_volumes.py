@@ -132,6 +132,52 @@ def test_a_claim_that_asks_for_more_gets_it_and_for_less_is_refused(space, own):
     assert "spec is immutable after creation except resources.requests" in done.stderr
 
 
+def a_reader(name, claim, **more):
+    """A pod that has a claim as the device /dev/disk."""
+    devices = [{"name": "v", "devicePath": "/dev/disk"}]
+    one = {"name": "c", "image": "busybox", "command": WAIT, "volumeDevices": devices}
+    spec = {
+        "containers": [one],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim, **more}}],
+        "terminationGracePeriodSeconds": 0,
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def test_block_volumes_are_devices_that_are_copied_and_grow(space, own):
+    def inside(pod, command, **options):
+        return space.kubectl("exec", pod, "--", "sh", "-c", command, **options)
+
+    def ready(*pods):
+        space.kubectl("wait", "--for=condition=Ready", *(f"pod/{pod}" for pod in pods), "--timeout=60s")
+
+    def has(pod):
+        return inside(pod, "blockdev --getsize64 /dev/disk; dd if=/dev/disk bs=7 count=1 2>/dev/null").stdout.split()
+
+    create(space, a_claim("raw", "8Mi", volumeMode="Block"), a_reader("one", "raw"))
+    create(space, a_reader("two", "raw", readOnly=True), a_user("files", "raw"))
+    ready("one", "two")
+    inside("one", "echo written | dd of=/dev/disk conv=notrunc,fsync")
+    assert has("two") == [str(8 * 2**20), "written"]
+    assert "Operation not permitted" in inside("two", "dd if=/dev/zero of=/dev/disk count=1", check=False).stderr
+
+    source = {"kind": "PersistentVolumeClaim", "name": "raw"}
+    create(space, a_claim("copy", "16Mi", volumeMode="Block", dataSource=source), a_reader("three", "copy"))
+    ready("three")
+    assert has("three") == [str(16 * 2**20), "written"]
+    space.kubectl("patch", "pvc", "raw", "-p", json.dumps({"spec": {"resources": {"requests": {"storage": "32Mi"}}}}))
+    space.kubectl("wait", "--for=jsonpath={.status.capacity.storage}=32Mi", "pvc/raw", "--timeout=30s")
+    assert has("one") == [str(32 * 2**20), "written"]
+
+    (volume,) = bound(space, "raw")
+    assert any("volume raw has volumeMode Block, but is" in text for _, text in said(space, "Pod", "files"))
+    space.kubectl("delete", "pod", "--all", "--wait=true")
+    space.kubectl("delete", "pvc", "--all", "--wait=true")
+    gone(space, "pv", volume)
+    shown = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    assert not [path for path in shown if volume in path]
+
+
 def test_claims_and_volumes_made_by_hand_find_each_other(space, own, tmp_path):
     small, large, wanted, many = (own("pv", name) for name in ("small", "large", "wanted", "many"))
     create(
@@ -187,7 +233,7 @@ def test_a_pod_waits_for_a_claim_and_a_claim_for_its_first_pod(space, own, tmp_p
 
     def refused(pod, why):
         none = "0/1 nodes are available"
-        text = f"{none}: {why}. preemption: {none}: 1 Preemption is not helpful for scheduling."
+        text = f"{none}: {why}. no new claims to deallocate, preemption: {none}: 1 Preemption is not helpful for scheduling."
         return ("FailedScheduling", text) in said(space, "Pod", pod)
 
     space.wait_for(lambda: refused("waits", "pod has unbound immediate PersistentVolumeClaims"))

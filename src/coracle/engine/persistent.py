@@ -1,4 +1,4 @@
-"""Directories that outlive containers and pods: <path>/<name>, each with what was put into it.
+"""What outlives containers and pods: <path>/<name>, a directory with what was put into it, or a block device's file.
 
 They have no records: whoever makes one keeps its name, and removing what is not there is no error.
 """
@@ -6,11 +6,14 @@ They have no records: whoever makes one keeps its name, and removing what is not
 from __future__ import annotations
 
 import errno
+import os
 import re
+import subprocess
 from pathlib import Path
 
-from coracle.core.errors import Broken, Exhausted, Invalid
+from coracle.core.errors import Broken, Exhausted, Invalid, Unsupported
 from coracle.core.tasks import offload
+from coracle.linux import loops
 from coracle.linux.removal import remove_tree
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
@@ -31,6 +34,32 @@ class PersistentDirectories:
         await offload(_make, path)
         return str(path)
 
+    async def make_block(self, name: str, size_bytes: int) -> str:
+        """The path of a file that holds what is on a block device: made, as it is, or grown; it fills as it is written.
+
+        Raises: Invalid (name), Unsupported (no loop devices here), Exhausted (disk full, too large), Broken.
+        """
+        if not loops.available():
+            raise Unsupported("this machine has no loop devices, which block volumes need", status=501)
+        path = self._path / _checked(name)
+        await offload(_make_block, path, size_bytes)
+        return str(path)
+
+    async def copy(self, source_path: str, name: str) -> None:
+        """Put what is at `source_path`, made here, into the one of that name.  Raises: Invalid, Exhausted, Broken."""
+        await offload(_copy, Path(source_path), self._path / _checked(name))
+
+    async def scrub(self, path: str) -> None:
+        """Remove all that is in a directory of the host, not itself.  Raises: Broken."""
+        await offload(_scrub, Path(path))
+
+    async def remove_path(self, path: str) -> None:
+        """Remove a directory of the host with all that is in it.  Idempotent.  Raises: Broken."""
+        try:
+            await offload(remove_tree, path)
+        except OSError as error:
+            raise Broken(f"cannot remove {path}: {error.strerror or error}") from error
+
     async def empty(self) -> list[str]:
         """The names of those in which nothing is."""
         return await offload(_empty, self._path)
@@ -39,7 +68,7 @@ class PersistentDirectories:
         """With all that is in it.  Idempotent.  Raises: Invalid (name), Broken."""
         path = self._path / _checked(name)
         try:
-            await offload(remove_tree, path)
+            await offload(_remove, path)
         except OSError as error:
             raise Broken(f"cannot remove directory {name}: {error.strerror or error}") from error
 
@@ -52,9 +81,56 @@ def _checked(name: str) -> str:
 
 def _empty(path: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in path.iterdir() if not any(entry.iterdir()))
+        return sorted(entry.name for entry in path.iterdir() if _holds_nothing(entry))
     except FileNotFoundError:
         return []
+
+
+def _holds_nothing(path: Path) -> bool:
+    return not any(path.iterdir()) if path.is_dir() else path.stat().st_blocks == 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        loops.detach(path)
+        path.unlink()
+    else:
+        remove_tree(path)
+
+
+def _make_block(path: Path, size_bytes: int) -> None:
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(fd).st_size < size_bytes:
+                os.ftruncate(fd, size_bytes)
+        finally:
+            os.close(fd)
+        loops.resized(path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise (Exhausted if full else Broken)(f"cannot make block file {path.name}: {error.strerror}") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By coreutils, which shares blocks where the file system can and keeps holes, owners and attributes."""
+    command = ["cp", "-aT", "--reflink=auto", "--sparse=always", "--", str(source), str(target)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-300:]
+        raise (Exhausted if "No space left" in said else Broken)(f"cannot copy to {target.name}: {said}")
+
+
+def _scrub(path: Path) -> None:
+    try:
+        for entry in path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                remove_tree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        raise Broken(f"cannot empty {path}: {error.strerror or error}") from error
 
 
 def _make(path: Path) -> None:

@@ -2,6 +2,7 @@
 
     scratch    lives as long as its owner (emptyDir): <root>/scratch/<owner>/<volume>, on disk or in memory
     host path  the host's own, after the checks that its type asks for
+    device     a block device, or a file shown as one
     part       a file or directory of another of these, held so that nobody can move it away before it is mounted
 
 Called by the kubelet.  Scratch volumes have no records: their directories say all, `owners` lists them, and dropping
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
-from coracle.engine import volumefiles
+from coracle.engine import blocks, volumefiles
 from coracle.linux import mounts, rooted
 from coracle.linux.removal import remove_tree
 from coracle.linux.walks import walk
@@ -76,6 +77,13 @@ class Scratch:
         path = self._scratch / _checked(owner) / _checked(name)
         await offload(_share, path, volume_path)
         return str(path)
+
+    async def device(self, owner: str, volume: str, path: str) -> str:
+        """The block device at `path`, or one that shows the file there, for `owner` until it is dropped.
+
+        Idempotent.  Raises: Invalid (name; it is neither), NotFound, Unsupported, Broken.
+        """
+        return await offload(blocks.hold, self._scratch / _checked(owner), _checked(volume), path)
 
     async def drop_scratch(self, owner: str) -> None:
         """Remove everything of `owner`.  Idempotent."""
@@ -145,6 +153,7 @@ def _usage_bytes(path: Path) -> int:
 
 def _drop(path: Path) -> None:
     """Unmount, then remove; nothing a container has put there leads out of it (it works by descriptors)."""
+    blocks.let_go(path)
     for name in _names(path):
         while mounts.unmount(path / name):
             pass

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coracle.engine.sharing import end_holder
+from coracle.linux import loops, quick_groups
 from coracle.linux import namespaces as homes
-from coracle.linux import quick_groups
 from coracle.linux.cgroups import Cgroup, children
 from coracle.linux.removal import remove_tree
 from coracle.net.nft.driver import NftDriver
@@ -35,6 +35,8 @@ def sweep(settings: Settings, grace_s: float) -> int:
     ended = _end_containers(settings, grace_s)
     asyncio.run(NftDriver(marks(settings)).purge())
     homes.release_home(settings.run)
+    with contextlib.suppress(OSError):
+        loops.detach_below(settings.root)
     shutil.rmtree(settings.run, ignore_errors=True)
     return ended
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coracle.core.errors import Invalid
+from coracle.core.errors import Broken, Invalid
 from coracle.engine.persistent import PersistentDirectories
 
 
@@ -32,3 +32,40 @@ def test_a_directory_is_everybodys_stays_and_goes_whole(tmp_path):
 def test_names_lead_nowhere_else(tmp_path, name):
     with pytest.raises(Invalid):
         asyncio.run(PersistentDirectories(tmp_path).remove(name))
+
+
+def test_what_volumes_by_hand_ask_of_the_host(tmp_path):
+    async def main():
+        directories = PersistentDirectories(tmp_path / "persistent")
+        host, outside = tmp_path / "host", tmp_path / "outside"
+        (host / "deep" / "er").mkdir(parents=True)
+        outside.mkdir()
+        (outside / "kept").write_text("x")
+        (host / ".hidden").write_text("x")
+        (host / "link").symlink_to(outside)
+        await directories.scrub(str(host))
+        assert (list(host.iterdir()), (outside / "kept").exists()) == ([], True)
+        for _ in range(2):
+            await directories.remove_path(str(host))
+        assert not host.exists()
+        with pytest.raises(Broken, match="cannot empty"):
+            await directories.scrub(str(host))
+
+    asyncio.run(main())
+
+
+def test_a_copy_has_what_the_original_has(tmp_path):
+    async def main():
+        directories = PersistentDirectories(tmp_path / "persistent")
+        source, target = Path(await directories.make("a")), Path(await directories.make("b"))
+        (source / "sub").mkdir()
+        (source / "sub" / "file").write_text("content")
+        (source / "link").symlink_to("sub/file")
+        (source / "sub").chmod(0o750)
+        await directories.copy(str(source), "b")
+        assert (target / "link").read_text() == "content"
+        assert (stat.S_IMODE((target / "sub").stat().st_mode), (target / "sub").is_symlink()) == (0o750, False)
+        with pytest.raises(Broken, match="cannot copy to b"):
+            await directories.copy(str(tmp_path / "nowhere"), "b")
+
+    asyncio.run(main())

@@ -17,7 +17,7 @@ from coracle.kube.kubelet import records, resources, security
 from coracle.kube.kubelet.admission import sysctl_name
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.environment import expand_all
-from coracle.runtime.api import Mount
+from coracle.runtime.api import Device, Mount
 
 _SERVERS, _SEARCHES = 3, 32  # most that are written into resolv.conf
 _HOSTNAME = 63
@@ -117,6 +117,7 @@ class Ingredients:
     backoff_s: float = 0.0
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
     beside: str = ""
     round: int = 0
 
@@ -147,6 +148,7 @@ def container_spec(
         groups=security.groups(pod),
         memberships=security.memberships(pod),
         mounts=ingredients.mounts,
+        devices=ingredients.devices,
         resources=resources.limits(container),
         security=security.security(pod, container),
         tty=bool(container.get("tty")),

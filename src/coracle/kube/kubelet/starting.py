@@ -33,7 +33,7 @@ from coracle.kube.kubelet.resizing import Resize
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
 from coracle.kube.kubelet.tokens import NoTokens, TokenSource
 from coracle.kube.kubelet.volumes import envfiles
-from coracle.kube.kubelet.volumes.mounting import mounts
+from coracle.kube.kubelet.volumes.mounting import devices, mounts
 from coracle.kube.kubelet.volumes.service import MountFailed, PodVolumes
 
 RETRY_S = 10.0
@@ -153,7 +153,7 @@ class ContainerStarter:
             known = environment(pod, container, replace(self._node.around(address), files=files))
             last_words = await self._messages.mount(pod, container, made_of.number)
             there = (*await mounts(pod, container, notes.volumes or {}, known, self._volumes), *last_words)
-            made_of = replace(made_of, environment=known, mounts=there)
+            made_of = replace(made_of, environment=known, mounts=there, devices=devices(container, notes.volumes or {}))
             record = await self._containers.create(container_spec(pod, container, made_of, self._node.config))
         except ConfigError as error:
             self._cannot(pod, name, notes, error.reason, str(error))

@@ -120,6 +120,28 @@ def test_what_a_pods_volume_from_elsewhere_may_not_say(source, field, text):
     said(found, field, text)
 
 
+CLAIMED = [{"name": "raw", "persistentVolumeClaim": {"claimName": "a"}}, {"name": "dir", "emptyDir": {}}]
+
+
+@pytest.mark.parametrize(
+    ("devices", "mounted", "field", "text"),
+    [
+        ([{"devicePath": "/d"}], [], "d[0].name", "Required value"),
+        ([{"name": "raw"}], [], "d[0].devicePath", "Required value"),
+        ([{"name": "nobody", "devicePath": "/d"}], [], "d[0].name", "Not found"),
+        ([{"name": "dir", "devicePath": "/d"}], [], "d[0].name", "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"),
+        ([{"name": "raw", "devicePath": "/d/../e"}], [], "d[0].devicePath", "can not contain backsteps ('..')"),
+        ([{"name": "raw", "devicePath": "/d"}, {"name": "raw", "devicePath": "/e"}], [], "d[1].name", "must be unique"),
+        ([{"name": "raw", "devicePath": "/d"}, {"name": "raw", "devicePath": "/d"}], [], "d[1].devicePath", "must be unique"),
+        ([{"name": "raw", "devicePath": "/d"}], [{"name": "raw", "mountPath": "/e"}], "d[0].name", "must not already exist in volumeMounts"),
+        ([{"name": "raw", "devicePath": "/d"}], [{"name": "dir", "mountPath": "/d"}], "d[0].devicePath", "must not already exist as a path in volumeMounts"),
+    ],
+)  # fmt: skip
+def test_what_a_containers_devices_may_not_say(devices, mounted, field, text):
+    found = volumes.devices("d", {"volumeDevices": devices, "volumeMounts": mounted}, CLAIMED)
+    assert any(problem.field == field and text in problem.text for problem in found), found
+
+
 # -- PersistentVolumeClaim ---------------------------------------------------------------------------------------------
 
 

@@ -116,12 +116,7 @@ class ClaimBinder:
         except NotFound:
             return  # gone meanwhile; its event brings the claim back
         await self._change(claim, lambda now: _taken(now, volume))
-        status = {
-            "phase": "Bound",
-            "accessModes": volume.spec.get("accessModes"),
-            "capacity": claim.status.get("capacity") or volume.spec.get("capacity"),
-        }
-        await self._change(claim, lambda now: now.with_status(**status), "status")
+        await self._change(claim, lambda now: _bound(now, volume), "status")
 
     async def _change(self, claim: Object, how: Callable[[Object], Object], part: str = "main") -> None:
         try:
@@ -154,6 +149,12 @@ def _taken(claim: Object, volume: Object) -> Object:
     ours = {} if claim.spec.get("volumeName") else {BOUND_BY_CONTROLLER: "yes"}
     annotations = {**claim.meta.annotations, **ours, BIND_COMPLETED: "yes"}
     return claim.with_spec(volumeName=volume.meta.name).with_meta(annotations=annotations)
+
+
+def _bound(claim: Object, volume: Object) -> Object:
+    """How much it has is said once; later on it is for those who let it grow."""
+    capacity = claim.status.get("capacity") or volume.spec.get("capacity")
+    return claim.with_status(phase="Bound", accessModes=volume.spec.get("accessModes"), capacity=capacity)
 
 
 def _asking(claim: Object, todo: Plan) -> Object:

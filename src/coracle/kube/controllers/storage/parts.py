@@ -8,15 +8,22 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
-from coracle.kube.controllers.storage import claims, protection
+from coracle.kube.controllers.storage import claims, protection, provisioning
+from coracle.kube.controllers.storage.contents import Directories
 from coracle.kube.controllers.storage.ephemeral import EphemeralClaims
-from coracle.kube.controllers.storage.provisioning import Directories, Provisioner, Reclaimer
+from coracle.kube.controllers.storage.growing import Grower
+from coracle.kube.controllers.storage.provisioning import Provisioner
+from coracle.kube.controllers.storage.reclaiming import Reclaimer
 from coracle.kube.controllers.storage.volumes import VolumeKeeper
 from coracle.kube.kinds.recorder import EventRecorder
 
 CLAIM, VOLUME = claims.CLAIM, claims.VOLUME
 SPEAKER = "persistentvolume-controller"  # as Events name it
-INDEXES: Mapping[str, Mapping[str, Index]] = {**claims.INDEXES, **protection.INDEXES}
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    **claims.INDEXES,
+    **protection.INDEXES,
+    CLAIM: {**claims.INDEXES[CLAIM], **provisioning.INDEXES[CLAIM]},
+}
 
 
 def loops(
@@ -31,6 +38,7 @@ def loops(
         claims.ClaimBinder(caches, wanted, made, recorder),
         VolumeKeeper(caches, made, recorder, clock),
         Provisioner(caches, wanted, made, directories, recorder),
+        Grower(caches, wanted, made, directories, recorder=recorder, clock=clock),
         Reclaimer(caches, made, directories, recorder),
         protection.ClaimProtection(caches, wanted),
         protection.VolumeProtection(caches, made),

@@ -1,54 +1,39 @@
-"""The cluster's own provisioner: volumes that are directories of this machine.
+"""The cluster's own provisioner: volumes that are directories of this machine, or files shown as block devices.
 
-A claim that was handed to it gets a directory and a volume of the size that it asks for; the size is said, not
-enforced.  A released volume goes with what is in it, where its class says Delete.  A claim that asks for more gets it.
+A claim that was handed to it gets a volume of the size that it asks for; a directory's size is said, not enforced.
+One that names another claim gets a copy of what that one's volume holds.
 
 Source: Kubernetes documentation, "Dynamic Volume Provisioning"; the external provisioner's events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import AlreadyExists, CloudError, Conflict, NotFound
-from coracle.core.informer import Informer
-from coracle.core.loop import itself
+from coracle.core.collection import Collection
+from coracle.core.errors import AlreadyExists, CloudError
+from coracle.core.informer import Index, Informer
+from coracle.core.loop import ToKeys
 from coracle.core.object import Key, Meta, Object
-from coracle.core.quantity import parse
+from coracle.core.store import Event
 from coracle.kube.controllers.storage.claims import CLAIM, CLASS, VOLUME
+from coracle.kube.controllers.storage.cloning import NoSource, original, source_name, unknown_kind
+from coracle.kube.controllers.storage.contents import FINALIZER, NAME, Directories, is_block, volume_name
 from coracle.kube.kinds import persistentvolumeclaim as claims
 from coracle.kube.kinds import storageclass
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kinds.storagerules import (
-    DEFAULT_CLASS,
-    PROVISIONED_BY,
-    PROVISIONER,
-    capacity,
-    class_of,
-    default_class,
-)
+from coracle.kube.kinds.storagerules import DEFAULT_CLASS, PROVISIONED_BY, PROVISIONER, class_of, default_class
 
-NAME = "coracle.io/local-directory"
-FINALIZER = "coracle.io/local-directory"
 STANDARD = "standard"
 
 
-class Directories(Protocol):
-    """Where the volumes' contents are."""
+def _copy_of(claim: Object) -> Iterable[str]:
+    name = source_name(claim)
+    return (f"{claim.meta.namespace}/{name}",) if name and not claim.spec.get("volumeName") else ()
 
-    async def make(self, name: str) -> str:
-        """The path of the directory of that name, made or as it is."""
-        ...
 
-    async def remove(self, name: str) -> None:
-        """With all that is in it.  Idempotent."""
-        ...
-
-    async def empty(self) -> Sequence[str]:
-        """The names of those in which nothing is."""
-        ...
+INDEXES: Mapping[str, Mapping[str, Index]] = {CLAIM: {"copies": _copy_of}}
 
 
 async def ensure_class(writer: Collection) -> None:
@@ -78,16 +63,15 @@ async def sweep(volumes: Collection, claims: Collection, directories: Directorie
             await directories.remove(name)
 
 
-def volume_name(claim: Object) -> str:
-    return f"pvc-{claim.meta.uid}"
-
-
-def refused(claim: Object) -> str:
-    """Why no directory will do; "": one will."""
-    if claim.spec.get("volumeMode") == "Block":
-        return "block volumes are not supported: ask for volumeMode Filesystem"
-    source = claim.spec.get("dataSourceRef") or claim.spec.get("dataSource")
-    return f"volumes made from a {source.get('kind')} are not supported" if source else ""
+def refused(claim: Object, cls: Object) -> str:
+    """Why nothing here will do; "": something will."""
+    if claim.spec.get("selector"):
+        return "claim Selector is not supported"
+    options = cls.body.get("mountOptions")
+    if options:
+        whose = f'StorageClass "{cls.meta.name}" has mount options [{" ".join(options)}]'
+        return f"Mount options are not supported by the provisioner but {whose}"
+    return ""
 
 
 def new_volume(claim: Object, cls: Object, path: str) -> Object:
@@ -103,7 +87,7 @@ def new_volume(claim: Object, cls: Object, path: str) -> Object:
         "accessModes": claim.spec.get("accessModes"),
         "capacity": {"storage": str(claims.requested(claim))},
         "claimRef": ref,
-        "hostPath": {"path": path, "type": "Directory"},
+        "hostPath": {"path": path, "type": "File" if is_block(claim) else "Directory"},
         "persistentVolumeReclaimPolicy": cls.body.get("reclaimPolicy") or "Delete",
         "storageClassName": cls.meta.name,
         "volumeMode": claim.spec.get("volumeMode"),
@@ -116,7 +100,6 @@ class Provisioner:
     """The loop over claims that were handed to us."""
 
     name = "provisioner"
-    watches = {CLAIM: itself}
 
     def __init__(
         self,
@@ -127,103 +110,74 @@ class Provisioner:
         recorder: EventRecorder,
     ) -> None:
         self._claims, self._volumes, self._classes = caches[CLAIM], caches[VOLUME], caches[CLASS]
-        self._claim_writer, self._volume_writer = claims, volumes
+        self._volume_writer = volumes
         self._directories, self._recorder = directories, recorder
+        self.watches: Mapping[str, ToKeys] = {CLAIM: self._and_copies}
 
     async def reconcile(self, key: Key) -> None:
         claim = self._claims.find(key)
-        if claim is None or claim.meta.deleting:
+        if claim is None or claim.meta.deleting or claim.spec.get("volumeName"):
             return
-        if claims.is_bound(claim):
-            await self._grow(claim)
-        elif claim.meta.annotations.get(PROVISIONER) == NAME and not claim.spec.get("volumeName"):
-            await self._provision(claim)
-
-    async def _provision(self, claim: Object) -> None:
         cls = self._classes.find(Key("", class_of(claim)))
-        if cls is None or self._volume_writer.find(Key("", volume_name(claim))) is not None:
+        if cls is None or claim.meta.annotations.get(PROVISIONER) != NAME:
             return
-        refusal = refused(claim)
+        if unknown_kind(claim):
+            said = "The datasource for this PVC does not match any registered VolumePopulator"
+            self._recorder.emit(claim, "Warning", "UnrecognizedDataSourceKind", said)
+        elif self._volume_writer.find(Key("", volume_name(claim))) is None:
+            await self._provision(claim, cls)
+
+    def _and_copies(self, event: Event) -> Iterable[Key]:
+        """The claim, and those that are to be copies of it."""
+        key = event.entry.key
+        return {key, *self._claims.keys_by("copies", str(key))}
+
+    async def _provision(self, claim: Object, cls: Object) -> None:
+        refusal = refused(claim, cls)
         if refusal:
             self._failed(claim, cls, refusal)
             return
         said = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._recorder.emit(claim, "Normal", "Provisioning", said)
         try:
-            path = await self._directories.make(volume_name(claim))
+            path = await self._contents(claim)
             await self._volume_writer.create(new_volume(claim, cls, path))
         except AlreadyExists:
             return
+        except NoSource as error:
+            self._failed(claim, cls, str(error))
+            return  # its source brings it back
         except CloudError as error:
             self._failed(claim, cls, str(error))
             raise
-        self._recorder.emit(
-            claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {volume_name(claim)}"
-        )
+        said = f"Successfully provisioned volume {volume_name(claim)}"
+        self._recorder.emit(claim, "Normal", "ProvisioningSucceeded", said)
+
+    async def _contents(self, claim: Object) -> str:
+        """The path of what the volume holds.  Raises NoSource, CloudError."""
+        name, wanted = volume_name(claim), source_name(claim)
+        copied = self._original(claim, wanted) if wanted else None
+        path = await self._make(claim)
+        if copied is None:
+            return path
+        try:
+            await self._directories.copy(copied.spec["hostPath"]["path"], name)
+            return await self._make(claim)  # a block device is as large as was asked for, not as its original
+        except CloudError:
+            await self._directories.remove(name)  # half a copy is none
+            raise
+
+    async def _make(self, claim: Object) -> str:
+        name = volume_name(claim)
+        if is_block(claim):
+            return await self._directories.make_block(name, claims.requested(claim).whole)
+        return await self._directories.make(name)
+
+    def _original(self, claim: Object, name: str) -> Object:
+        source = self._claims.find(Key(claim.meta.namespace, name))
+        bound_to = (source.spec.get("volumeName") if source is not None else "") or ""
+        return original(claim, source, self._volumes.find(Key("", bound_to)))
 
     def _failed(self, claim: Object, cls: Object, why: str) -> None:
         said = f'failed to provision volume with StorageClass "{cls.meta.name}": {why}'
         self._recorder.emit(claim, "Warning", "ProvisioningFailed", said)
-
-    async def _grow(self, claim: Object) -> None:
-        """First the volume, then what the claim says it has."""
-        volume = self._volumes.find(Key("", claim.spec["volumeName"]))
-        wanted = claims.requested(claim)
-        if volume is None or volume.meta.annotations.get(PROVISIONED_BY) != NAME:
-            return
-        if wanted <= parse(capacity(claim) or "0"):
-            return
-        size = {"storage": str(wanted)}
-        try:
-            await self._volume_writer.change(volume.key, lambda now: now.with_spec(capacity=size))
-            await self._claim_writer.change(claim.key, lambda now: now.with_status(capacity=size), "status")
-        except NotFound:
-            return
-        self._recorder.emit(claim, "Normal", "VolumeResizeSuccessful", "Resize volume succeeded")
-
-
-class Reclaimer:
-    """The loop over volumes that were made by us: what is released under Delete goes with its directory."""
-
-    name = "reclaimer"
-    watches = {VOLUME: itself}
-
-    def __init__(
-        self, caches: Mapping[str, Informer], volumes: Collection, directories: Directories, recorder: EventRecorder
-    ) -> None:
-        self._volumes, self._writer = caches[VOLUME], volumes
-        self._directories, self._recorder = directories, recorder
-
-    async def reconcile(self, key: Key) -> None:
-        volume = self._volumes.find(key)
-        if volume is None or volume.meta.annotations.get(PROVISIONED_BY) != NAME:
-            return
-        phase, doomed = volume.status.get("phase"), volume.spec.get("persistentVolumeReclaimPolicy") == "Delete"
-        if doomed and (phase == "Released" or (volume.meta.deleting and phase != "Bound")):
-            await self._empty(volume)
-        if volume.meta.deleting and phase != "Bound":
-            await self._forget(volume)
-        elif doomed and phase == "Released":
-            await self._delete(volume)
-
-    async def _empty(self, volume: Object) -> None:
-        try:
-            await self._directories.remove(volume.meta.name)
-        except CloudError as error:
-            self._recorder.emit(volume, "Warning", "VolumeFailedDelete", str(error))
-            raise
-
-    async def _delete(self, volume: Object) -> None:
-        try:
-            await self._writer.delete(volume.key, Deletion(uid=volume.meta.uid), missing_ok=True)
-        except Conflict:
-            return  # another by now
-
-    async def _forget(self, volume: Object) -> None:
-        def free(now: Object) -> Object:
-            return now.with_meta(finalizers=tuple(name for name in now.meta.finalizers if name != FINALIZER))
-
-        try:
-            await self._writer.change(volume.key, free)
-        except NotFound:
-            return

@@ -1,13 +1,14 @@
 """Say how volumes are, and let go of those whose claim is gone.
 
-Decide: fate(), pure.  Act: VolumeKeeper.reconcile().  What a released volume held is removed by who made it
-(`provisioning`); one that was made by hand with the policy Delete or Recycle is only said to have failed.
+Decide: fate(), pure.  Act: VolumeKeeper.reconcile().  What a released volume held is removed by `reclaiming`, where it
+can be; a volume of which nobody can remove anything is said to have failed.
 
 Source: Kubernetes documentation, "Persistent Volumes", "Phase", "Reclaiming".
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -52,13 +53,24 @@ def _policy(volume: Object) -> str:
     return str(volume.spec.get("persistentVolumeReclaimPolicy") or "Retain")
 
 
+def removable(volume: Object) -> bool:
+    """Whether a path of the host that was made a volume by hand is removed with it: below /tmp only."""
+    path = posixpath.normpath((volume.spec.get("hostPath") or {}).get("path") or "")
+    return path.startswith("/tmp/")  # noqa: S108 - the host's, as the API says
+
+
 def _released(volume: Object) -> Fate:
-    name, policy = volume.meta.name, _policy(volume)
-    if policy == "Retain" or volume.status.get("phase") == "Failed" or PROVISIONED_BY in volume.meta.annotations:
-        return Fate("Failed" if volume.status.get("phase") == "Failed" and policy != "Retain" else "Released")
+    name, policy, failed = volume.meta.name, _policy(volume), volume.status.get("phase") == "Failed"
+    if policy == "Retain" or failed or PROVISIONED_BY in volume.meta.annotations:
+        return Fate("Failed" if failed and policy != "Retain" else "Released")
     if policy == "Recycle":
-        return Fate("Failed", failure=("VolumeFailedRecycle", "No recycler plugin found for the volume!"))
+        none = ("VolumeFailedRecycle", "No recycler plugin found for the volume!")
+        return Fate("Released") if volume.spec.get("hostPath") else Fate("Failed", failure=none)
+    if removable(volume):
+        return Fate("Released")
     said = f'error getting deleter volume plugin for volume "{name}": no deletable volume plugin matched'
+    if volume.spec.get("hostPath"):
+        said = f"host_path deleter only supports /tmp/.+ but received provided {volume.spec['hostPath']['path']}"
     return Fate("Failed", failure=("VolumeFailedDelete", said))
 
 
@@ -80,7 +92,7 @@ class VolumeKeeper:
         claim = self._claims.find(Key(str(ref.get("namespace")), str(ref.get("name")))) if ref else None
         found = fate(volume, claim)
         if found.unbind:
-            await self._change(volume, _unbound)
+            await self._change(volume, unbound)
         reason, message = found.failure
         if reason:
             self._recorder.emit(volume, "Warning", reason, message)
@@ -109,7 +121,7 @@ def _said(volume: Object, said: Mapping[str, str]) -> Object:
     return volume.with_body(status={**kept, **said})
 
 
-def _unbound(volume: Object) -> Object:
+def unbound(volume: Object) -> Object:
     """As it was before it was bound: a user's own reservation stays, without the uid."""
     spec = dict(volume.spec)
     ref = dict(spec.pop("claimRef", {}))

@@ -55,6 +55,7 @@ def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
     found = [] if ordinary else [required(f"{at}.containers")]
     for path, container in _with_paths(at, ordinary, initial):
         found += container_rules.problems(path, container, known)
+        found += volumes.devices(f"{path}.volumeDevices", container, spec.get("volumes") or ())
         found += probes.hooks(path, container, spec.get("terminationGracePeriodSeconds") or 0, os)
         found += container_rules.resize_policy(path, container, spec.get("restartPolicy") or "")
         if ".containers[" in path or container.get("restartPolicy") == "Always":

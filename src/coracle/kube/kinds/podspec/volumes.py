@@ -5,7 +5,7 @@ Source: Kubernetes v1 API, Volume, VolumeMount, VolumeDevice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from coracle.core.errors import Problem, forbidden, invalid, not_found, required
 from coracle.core.object import Json
@@ -33,6 +33,46 @@ def _volume(at: str, volume: Json) -> list[Problem]:
         else:
             found += volumesources.problems(f"{at}.{source}", source, volume[source])
     return found
+
+
+def devices(at: str, container: Json, volumes: Sequence[Json]) -> list[Problem]:
+    """A container's volumeDevices, against the pod's volumes and the container's volumeMounts."""
+    given, mounted = container.get("volumeDevices") or (), container.get("volumeMounts") or ()
+    known = {volume.get("name"): _may_be_a_device(volume) for volume in volumes}
+    found: list[Problem] = []
+    for index, device in enumerate(given):
+        here, name, path = f"{at}[{index}]", device.get("name") or "", device.get("devicePath") or ""
+        others = [*given[:index], *mounted]
+        found += _device_name(f"{here}.name", name, known)
+        if not path:
+            found.append(required(f"{here}.devicePath"))
+        elif ".." in path.split("/"):
+            found.append(invalid(f"{here}.devicePath", path, "can not contain backsteps ('..')"))
+        if name and name in (one.get("name") for one in others):
+            said = "must not already exist in volumeMounts" if _has(mounted, "name", name) else "must be unique"
+            found.append(invalid(f"{here}.name", name, said))
+        if path and (_has(mounted, "mountPath", path) or _has(given[:index], "devicePath", path)):
+            in_mounts = "must not already exist as a path in volumeMounts"
+            said = in_mounts if _has(mounted, "mountPath", path) else "must be unique"
+            found.append(invalid(f"{here}.devicePath", path, said))
+    return found
+
+
+def _has(given: Sequence[Json], field: str, value: str) -> bool:
+    return any(one.get(field) == value for one in given)
+
+
+def _may_be_a_device(volume: Json) -> bool:
+    return any(volume.get(name) is not None for name in ("persistentVolumeClaim", "ephemeral"))
+
+
+def _device_name(at: str, name: str, known: Mapping[str | None, bool]) -> list[Problem]:
+    if not name:
+        return [required(at)]
+    if name not in known:
+        return [not_found(at, name)]
+    said = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+    return [] if known[name] else [invalid(at, name, said)]
 
 
 def mounts(at: str, given: Sequence[Json], volumes: Iterable[str], *, privileged: bool = True) -> list[Problem]:

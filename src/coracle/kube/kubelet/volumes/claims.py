@@ -14,6 +14,7 @@ from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
 from coracle.kube.kinds import persistentvolume, persistentvolumeclaim
 from coracle.kube.kinds.storagerules import PROVISIONED_BY, claims_of
+from coracle.kube.kubelet.records import containers_of, init_containers_of
 
 _CLAIM, _VOLUME = persistentvolumeclaim.KIND.type, persistentvolume.KIND.type
 
@@ -24,11 +25,15 @@ class ClaimUnusable(CloudError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path of the host, what must be there, and whether the pod's group may be given it."""
+    """A path of the host, what must be there, and whether the pod's group may be given it.
+
+    `block`: containers get the device, not files; `ours`, too: a file of ours that is shown as one.
+    """
 
     path: str
     type: str = ""
     ours: bool = False
+    block: bool = False
 
 
 def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
@@ -48,7 +53,22 @@ def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
     found = reader.find(_VOLUME, Key("", claim.spec.get("volumeName") or ""))
     if not persistentvolumeclaim.is_bound(claim) or found is None:
         raise ClaimUnusable(_unmounted(volume, f"{about}: PVC is not bound"))
-    return _place(volume, found.object())
+    persistent = found.object()
+    wrong = _wrong_mode(pod, volume["name"], persistent)
+    if wrong:
+        raise ClaimUnusable(_unmounted(volume, wrong))
+    return _place(volume, persistent)
+
+
+def _wrong_mode(pod: Object, name: str, persistent: Object) -> str:
+    """A volume is mounted, or it is a device; containers must ask for what it is."""
+    block = persistent.spec.get("volumeMode") == "Block"
+    field = "volumeMounts" if block else "volumeDevices"
+    everyone = (*containers_of(pod), *init_containers_of(pod))
+    if not any(asked["name"] == name for one in everyone for asked in one.get(field) or ()):
+        return ""
+    mode = "Block" if block else "Filesystem"
+    return f"volume {name} has volumeMode {mode}, but is specified in {field}"
 
 
 def _unmounted(volume: Mapping[str, Any], why: str) -> str:
@@ -60,14 +80,21 @@ def _unmounted(volume: Mapping[str, Any], why: str) -> str:
 
 
 def _place(volume: Mapping[str, Any], persistent: Object) -> Place:
-    spec = persistent.spec
-    if spec.get("volumeMode") == "Block":
-        said = f'volume "{persistent.meta.name}" has volumeMode Block, which is not supported'
-        raise ClaimUnusable(_unmounted(volume, said))
-    if spec.get("hostPath"):
-        ours = PROVISIONED_BY in persistent.meta.annotations
-        return Place(spec["hostPath"]["path"], spec["hostPath"].get("type") or "", ours)
+    spec, block = persistent.spec, persistent.spec.get("volumeMode") == "Block"
+    ours = PROVISIONED_BY in persistent.meta.annotations
+    if spec.get("hostPath") and (ours or not block):
+        return Place(spec["hostPath"]["path"], spec["hostPath"].get("type") or "", ours, block)
     if spec.get("local"):
-        return Place(spec["local"]["path"], "Directory", ours=True)
+        return Place(spec["local"]["path"], "BlockDevice" if block else "Directory", ours=True, block=block)
     sort = next(iter(persistentvolume.sources(spec)), "none")
-    raise ClaimUnusable(f'MountVolume.SetUp failed for volume "{volume["name"]}" : no volume plugin matched: {sort}')
+    raise ClaimUnusable(nobody_mounts(volume["name"], sort, spec[sort], block=block))
+
+
+def nobody_mounts(name: str, sort: str, source: Mapping[str, Any], *, block: bool = False) -> str:
+    """What is said of a volume that no plugin of this kubelet can mount."""
+    deed = "MapVolume.SetUpDevice" if block else "MountVolume.SetUp"
+    if sort == "csi":
+        why = f"driver name {source.get('driver')} not found in the list of registered CSI drivers"
+        return f'{deed} failed for volume "{name}" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}'
+    kind = "block volume" if block else "volume"
+    return f'{deed} failed for volume "{name}" : no {kind} plugin matched: {sort}'

@@ -14,7 +14,7 @@ from coracle.core.errors import CloudError
 from coracle.core.object import Object
 from coracle.kube.kubelet.environment import ConfigError, expand_strictly
 from coracle.kube.kubelet.volumes.service import PodVolumes, Volume
-from coracle.runtime.api import Mount
+from coracle.runtime.api import Device, Mount
 
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
@@ -27,8 +27,6 @@ async def mounts(
     service: PodVolumes,
 ) -> tuple[Mount, ...]:
     """The container's mounts; `known` are its variables, for subPathExpr.  Raises ConfigError."""
-    if container.get("volumeDevices"):
-        raise ConfigError(f'volumeDevices of container "{container["name"]}" are not supported yet')
     found = []
     for number, asked in enumerate(container.get("volumeMounts") or ()):
         volume = volumes.get(asked["name"])
@@ -39,6 +37,18 @@ async def mounts(
             with _told(asked["name"], container["name"]):
                 source = await service.part(pod, f"{container['name']}.{number}", volume, below)
         found.append(_mount(asked, replace(volume, path=source)))
+    return tuple(found)
+
+
+def devices(container: Mapping[str, Any], volumes: Mapping[str, Volume]) -> tuple[Device, ...]:
+    """The block devices that the container gets.  Raises ConfigError."""
+    found = []
+    for asked in container.get("volumeDevices") or ():
+        volume = volumes.get(asked["name"])
+        if volume is None or not volume.device:
+            raise ConfigError(f'cannot find volume "{asked["name"]}" to map into container "{container["name"]}"')
+        access = "rm" if volume.read_only else "rwm"
+        found.append(Device(path=asked["devicePath"], source=volume.path, access=access))
     return tuple(found)
 
 

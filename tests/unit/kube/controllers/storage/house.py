@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coracle.core.errors import Broken
 from coracle.core.object import Meta, Object
 from coracle.kube.controllers.storage import parts
 from coracle.kube.kinds import persistentvolume, persistentvolumeclaim, storageclass
@@ -35,10 +36,28 @@ def for_claim(claim, uid=True):
 
 
 class Shelf:
-    """Directories in memory."""
+    """Directories and block devices in memory; and what was done to the host's."""
 
     def __init__(self):
-        self.names = set()
+        self.names, self.sizes, self.copies = set(), {}, {}
+        self.scrubbed, self.removed = [], []
+        self.broken = ""
+
+    async def make_block(self, name, size_bytes):
+        if self.broken:
+            raise Broken(self.broken)
+        self.names.add(name)
+        self.sizes[name] = max(size_bytes, self.sizes.get(name, 0))
+        return f"/shelf/{name}"
+
+    async def copy(self, source_path, name):
+        self.copies[name] = source_path
+
+    async def scrub(self, path):
+        self.scrubbed.append(path)
+
+    async def remove_path(self, path):
+        self.removed.append(path)
 
     async def make(self, name):
         self.names.add(name)

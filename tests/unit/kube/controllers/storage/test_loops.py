@@ -148,12 +148,127 @@ def test_directories_of_which_nobody_knows_are_swept_away_at_start():
 
 
 @pytest.mark.parametrize(
-    ("claim", "said"),
+    ("claim", "cls", "said"),
     [
-        (a_claim(), ""),
-        (a_claim(volumeMode="Block"), "block volumes are not supported: ask for volumeMode Filesystem"),
-        (a_claim(dataSource={"kind": "VolumeSnapshot"}), "volumes made from a VolumeSnapshot are not supported"),
+        pytest.param(a_claim(), a_class(), "", id="a plain one"),
+        pytest.param(a_claim(selector={}), a_class(), "", id="a selector that selects nothing"),
+        pytest.param(a_claim(selector={"matchLabels": {"a": "b"}}), a_class(), "claim Selector is not supported", id="a selector"),
+        pytest.param(a_claim(), a_class(mountOptions=["ro"]), 'Mount options are not supported by the provisioner but StorageClass "fast" has mount options [ro]', id="mount options"),
     ],
-)
-def test_what_no_directory_can_be(claim, said):
-    assert refused(claim) == said
+)  # fmt: skip
+def test_what_is_not_made(claim, cls, said):
+    assert refused(claim, cls) == said
+
+
+def block(name="data", size="1Gi", **spec):
+    return a_claim(name, size, volumeMode="Block", **spec)
+
+
+SOURCE = {"kind": "PersistentVolumeClaim", "name": "data"}
+
+
+def test_a_block_volume_is_a_file_that_grows_with_its_claim():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        await ensure_class(stage["StorageClass"])
+        await stage["PersistentVolumeClaim"].create(block())
+        await stage.settle(1)
+        (volume,) = stage["PersistentVolume"].list()
+        assert (volume.spec["hostPath"]["type"], volume.spec["volumeMode"]) == ("File", "Block")
+        assert stage.shelf.sizes == {volume.meta.name: 2**30}
+        stage.shelf.broken = "no space left"
+        more = {"requests": {"storage": "2Gi"}}
+        await stage["PersistentVolumeClaim"].change(DATA, lambda now: now.with_spec(resources=more))
+        await stage.settle(1)
+        status = stage["PersistentVolumeClaim"].get(DATA).status
+        assert [one["type"] for one in status["conditions"]] == ["Resizing"]
+        assert (status["capacity"], status["allocatedResources"]) == ({"storage": "1Gi"}, {"storage": "2Gi"})
+        assert status["allocatedResourceStatuses"] == {"storage": "ControllerResizeInProgress"}
+        assert "no space left" in stage.said("VolumeResizeFailed")[0]
+        stage.shelf.broken = ""
+        await stage.settle(60)
+        status = stage["PersistentVolumeClaim"].get(DATA).status
+        assert (status["capacity"], "conditions" in status) == ({"storage": "2Gi"}, False)
+        assert "allocatedResourceStatuses" not in status
+        assert stage.shelf.sizes == {volume.meta.name: 2**31}
+        assert stage["PersistentVolume"].get(volume.key).spec["capacity"] == {"storage": "2Gi"}
+
+    run(main())
+
+
+def test_a_claim_of_a_volume_made_by_hand_waits_for_others_to_grow_it():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        await stage["StorageClass"].create(a_class(allowVolumeExpansion=True))
+        await stage["PersistentVolume"].create(a_volume(storageClassName="fast"))
+        await stage["PersistentVolumeClaim"].create(a_claim(storageClassName="fast"))
+        await stage.settle(1)
+        more = {"requests": {"storage": "2Gi"}}
+        await stage["PersistentVolumeClaim"].change(DATA, lambda now: now.with_spec(resources=more))
+        await stage.settle(1)
+        assert stage.said("ExternalExpanding") == ["waiting for an external controller to expand this PVC"]
+        assert stage["PersistentVolumeClaim"].get(DATA).status["capacity"] == {"storage": "1Gi"}
+
+    run(main())
+
+
+@pytest.mark.parametrize("made", [a_claim, block], ids=["of files", "of blocks"])
+def test_a_copy_waits_for_its_original_and_is_made_once(made):
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        await ensure_class(stage["StorageClass"])
+        await stage["PersistentVolumeClaim"].create(made("copy", size="2Gi", dataSource=SOURCE))
+        await stage.settle(1)
+        assert stage.phases("PersistentVolumeClaim") == {"copy": "Pending"}
+        assert stage.said("ProvisioningFailed")[0].endswith('persistentvolumeclaims "data" not found')
+        await stage["PersistentVolumeClaim"].create(made())
+        await stage.settle(1)
+        names = {one.meta.name: one.spec["volumeName"] for one in stage["PersistentVolumeClaim"].list()}
+        assert stage.shelf.copies == {names["copy"]: f"/shelf/{names['data']}"}
+        if made is block:
+            assert stage.shelf.sizes[names["copy"]] == 2**31
+
+    run(main())
+
+
+def test_what_comes_from_nobody_known_stays_pending():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        await ensure_class(stage["StorageClass"])
+        backup = {"apiGroup": "example.com", "kind": "Backup", "name": "a"}
+        await stage["PersistentVolumeClaim"].create(a_claim(dataSourceRef=backup))
+        await stage.settle(1)
+        assert stage.phases("PersistentVolumeClaim") == {"data": "Pending"}
+        assert len(stage.said("UnrecognizedDataSourceKind")) == 1
+
+    run(main())
+
+
+def test_a_path_of_the_host_is_emptied_and_free_again_or_removed_as_it_says():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        recycled = {"persistentVolumeReclaimPolicy": "Recycle"}
+        deleted = {"persistentVolumeReclaimPolicy": "Delete", "hostPath": {"path": "/tmp/a"}}
+        await stage["PersistentVolume"].create(a_volume("again", modes=["ReadWriteMany"], **recycled))
+        await stage["PersistentVolume"].create(a_volume("once", **deleted))
+        for claim in (
+            a_claim("one", storageClassName=""),
+            a_claim("two", modes=["ReadWriteMany"], storageClassName=""),
+        ):
+            await stage["PersistentVolumeClaim"].create(claim)
+        await stage.settle(1)
+        assert stage.phases("PersistentVolume") == {"again": "Bound", "once": "Bound"}
+        for name in ("one", "two"):
+            await stage["PersistentVolumeClaim"].delete(Key("default", name))
+        await stage.settle(1)
+        assert stage.phases("PersistentVolume") == {"again": "Available"}
+        assert (stage.shelf.scrubbed, stage.shelf.removed) == (["/x"], ["/tmp/a"])
+        assert stage.said("VolumeRecycled") == ["Volume recycled"]
+        assert not stage["PersistentVolume"].get(Key("", "again")).spec.get("claimRef")
+
+    run(main())

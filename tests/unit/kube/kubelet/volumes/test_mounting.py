@@ -6,9 +6,9 @@ import pytest
 
 from coracle.core.errors import Invalid
 from coracle.kube.kubelet.environment import ConfigError
-from coracle.kube.kubelet.volumes.mounting import mounts
+from coracle.kube.kubelet.volumes.mounting import devices, mounts
 from coracle.kube.kubelet.volumes.service import Volume
-from coracle.runtime.api import Mount
+from coracle.runtime.api import Device, Mount
 from suites.attempts import a_pod
 
 
@@ -68,3 +68,18 @@ def test_what_cannot_be_mounted_is_named(asked, said):
     with pytest.raises(ConfigError) as raised:
         of(**asked)
     assert said in str(raised.value)
+
+
+RAW = {"name": "web", "volumeDevices": [{"name": "data", "devicePath": "/dev/xvda"}]}
+
+
+@pytest.mark.parametrize(("read_only", "access"), [(False, "rwm"), (True, "rm")])
+def test_devices(read_only, access):
+    volumes = {"data": Volume("/dev/loop7", read_only, device=True)}
+    assert devices(RAW, volumes) == (Device(path="/dev/xvda", source="/dev/loop7", access=access),)
+
+
+@pytest.mark.parametrize("volumes", [{}, {"data": Volume("/v")}])
+def test_what_is_no_device_is_named(volumes):
+    with pytest.raises(ConfigError, match='cannot find volume "data" to map into container "web"'):
+        devices(RAW, volumes)

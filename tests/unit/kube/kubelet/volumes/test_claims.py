@@ -1,0 +1,84 @@
+"""Where the volume of a claim is, and what is said where it cannot be had."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from coracle.core.object import Meta, Object
+from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate, nobody_mounts
+from coracle.testing.kube import a_pod
+
+MADE = {"pv.kubernetes.io/provisioned-by": "coracle.io/local-directory"}
+USED = {"persistentVolumeClaim": {"claimName": "data"}}
+OWN = {"ephemeral": {"volumeClaimTemplate": {}}}
+
+
+class Objects:
+    """In place of the store: what is kept, by kind."""
+
+    def __init__(self, **kept):
+        self.kept = kept
+
+    def find(self, type, key):
+        found = self.kept.get(type)
+        return SimpleNamespace(object=lambda: found) if found is not None and found.meta.name == key.name else None
+
+
+def user(field, volume=USED):
+    path = "mountPath" if field == "volumeMounts" else "devicePath"
+    return a_pod(
+        "user", containers=[{"name": "c", field: [{"name": "v", path: "/v"}]}], volumes=[{"name": "v", **volume}]
+    )
+
+
+def a_claim(name="data", phase="Bound", **meta):
+    body = {"spec": {"volumeName": "disk"}, "status": {"phase": phase}}
+    return Object("PersistentVolumeClaim", Meta(name=name, namespace="default", **meta), body)
+
+
+def a_volume(annotations=None, **spec):
+    return Object("PersistentVolume", Meta(name="disk", annotations=annotations or {}), {"spec": spec})
+
+
+HOST, LOCAL = {"hostPath": {"path": "/p", "type": "File"}}, {"local": {"path": "/p"}}
+BLOCK = {"volumeMode": "Block"}
+
+
+@pytest.mark.parametrize(
+    ("volume", "field", "place"),
+    [
+        pytest.param(a_volume(**HOST), "volumeMounts", Place("/p", "File"), id="by hand"),
+        pytest.param(a_volume(MADE, **HOST), "volumeMounts", Place("/p", "File", ours=True), id="made here"),
+        pytest.param(a_volume(**LOCAL), "volumeMounts", Place("/p", "Directory", ours=True), id="local"),
+        pytest.param(a_volume(MADE, **HOST, **BLOCK), "volumeDevices", Place("/p", "File", ours=True, block=True), id="a block device made here"),
+        pytest.param(a_volume(**LOCAL, **BLOCK), "volumeDevices", Place("/p", "BlockDevice", ours=True, block=True), id="a local block device"),
+    ],
+)  # fmt: skip
+def test_where_it_is(volume, field, place):
+    pod = user(field)
+    reader = Objects(PersistentVolumeClaim=a_claim(), PersistentVolume=volume)
+    assert locate(pod, pod.spec["volumes"][0], reader) == place
+
+
+@pytest.mark.parametrize(
+    ("kept", "volume", "field", "said"),
+    [
+        pytest.param({}, USED, "volumeMounts", 'persistentvolumeclaims "data" not found', id="no claim"),
+        pytest.param({"PersistentVolumeClaim": a_claim(phase="Pending")}, USED, "volumeMounts", "PVC is not bound", id="not bound"),
+        pytest.param({"PersistentVolumeClaim": a_claim(deleting="2026-11-23T00:00:00Z")}, USED, "volumeMounts", "PVC is being deleted", id="going"),
+        pytest.param({"PersistentVolumeClaim": a_claim("user-v")}, OWN, "volumeMounts", "pod is not owner", id="another's own"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**LOCAL, **BLOCK)}, USED, "volumeMounts", "has volumeMode Block, but is specified in volumeMounts", id="blocks to be mounted"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**LOCAL)}, USED, "volumeDevices", "has volumeMode Filesystem, but is specified in volumeDevices", id="files as a device"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**HOST, **BLOCK)}, USED, "volumeDevices", "no block volume plugin matched: hostPath", id="a host's path as a device"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(nfs={})}, USED, "volumeMounts", "no volume plugin matched: nfs", id="elsewhere"),
+    ],
+)  # fmt: skip
+def test_why_it_cannot_be_had(kept, volume, field, said):
+    pod = user(field, volume)
+    with pytest.raises(ClaimUnusable, match=re.escape(said)):
+        locate(pod, pod.spec["volumes"][0], Objects(**kept))
+
+
+def test_a_driver_that_is_not_here_is_named():
+    assert "driver name a.example not found" in nobody_mounts("v", "csi", {"driver": "a.example"})
