@@ -1,6 +1,7 @@
 """What to do next for a pod: pure, from the pod, what there is of it, what is known of it, and the present time.
 
-    not there yet     make the sandbox (volumes first), then the init containers in order, then all others at once
+    not there yet     make the sandbox (volumes first), then the init containers in order, then all others at once, but
+                      for those that come after one whose postStart hook goes on
     there             start again what has ended and should run, after its back-off; end what its probes condemn
     deleting          end everything within the grace, then take all down, then let the object go
     over              (Succeeded, Failed) end what runs, give the address back, keep the records for their logs
@@ -108,11 +109,22 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     if _initialize(pod, present, notes, draft):
         for container in containers_of(pod):
             _keep(pod, container, present, notes, draft)
+            if _hooking(container, present, notes, draft):
+                break
     resizes = resizing.resizes(pod, present) if notes.postponed is None else ()
     anew = [_resized(pod, resize) for resize in resizes if resize.restart]
     stops = (*_condemned(pod, present, notes), *_replaced(pod, present), *anew)
     in_place = tuple(resize for resize in resizes if not resize.restart)
     return _done(pod, Plan(stop=stops, forget=outdated, resize=in_place), draft)
+
+
+def _hooking(container: Mapping[str, Any], present: Present, notes: Notes, draft: _Draft) -> bool:
+    """Whether those after `container` wait for its postStart hook."""
+    if "postStart" not in (container.get("lifecycle") or {}):
+        return False
+    last = present.latest(container["name"])
+    starts = bool(draft.start) and draft.start[-1].container == container["name"]
+    return starts or (last is not None and last.id in notes.hooking)
 
 
 def _initialize(pod: Object, present: Present, notes: Notes, draft: _Draft) -> bool:

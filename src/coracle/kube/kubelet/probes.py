@@ -67,7 +67,7 @@ class Prober:
             last = present.latest(container["name"])
             if last is None or last.state != "running" or last.id in notes.hooking:
                 continue
-            for sort in _due(container, notes.health_of(last.id), ending=bool(pod.meta.deleting)):
+            for sort in due(container, notes.health_of(last.id), ending=bool(pod.meta.deleting)):
                 wanted[f"probe/{sort}/{last.id}"] = (sort, Where(pod, container, last.id, address), last)
         for name in self._chores.names(pod.meta.uid):
             if name.startswith("probe/") and name not in wanted:
@@ -121,11 +121,10 @@ class Prober:
             self._recorder.emit(where.pod, "Warning", reason, message, field=field)
 
 
-def _due(container: Mapping[str, Any], health: Health, *, ending: bool) -> list[Sort]:
-    """Which probes look now.  A pod that is being deleted keeps its readiness probe only, as in Kubernetes."""
-    if health.failed:
-        return []
+def due(container: Mapping[str, Any], health: Health, *, ending: bool) -> list[Sort]:
+    """Which probes look now.  What is ending, with its pod or by itself, keeps its readiness probe only."""
+    ending = ending or bool(health.failed)
     if "startupProbe" in container and not health.started:
         return [] if ending else ["startup"]
-    due: list[Sort] = [sort for sort in ("liveness", "readiness") if f"{sort}Probe" in container]
-    return [sort for sort in due if sort == "readiness" or not ending]
+    asked: list[Sort] = [sort for sort in ("liveness", "readiness") if f"{sort}Probe" in container]
+    return [sort for sort in asked if sort == "readiness" or not ending]

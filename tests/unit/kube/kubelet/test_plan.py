@@ -7,6 +7,8 @@ from suites.attempts import CHECKED, INIT, NOW_S, SIDECAR, a_pod, there, tried
 
 TWO_SIDECARS = [{**SIDECAR[0], "name": name} for name in ("a", "b")]
 LATE = [{"name": "late", "image": "nginx:1"}]
+HOOKED = [{"name": name, "image": "nginx:1", **more} for name, more in (
+    ("a", {}), ("b", {"lifecycle": {"postStart": {"sleep": {"seconds": 1}}}}), ("c", {}))]  # fmt: skip
 STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
 
 
@@ -20,6 +22,23 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             a_pod("a", "b"), there(), CHECKED, Plan(start=(Start("a"), Start("b"))), id="starts all containers at once"
         ),
         pytest.param(a_pod(), there(tried()), CHECKED, Plan(), id="leaves what runs alone"),
+        pytest.param(
+            a_pod(containers=HOOKED),
+            there(),
+            CHECKED,
+            Plan(start=(Start("a"), Start("b"))),
+            id="those behind a hook later",
+        ),
+        pytest.param(
+            a_pod(containers=HOOKED),
+            there(tried("a"), tried("b")),
+            Notes("u", checked=True, hooking={"b-0"}),
+            Plan(),
+            id="as long as the hook goes on",
+        ),
+        pytest.param(
+            a_pod(containers=HOOKED), there(tried("a"), tried("b")), CHECKED, Plan(start=(Start("c"),)), id="then they"
+        ),
         pytest.param(
             a_pod(),
             there(tried(state="created")),
