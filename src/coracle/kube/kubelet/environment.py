@@ -85,7 +85,7 @@ def expand_strictly(text: str, known: Mapping[str, str]) -> str:
     """As `expand`, where every NAME has to be known.  Raises ConfigError."""
     for found in _REFERENCE.finditer(text):
         if found[0] != "$$" and found[1] not in known:
-            raise ConfigError(f"missing value for {found[1]!r}")
+            raise ConfigError(f'missing value for "{found[1]}"')
     return expand(text, known)
 
 

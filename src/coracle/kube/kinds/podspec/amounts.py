@@ -1,7 +1,9 @@
 """What a pod asks for, added up: effective requests and limits, and the quality-of-service class.
 
+What a pod says of itself as a whole (`spec.resources`) comes before the sum of its containers.
+
 Source: Kubernetes documentation, "Resource Management for Pods and Containers", "Init containers: Resource sharing",
-"Sidecar containers", "Pod Quality of Service Classes".
+"Sidecar containers", "Pod Quality of Service Classes", "Assign Pod-level CPU and memory resources".
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from coracle.core.object import Json
 from coracle.core.quantity import ZERO, Quantity, parse
 
 Amounts = dict[str, Quantity]
@@ -25,7 +26,8 @@ def limits(spec: Mapping[str, Any]) -> Amounts:
     return _total(spec, "limits")
 
 
-def _total(spec: Mapping[str, Any], which: str) -> Amounts:
+def of_containers(spec: Mapping[str, Any], which: str) -> Amounts:
+    """`requests` or `limits` of the containers together."""
     running = _sum(_of(container, which) for container in spec.get("containers") or ())
     sidecars: Amounts = {}
     starting: Amounts = {}
@@ -37,28 +39,41 @@ def _total(spec: Mapping[str, Any], which: str) -> Amounts:
         else:
             asked = _sum((sidecars, asked))
         starting = _largest(starting, asked)
-    whole = _largest(_sum((running, sidecars)), starting)
-    pod_level = {name: parse(value) for name, value in ((spec.get("resources") or {}).get(which) or {}).items()}
+    return _largest(_sum((running, sidecars)), starting)
+
+
+def _total(spec: Mapping[str, Any], which: str) -> Amounts:
     overhead = {name: parse(value) for name, value in (spec.get("overhead") or {}).items()}
-    return _sum(({**whole, **pod_level}, overhead))
+    return _sum(({**of_containers(spec, which), **_of(spec, which)}, overhead))
 
 
 def qos_class(spec: Mapping[str, Any]) -> QosClass:
-    """Guaranteed: every container has cpu and memory limits equal to its requests; BestEffort: none has any."""
-    containers: list[Json] = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    asked = [(_compute(container, "requests"), _compute(container, "limits")) for container in containers]
+    """Guaranteed: every container has cpu and memory limits equal to its requests; BestEffort: none has any.
+
+    A pod that says something of itself as a whole is judged by that alone.
+    """
+    containers: list[Any] = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    judged = [spec] if has_own(spec) else containers
+    asked = [(_compute(one, "requests"), _compute(one, "limits")) for one in judged]
     if not any(requests or limits for requests, limits in asked):
         return "BestEffort"
     equal = all(len(limits) == 2 and requests == limits for requests, limits in asked)
     return "Guaranteed" if equal else "Burstable"
 
 
-def _compute(container: Json, which: str) -> Amounts:
-    return {name: amount for name, amount in _of(container, which).items() if name in ("cpu", "memory") and amount}
+def has_own(spec: Mapping[str, Any]) -> bool:
+    """Whether the pod as a whole asks for something, or is limited."""
+    own = spec.get("resources") or {}
+    return bool(own.get("requests") or own.get("limits"))
 
 
-def _of(container: Json, which: str) -> Amounts:
-    return {name: parse(value) for name, value in ((container.get("resources") or {}).get(which) or {}).items()}
+def _compute(one: Mapping[str, Any], which: str) -> Amounts:
+    return {name: amount for name, amount in _of(one, which).items() if name in ("cpu", "memory") and amount}
+
+
+def _of(one: Mapping[str, Any], which: str) -> Amounts:
+    """Of a container, or of a pod as a whole."""
+    return {name: parse(value) for name, value in ((one.get("resources") or {}).get(which) or {}).items()}
 
 
 def _sum(many: Iterable[Amounts]) -> Amounts:

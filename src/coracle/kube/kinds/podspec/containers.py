@@ -6,13 +6,13 @@ Source: Kubernetes v1 API, Container, Probe, Lifecycle, EnvVar, ResourceRequirem
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, not_found, not_supported, required
 from coracle.core.object import Json
 from coracle.core.quantity import parse
-from coracle.kube.kinds.podspec import security
+from coracle.kube.kinds.podspec import resources, security
 from coracle.kube.kinds.podspec import volumes as volume_rules
 from coracle.kube.kinds.podspec.volumesources import file_path
 from coracle.kube.kinds.rules import (
@@ -21,7 +21,6 @@ from coracle.kube.kinds.rules import (
     one_of,
     port_name_faults,
     port_number,
-    quantity,
     unique,
 )
 
@@ -33,11 +32,18 @@ _FIELDS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
     "status.hostIPs", "status.podIP", "status.podIPs",
 )  # fmt: skip
+_ELSEWHERE = (  # what other places may refer to, but no variable
+    "metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase",
+)  # fmt: skip
 _RESOURCES = (
     "limits.cpu", "limits.ephemeral-storage", "limits.memory",
     "requests.cpu", "requests.ephemeral-storage", "requests.memory",
 )  # fmt: skip
-_STANDARD = ("cpu", "memory", "ephemeral-storage")
+_DIVISORS = {
+    "cpu": ("1m", "1"),
+    "memory": ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"),
+}
+_DIVISORS["ephemeral-storage"] = _DIVISORS["memory"]
 _EPHEMERAL = frozenset((
     "name", "image", "command", "args", "workingDir", "envFrom", "env", "volumeMounts", "volumeDevices",
     "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce",
@@ -62,7 +68,7 @@ def problems(at: str, container: Json, volumes: Iterable[str]) -> list[Problem]:
     mounts = container.get("volumeMounts") or ()
     found += volume_rules.mounts(f"{at}.volumeMounts", mounts, volumes, privileged=privileged)
     found += one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES)
-    found += resources(f"{at}.resources", container.get("resources") or {})
+    found += resources.of_container(f"{at}.resources", container.get("resources") or {})
     found += _restarts(at, container)
     return found + security.of_container(f"{at}.securityContext", container.get("securityContext") or {})
 
@@ -181,11 +187,33 @@ def _field_ref(at: str, ref: Json) -> list[Problem]:
         return [required(f"{at}.fieldPath")]
     if re.fullmatch(r"metadata\.(labels|annotations)\['[^']+'\]", path):
         return []
-    return [] if path in _FIELDS else [not_supported(f"{at}.fieldPath", path, _FIELDS)]
+    if path in _FIELDS:
+        return []
+    if path in _ELSEWHERE:
+        return [not_supported(f"{at}.fieldPath", path, _FIELDS)]
+    said = f"error converting fieldPath: field label not supported: {path.partition('[')[0]}"
+    return [invalid(f"{at}.fieldPath", path, said)]
 
 
 def _resource_ref(at: str, ref: Json) -> list[Problem]:
-    return one_of(f"{at}.resource", ref.get("resource"), _RESOURCES)
+    resource = str(ref.get("resource") or "")
+    which, _, name = resource.partition(".")
+    if which in ("limits", "requests") and name.startswith(resources.HUGE):
+        return []
+    return one_of(f"{at}.resource", resource, _RESOURCES) or _divisor(f"{at}.divisor", resource, ref.get("divisor"))
+
+
+def _divisor(at: str, resource: str, divisor: Any) -> list[Problem]:
+    """None, "" and 0 stand for 1."""
+    sort = resource.partition(".")[2]
+    try:
+        amount = parse(divisor or "0")
+    except ValueError as error:
+        return [invalid(at, divisor, str(error))]
+    if not amount or str(amount) in _DIVISORS[sort]:
+        return []
+    listed = (" and " if sort == "cpu" else ", ").join(_DIVISORS[sort])
+    return [invalid(at, resource, f"only divisor's values {listed} are supported with the {sort} resource")]
 
 
 def _key_ref(at: str, ref: Json) -> list[Problem]:
@@ -209,37 +237,9 @@ _SOURCE_RULES: dict[str, Callable[[str, Json], list[Problem]]] = {
 
 def _env_from(at: str, source: Json) -> list[Problem]:
     chosen = [name for name in ("configMapRef", "secretRef") if source.get(name) is not None]
+    found = _variable_name(f"{at}.prefix", source["prefix"]) if source.get("prefix") else []
     if not chosen:
-        return [invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")]
+        return [*found, invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")]
     if len(chosen) > 1:
-        return [invalid(at, "", "may not have more than one field specified at a time")]
-    return [] if source[chosen[0]].get("name") else [required(f"{at}.{chosen[0]}.name")]
-
-
-def resources(at: str, given: Json) -> list[Problem]:
-    limits, requests = given.get("limits") or {}, given.get("requests") or {}
-    found: list[Problem] = []
-    for which, amounts in (("limits", limits), ("requests", requests)):
-        for name, value in amounts.items():
-            found += _resource_name(f"{at}.{which}", name)
-            found += quantity(f"{at}.{which}[{name}]", value)
-    return found or _requests_within_limits(at, requests, limits)
-
-
-def _resource_name(at: str, name: str) -> list[Problem]:
-    if "/" in name or name in _STANDARD or name.startswith("hugepages-"):
-        return []
-    return [
-        invalid(at, name, "must be a standard resource type or fully qualified"),
-        invalid(at, name, "must be a standard resource for containers"),
-    ]
-
-
-def _requests_within_limits(at: str, requests: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Problem]:
-    found = []
-    for name, value in requests.items():
-        asked, limit = parse(value), parse(limits[name]) if name in limits else None
-        if limit is not None and asked > limit:
-            said = f"must be less than or equal to {name} limit of {limit}"
-            found.append(invalid(f"{at}.requests", str(asked), said))
-    return found
+        return [*found, invalid(at, "", "may not have more than one field specified at a time")]
+    return found if source[chosen[0]].get("name") else [*found, required(f"{at}.{chosen[0]}.name")]

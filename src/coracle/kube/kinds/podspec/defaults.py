@@ -17,6 +17,8 @@ from coracle.core.object import Json
 from coracle.kube.kinds import remotesources
 from coracle.kube.kinds.blanks import absent, blank, each, inside
 from coracle.kube.kinds.persistentvolumeclaim import claim_spec
+from coracle.kube.kinds.podspec import amounts
+from coracle.kube.kinds.podspec.resources import HUGE
 
 ACCOUNT = "default"
 UNREACHABLE_S = 300  # how long pods stay on a node that is lost: DefaultTolerationSeconds
@@ -32,7 +34,7 @@ def spec(given: Mapping[str, Any] | None) -> Json:
     if doc.get("hostNetwork"):
         for name in ("containers", "initContainers"):
             doc = each(doc, name, _on_host)
-    doc = _with_account(each(doc, "volumes", volume))
+    doc = inside(_with_account(each(doc, "volumes", volume)), "resources", _canonical)
     return {name: value for name, value in doc.items() if value != [] and (value != {} or name == "securityContext")}
 
 
@@ -44,6 +46,7 @@ def pod_spec(given: Mapping[str, Any] | None) -> Json:
         doc["terminationGracePeriodSeconds"] = 1  # the least that lets a process end by itself
     for name in ("containers", "initContainers"):
         doc = each(doc, name, lambda one: _resize_policy(_requests_from_limits(one)))
+    doc = inside(doc, "resources", lambda own: _whole_requests(own, doc))
     return {**doc, "tolerations": _tolerations(doc.get("tolerations") or ())}
 
 
@@ -81,7 +84,7 @@ def volume(given: Json) -> Json:
     doc = inside(doc, "image", _image)
     doc = inside(doc, "ephemeral", lambda source: inside(absent(source), "volumeClaimTemplate", _claim_template))
     doc = inside(doc, "projected", lambda source: each(source, "sources", _projection))
-    doc = inside(doc, "downwardAPI", lambda source: each(source, "items", _field_item))
+    doc = inside(doc, "downwardAPI", lambda source: each(source, "items", _references))
     return inside(doc, "emptyDir", lambda source: inside(source, "sizeLimit", _amount))
 
 
@@ -112,20 +115,21 @@ def _on_host(doc: Json) -> Json:
 
 
 def _variable(given: Json) -> Json:
-    return inside(absent(given), "valueFrom", lambda source: inside(source, "fieldRef", _field_ref))
+    return inside(absent(given), "valueFrom", _references)
 
 
 def _field_ref(given: Json) -> Json:
     return blank(given, apiVersion="v1")
 
 
-def _field_item(given: Json) -> Json:
-    return inside(given, "fieldRef", _field_ref)
+def _references(given: Json) -> Json:
+    doc = inside(given, "fieldRef", _field_ref)
+    return inside(doc, "resourceFieldRef", lambda ref: absent(ref, divisor="0"))
 
 
 def _projection(given: Json) -> Json:
     doc = inside(given, "serviceAccountToken", lambda source: absent(source, expirationSeconds=3600))
-    return inside(doc, "downwardAPI", lambda source: each(source, "items", _field_item))
+    return inside(doc, "downwardAPI", lambda source: each(source, "items", _references))
 
 
 def _probe(given: Json) -> Json:
@@ -163,6 +167,25 @@ def _requests_from_limits(doc: Json) -> Json:
     if not limits:
         return doc
     return {**doc, "resources": {**resources, "requests": {**limits, **(resources.get("requests") or {})}}}
+
+
+def _whole_requests(own: Json, doc: Json) -> Json:
+    """What a pod as a whole may have, but does not say that it asks for: what its containers ask for together, or where
+    none does all of it.  Of huge pages that containers have it has as many."""
+    limits, requests = dict(own.get("limits") or {}), dict(own.get("requests") or {})
+    try:
+        together = {which: amounts.of_containers(doc, which) for which in ("limits", "requests")}
+    except ValueError:
+        return own  # what is no quantity is left to `validate`
+    for name, amount in together["limits"].items():
+        if name.startswith(HUGE):
+            limits.setdefault(name, str(amount))
+    for name, amount in together["requests"].items() if limits else ():
+        if name in ("cpu", "memory"):
+            requests.setdefault(name, str(amount))
+    sized = {name: value for name, value in limits.items() if name in ("cpu", "memory") or name.startswith(HUGE)}
+    requests = {**sized, **requests}
+    return {**own, **({"limits": limits} if limits else {}), **({"requests": requests} if requests else {})}
 
 
 def _resize_policy(doc: Json) -> Json:

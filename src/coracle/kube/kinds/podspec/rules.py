@@ -12,7 +12,7 @@ from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems, name_faults, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
-from coracle.kube.kinds.podspec import placement, probes, security, volumes
+from coracle.kube.kinds.podspec import placement, probes, resources, security, systems, volumes
 from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
@@ -34,7 +34,7 @@ def problems(spec: Mapping[str, Any], at: str = "spec") -> list[Problem]:
     found += one_of(f"{at}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     found += one_of(f"{at}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
     found += _durations(spec, at) + _names(spec, at) + security.of_pod(spec, at) + _network(spec, at)
-    return found + placement.problems(at, spec)
+    return found + placement.problems(at, spec) + resources.of_pod(at, spec) + systems.problems(at, spec)
 
 
 def template_problems(template: Mapping[str, Any], at: str) -> list[Problem]:

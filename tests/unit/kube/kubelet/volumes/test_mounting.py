@@ -60,7 +60,7 @@ def test_mounts(volume, asked, expected):
             {"subPath": "bad"},
             'failed to prepare subPath for volumeMount "data" of container "web": it leads to nothing',
         ),
-        ({"subPathExpr": "$(NOBODY)"}, "missing value for 'NOBODY'"),
+        ({"subPathExpr": "$(NOBODY)"}, 'missing value for "NOBODY"'),
         ({"subPathExpr": "a/$(UP)/b"}, "must be a relative path"),
     ],
 )
