@@ -109,6 +109,9 @@ def label_problems(labels: object, field: str) -> list[Problem]:
     return problems
 
 
+_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")  # without a domain: the API server's own
+
+
 def meta_problems(obj: Object, rule: str, namespaced: bool) -> list[Problem]:
     """The rules that every object's metadata is held to."""
     meta, problems = obj.meta, []
@@ -126,6 +129,11 @@ def meta_problems(obj: Object, rule: str, namespaced: bool) -> list[Problem]:
         problems += [invalid("metadata.annotations", key, fault) for fault in qualified_faults(key.lower())]
     if sum(len(key) + len(value) for key, value in meta.annotations.items()) > TOTAL_ANNOTATIONS_BYTES:
         problems.append(too_long("metadata.annotations", TOTAL_ANNOTATIONS_BYTES))
+    for index, name in enumerate(meta.finalizers):
+        problems += [invalid("metadata.finalizers", name, fault) for fault in qualified_faults(name)]
+        if "/" not in name and name not in _FINALIZERS:
+            said = "name is neither a standard finalizer name nor is it fully qualified"
+            problems.append(invalid(f"metadata.finalizers[{index}]", name, said))
     if len([owner for owner in meta.owners if owner.controller]) > 1:
         shown = [owner.to_json() for owner in meta.owners]
         said = "Only one reference can have Controller set to true"

@@ -29,6 +29,10 @@ VERSION = {
     "compiler": "cpython",
     "platform": "linux/amd64",
 }
+_PATHS = (
+    "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3",
+    "/openid/v1/jwks", "/readyz", "/version",
+)  # fmt: skip
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
@@ -81,6 +85,12 @@ class Discovery:
             return self._aggregate(request, version, self._groups())
         groups = [self._group(name) for name in self._groups()]
         return Response.of(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+    def paths(self, _request: Request) -> Response:
+        """GET /"""
+        groups = [f"/apis/{name}" for name in self._groups()]
+        apis = [f"/apis/{api}" for api in self._apis if "/" in api]
+        return Response.of(200, {"paths": sorted({*_PATHS, *groups, *apis})})
 
     def group(self, name: str) -> Response:
         """GET /apis/{group}.  Raises NotFound."""

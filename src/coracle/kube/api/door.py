@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, NotFound
 from coracle.core.store import Store
-from coracle.kube.api import accounts, auth, health, metrics, proxies, reviews, versions
+from coracle.kube.api import accounts, auth, components, health, metrics, proxies, reviews, versions, yamlanswers
 from coracle.kube.api.discovery import VERSION, Discovery, Resource
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
@@ -22,7 +22,7 @@ from coracle.kube.api.podstreams import PodVerbs
 from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Served, read_path
 from coracle.kube.api.streams import PodStreams
-from coracle.kube.api.subresources import Subresources
+from coracle.kube.api.subresources import BINDING, POD, Subresources
 from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.metrics import Meter
 from coracle.web.edge import edge
@@ -71,8 +71,8 @@ def door(
     verbs = {**PodVerbs(insides.streams, clock).verbs, "token": tokens.handle}
     verbs["eviction"] = Evictions(served.of(BUDGET), clock).handle
     subresources = Subresources(resources, clock, verbs)
-    measured = metrics.Measured(store, insides.meter, clock)
-    rooms = _Rooms(served, resources, subresources, measured, tokens)
+    seen = (metrics.Measured(store, insides.meter, clock), components.Components(store, clock))
+    rooms = _Rooms(served, resources, subresources, seen, tokens)
     router = Router()
     _route(router, rooms, health.Health(store, ready))
     _route_proxies(router, rooms.proxied(proxies.Proxies(store, insides.kubelet)))
@@ -88,19 +88,21 @@ class _Rooms:
         served: Served,
         resources: Resources,
         subresources: Subresources,
-        measured: metrics.Measured,
+        seen: tuple[metrics.Measured, components.Components],
         tokens: accounts.Tokens,
     ) -> None:
         self._served, self._resources, self._subresources = served, resources, subresources
-        self._measured, self.tokens = measured, tokens
+        self._measured, self._components = seen
+        self.tokens = tokens
         apis: dict[str, list[Resource]] = {}
         for api, kinds in served.apis.items():
             apis[api] = [Resource(kind) for kind in kinds]
         for kind in reviews.KINDS:
             apis.setdefault(kind.api, []).append(Resource(kind, ("create",)))
         self.openapi = OpenApi({api: [resource.kind for resource in found] for api, found in apis.items()})
-        for kind in metrics.KINDS:
+        for kind in (*metrics.KINDS, *components.KINDS):
             apis.setdefault(kind.api, []).append(Resource(kind, metrics.VERBS))
+        apis["v1"].append(Resource(BINDING, ("create",)))
         self.discovery = Discovery(apis)
 
     def guarded(self, handler: Handler) -> Handler:
@@ -111,7 +113,8 @@ class _Rooms:
                 request.identity = self.tokens.bearer(request)
             if not auth.is_public(request.path):
                 request.identity = auth.acting(request, auth.identify(request))
-            return await handler(request)
+            answer = await handler(request)
+            return yamlanswers.in_yaml(answer) if yamlanswers.prefers(request) else answer
 
         return checked
 
@@ -133,6 +136,11 @@ class _Rooms:
         measured = metrics.find(place)
         if measured is not None:
             return await self._measured.handle(request, measured, place)
+        component = components.find(place)
+        if component is not None:
+            return await self._components.handle(request, component, place)
+        if (place.api, place.resource) == (BINDING.api, BINDING.plural):
+            return await self._subresources.bind(request, self._served.of(POD), place)
         target = self._served.target(request)
         if target.subresource:
             return await self._subresources.handle(request, target)
@@ -160,6 +168,7 @@ def _route(router: Router, rooms: _Rooms, checks: health.Health) -> None:
     discovery, openapi = rooms.discovery, rooms.openapi
     pages: dict[str, Callable[[Request], Response]] = {
         "/version": lambda _request: Response.of(200, VERSION),
+        "/": discovery.paths,
         "/api": discovery.api,
         "/apis": discovery.apis,
         "/api/{version}": lambda request: discovery.resources(request.params["version"]),

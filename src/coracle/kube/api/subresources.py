@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.errors import Conflict, Invalid, Malformed, Unsupported, invalid, required
+from coracle.core.collection import Collection
+from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unsupported, invalid, required
+from coracle.core.kind import Kind
 from coracle.core.object import Object
 from coracle.core.selectors import selector_text
 from coracle.kube.api.codec import read_document
@@ -18,12 +20,15 @@ from coracle.kube.api.deletions import read_dry_run
 from coracle.kube.api.errors import success
 from coracle.kube.api.patching import read_patch
 from coracle.kube.api.resources import Resources
-from coracle.kube.api.served import Target
+from coracle.kube.api.served import Place, Target
 from coracle.kube.kinds.definitions import schema
 from coracle.web.messages import Answer, Request, Response
 
 # Subresources that are the whole object with other rules for what may change: Kind.validate_change is told which.
 PARTS = frozenset(("status", "finalize", "approval", "resize", "ephemeralcontainers"))
+_BINDING = ("v1", "Binding")
+BINDING = Kind(name="Binding", plural="bindings", singular="binding", schema=schema(*_BINDING))
+POD = "Pod"
 Verb = Callable[[Request, Target], Awaitable[Answer]]
 
 
@@ -86,8 +91,20 @@ class Subresources:
 
     # -- pods ----------------------------------------------------------------------------------------------------
 
+    async def bind(self, request: Request, pods: Collection, place: Place) -> Response:
+        """POST .../namespaces/{namespace}/bindings -> 201: the older way to say the same, which names the pod inside.
+
+        Raises: Unsupported (405), NotFound and what a binding of a pod raises.
+        """
+        if place.name or place.namespace is None:
+            raise NotFound
+        if request.method != "POST":
+            raise Unsupported("the server does not allow this method on the requested resource")
+        name = (checked(read_document(request), *_BINDING).get("metadata") or {}).get("name") or ""
+        return await self._bind(request, Target(pods, place.namespace, name))
+
     async def _bind(self, request: Request, target: Target) -> Response:
-        doc = checked(read_document(request), "v1", "Binding")
+        doc = checked(read_document(request), *_BINDING)
         node = (doc.get("target") or {}).get("name") or ""
         if not node:
             raise Invalid((required("target.name"),), kind="Binding", name=target.name)

@@ -71,7 +71,7 @@ def test_what_was_done_once_stays_done():
 
     async def scene():
         first = await health.handle(Request("GET", "/livez"))
-        store.find = lambda type, key: None
+        store.find = lambda *_key: None
         return first.status, (await health.handle(Request("GET", "/livez"))).status
 
     assert run(scene()) == (200, 200)
