@@ -247,7 +247,7 @@ asyncio.run(main())
 os.sched_setaffinity(0, os.sched_getaffinity(0))
 with tempfile.TemporaryFile(dir="/dev/shm") as file:
     file.truncate(4096); mmap.mmap(file.fileno(), 4096)[0] = 1
-os.setpriority(os.PRIO_PROCESS, 0, 5); os.chroot("/"); os.urandom(8); os.memfd_create("x"); os.pidfd_open(os.getpid())
+os.setpriority(os.PRIO_PROCESS, 0, 19); os.chroot("/"); os.urandom(8); os.memfd_create("x"); os.pidfd_open(os.getpid())
 print("fine")
 """
     ran = python(machine, code)
