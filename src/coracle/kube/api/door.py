@@ -19,6 +19,7 @@ from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
 from coracle.kube.api.openapi import OpenApi
 from coracle.kube.api.podstreams import PodVerbs
+from coracle.kube.api.requests import check_timeout
 from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Served, read_path
 from coracle.kube.api.streams import PodStreams
@@ -109,6 +110,7 @@ class _Rooms:
         """Nobody unknown gets further than health and version."""
 
         async def checked(request: Request) -> Answer:
+            check_timeout(request)
             if request.identity is None:
                 request.identity = self.tokens.bearer(request)
             if not auth.is_public(request.path):

@@ -85,3 +85,15 @@ def test_finalizers_are_named_with_a_domain(play):
     (code, _, message), good = play(scene)
     assert (code, good) == (422, 201)
     assert 'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name' in message
+
+
+@pytest.mark.parametrize(
+    ("timeout", "status"), [("invalid", 400), ("10", 400), ("3m", 200), ("0s", 200), ("1h2.5s", 200)]
+)
+def test_for_how_long_a_client_means_to_wait(play, timeout, status):
+    async def scene(api):
+        return await api.get(f"/version?timeout={timeout}")
+
+    answer = play(scene)
+    assert answer.status == status
+    assert status == 200 or "invalid timeout specified in the request URL" in answer.doc["message"]

@@ -1,0 +1,26 @@
+"""What every request may say beside what it asks for.
+
+Source: apiserver's request deadline filter.
+"""
+
+from __future__ import annotations
+
+import re
+
+from coracle.core.errors import Malformed
+from coracle.web.messages import Request
+
+_DURATION = re.compile(r"[+-]?(0|(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+)")
+
+
+def check_timeout(request: Request) -> None:
+    """`?timeout=30s`, for how long the client means to wait, must be a duration as Go writes them.  Raises Malformed.
+
+    What we answer, we answer at once.
+    """
+    if "/proxy/" in request.raw_path:
+        return  # it is for somebody else
+    asked = request.query.get("timeout")
+    if asked and not _DURATION.fullmatch(asked):
+        said = f'time: invalid duration "{asked}"'
+        raise Malformed(f"invalid timeout specified in the request URL - {said}")
