@@ -1,6 +1,7 @@
 """Streams of pods by kubectl: logs of all sorts, attach, exec in any container, cp, run, port-forward."""
 
 import asyncio
+import base64
 import json
 import os
 import pty
@@ -264,3 +265,35 @@ def test_exec_in_the_first_protocol_of_channels(room, at_proxy):
 def test_logs_over_a_websocket(room, at_proxy):
     url = f"{at_proxy}/api/v1/namespaces/{room.namespace}/pods/many/log?container=init"
     assert b"".join(messages(url, "binary.k8s.io")) == b"first\nsecond\n"
+
+
+@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v4.base64.channel.k8s.io"])
+def test_port_forward_over_channels_as_other_clients_do(room, at_proxy, protocol):
+    is_text = "base64" in protocol
+    url = f"{at_proxy}/api/v1/namespaces/{room.namespace}/pods/many/portforward?ports=8080&ports=81"
+    heard = dict.fromkeys(range(4), b"")
+
+    async def talk():
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=[protocol]) as socket:
+            asked = b"GET /index.html HTTP/1.0\r\n\r\n"
+            await (
+                socket.send_str("0" + base64.b64encode(asked).decode()) if is_text else socket.send_bytes(b"\0" + asked)
+            )
+            async for message in socket:
+                channel = int(message.data[0])
+                heard[channel] += base64.b64decode(message.data[1:]) if is_text else message.data[1:]
+
+    asyncio.run(talk())
+    ports = [int.from_bytes(said[:2], "little") for said in heard.values()]
+    assert ports == [8080, 8080, 81, 81]
+    assert heard[0][2:].endswith(b"hello from web\n")
+    assert (heard[1][2:], heard[2][2:]) == (b"", b"")
+    assert b"failed to connect to localhost:81 inside the pod" in heard[3]
+
+
+@pytest.mark.parametrize("query", ["", "ports=0", "ports=x", "ports=65536", "ports=80&ports=", "ports=1,2,3,4,5,6"])
+def test_ports_that_cannot_be_forwarded_over_channels(room, at_proxy, query):
+    url = f"{at_proxy}/api/v1/namespaces/{room.namespace}/pods/many/portforward?{query}"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        messages(url, "v4.channel.k8s.io")
+    assert refused.value.status == 400

@@ -1,5 +1,7 @@
 """pods/portforward: SPDY streams, in WebSocket messages or directly, each pair joined to a port inside the pod.
 
+Clients that know only channels of a WebSocket are portchannels' matter.
+
 The client opens two streams per connection that it was made: `error`, on which we tell what went wrong, and `data`.
 
     client -> error stream (port 80, requestID 7)      reply
@@ -20,6 +22,8 @@ from dataclasses import dataclass, field
 
 from coracle.core.errors import CloudError, Malformed
 from coracle.core.object import Object
+from coracle.kube.api import portchannels
+from coracle.kube.api.carrying import BLOCK, Pieces, close, failed, hand_in, send_all
 from coracle.kube.api.streams import PodStreams
 from coracle.web.messages import RawStream, Request, Upgrade
 from coracle.web.websocket import WebSocket, accept
@@ -30,8 +34,6 @@ log = logging.getLogger(__name__)
 PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"{spdy.PROTOCOL}+{PROTOCOL}"
 _STREAMS_AT_MOST = 1000
-_WAITING_PIECES = 64  # of what the client has sent and the port has not taken
-_BLOCK = 64 * 1024
 
 Read = Callable[[], Awaitable[bytes | None]]  # None: the client is done; a message may be empty
 Write = Callable[[bytes], Awaitable[None]]
@@ -54,6 +56,8 @@ def answer(request: Request, pod: Object, streams: PodStreams) -> Upgrade:
         await Forwarding(pod, streams, raw.write).run(read)
 
     if request.upgrade == "websocket":
+        if TUNNEL not in request.headers.get("sec-websocket-protocol", ""):
+            return portchannels.answer(request, pod, streams)
         return accept(request, (TUNNEL,), tunnel)
     offered = [one.strip() for one in request.headers.get("x-stream-protocol-version", "").split(",")]
     if request.upgrade != spdy.PROTOCOL.lower() or PROTOCOL not in offered:
@@ -68,7 +72,7 @@ class _Pair:
     port: int
     error: int = 0
     data: int = 0
-    inward: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_WAITING_PIECES))
+    inward: Pieces = field(default_factory=Pieces)
     carrying: asyncio.Task[None] | None = None
 
 
@@ -125,8 +129,7 @@ class Forwarding:
 
     async def _hand_in(self, pair: _Pair, data: bytes, is_last: bool) -> None:
         for piece in [*([data] if data else []), *([None] if is_last else [])]:
-            if pair.carrying is None or not pair.carrying.done():
-                await pair.inward.put(piece)
+            await hand_in(pair.inward, piece)
 
     async def _flush(self) -> None:
         data = self._connection.take()
@@ -139,7 +142,7 @@ class Forwarding:
         try:
             connection = await self._streams.connect(self._pod, pair.port)
         except (CloudError, OSError) as error:
-            await self._end(pair, _failed(self._pod, pair.port, error))
+            await self._end(pair, failed(self._pod, pair.port, error))
             return
         with contextlib.closing(connection), contextlib.suppress(ConnectionError):
             await self._join(pair, connection)
@@ -149,9 +152,9 @@ class Forwarding:
         """Both ways, until the port has no more to say."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            inward = group.create_task(_send_all(pair.inward, connection), name=f"to port {pair.port}")
+            inward = group.create_task(send_all(pair.inward, connection), name=f"to port {pair.port}")
             try:
-                while data := await loop.sock_recv(connection, _BLOCK):
+                while data := await loop.sock_recv(connection, BLOCK):
                     self._connection.send(pair.data, data)
                     await self._flush()
             except ConnectionResetError:
@@ -168,24 +171,6 @@ class Forwarding:
         for stream in (pair.error, pair.data):
             self._by_stream.pop(stream, None)
         self._pairs = {request: other for request, other in self._pairs.items() if other is not pair}
-        while not pair.inward.empty():
-            pair.inward.get_nowait()  # whoever waits to hand more in, shall not
+        close(pair.inward)
         with contextlib.suppress(ConnectionError):
             await self._flush()
-
-
-async def _send_all(pieces: asyncio.Queue[bytes | None], connection: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(ConnectionError):
-        while (piece := await pieces.get()) is not None:
-            await loop.sock_sendall(connection, piece)
-        connection.shutdown(socket.SHUT_WR)
-    while True:
-        await pieces.get()  # nobody takes it any more
-
-
-def _failed(pod: Object, port: int, error: Exception) -> str:
-    said = str(error)
-    if isinstance(error, ConnectionRefusedError):
-        said = f"failed to connect to localhost:{port} inside the pod: dial tcp4 127.0.0.1:{port}: connection refused"
-    return f"error forwarding port {port} to pod {pod.meta.name}, uid {pod.meta.uid}: {said}"
