@@ -21,7 +21,7 @@ from coracle.kube.api.lists import read_page, read_revision, read_selection
 from coracle.kube.api.patching import patched, read_patch
 from coracle.kube.api.served import Target
 from coracle.kube.api.tables import read_view
-from coracle.kube.kinds.podspec.warnings import warnings as doubts
+from coracle.kube.kinds.warnings import warnings as doubts
 from coracle.web.messages import Answer, Request, Response, Stream
 
 # Kinds that a PUT creates where there is none, and those whose DELETE answers with the object itself.

@@ -93,7 +93,12 @@ async def settled(owner: Object, revisions: Sequence[Object], writer: Collection
 
 
 def outdated(revisions: Sequence[Object], live: Names[str], limit: int) -> Sequence[Object]:
-    """The oldest of those that no pod is of (`live` has the names of the others), beyond those that are kept."""
+    """The oldest of those that no pod is of (`live` has the names of the others), beyond those that are kept.
+
+    A negative limit keeps them all.
+    """
+    if limit < 0:
+        return ()
     unused = [one for one in by_number(revisions) if one.meta.name not in live]
     return unused[: max(0, len(unused) - limit)]
 

@@ -36,7 +36,9 @@ def assign(daemons: Object, old: Object | None, _reader: Reader) -> Object:
 
 def validate(daemons: Object) -> Problems:
     spec = daemons.spec
-    problems = workloads.selector_problems(spec, "empty selector is invalid for daemonset")
+    problems: Problems = []
+    if spec.get("selector") is not None:
+        problems += workloads.selector_problems(spec, "empty selector is invalid for daemonset")
     problems += workloads.own_template(spec, "DaemonSet")
     problems += not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     problems += not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))

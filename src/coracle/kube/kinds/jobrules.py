@@ -115,9 +115,7 @@ def _not_indexed(spec: Mapping[str, Any], at: str) -> Problems:
 
 
 def _template(spec: Mapping[str, Any], at: str) -> Problems:
-    template = spec.get("template")
-    if template is None:
-        return [required(f"{at}.template")]
+    template = spec["template"]
     found = template_problems(template, f"{at}.template")
     policy, policy_at = (template.get("spec") or {}).get("restartPolicy"), f"{at}.template.spec.restartPolicy"
     if policy in (None, "", "Always"):

@@ -5,7 +5,6 @@ Source: Kubernetes v1 API, PodTemplate; printed columns as `kubectl get podtempl
 
 from __future__ import annotations
 
-from coracle.core.errors import required
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
@@ -15,13 +14,11 @@ from coracle.kube.kinds.podspec.rules import template_problems
 
 
 def default(kept: Object) -> Object:
-    template = kept.body.get("template")
-    return kept.with_body(template=defaults.template(template)) if template is not None else kept
+    return kept.with_body(template=defaults.template(kept.body.get("template")))
 
 
 def validate(kept: Object) -> Problems:
-    template = kept.body.get("template")
-    return [required("template")] if template is None else template_problems(template, "template")
+    return template_problems(kept.body["template"], "template")
 
 
 def _labels(kept: Object) -> str:

@@ -51,8 +51,7 @@ def validate(stateful: Object) -> Problems:
     spec = stateful.spec
     problems = _policies(spec) + _strategy(spec["updateStrategy"])
     problems += not_negative("spec.replicas", spec["replicas"])
-    for name in ("minReadySeconds", "revisionHistoryLimit"):
-        problems += not_negative(f"spec.{name}", spec.get(name))
+    problems += not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     problems += not_negative("spec.ordinals.start", (spec.get("ordinals") or {}).get("start"))
     problems += workloads.selector_problems(spec, "empty selector is invalid for statefulset")
     claims = spec.get("volumeClaimTemplates") or ()
@@ -97,8 +96,8 @@ def with_claims(given: Sequence[Json] | None, claims: Sequence[Json], claim_name
 
 def _with_claims(spec: Mapping[str, Any], claims: Sequence[Json]) -> Mapping[str, Any]:
     """The template as pods will be, for its rules."""
-    template = spec.get("template")
-    if template is None or not claims:
+    template = spec["template"]
+    if not claims:
         return spec
     pod = template.get("spec") or {}
     volumes = with_claims(pod.get("volumes"), claims, lambda claim: claim["metadata"]["name"])

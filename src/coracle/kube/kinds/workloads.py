@@ -32,7 +32,7 @@ _NO_PERCENT = (
 def with_template(given: Mapping[str, Any] | None, **said: Any) -> Json:
     """A spec with its template filled in, and `said` where a field is not there."""
     spec = absent(given, **said)
-    return {**spec, "template": defaults.template(spec["template"])} if spec.get("template") is not None else spec
+    return {**spec, "template": defaults.template(spec.get("template"))}
 
 
 def template_labels(owner: Object) -> dict[str, str]:
@@ -58,12 +58,10 @@ def selector_problems(spec: Mapping[str, Any], empty: str) -> Problems:
 
 def own_template(spec: Mapping[str, Any], kind: str) -> Problems:
     """The template of a workload whose pods run for ever: it fits the selector, and nothing in it makes pods end."""
-    template = spec.get("template")
-    if template is None:
-        return [required("spec.template")]
-    selector, labels = spec.get("selector"), (template.get("metadata") or {}).get("labels") or {}
+    template = spec["template"]
+    selector, labels = spec.get("selector"), (template.get("metadata") or {}).get("labels")
     problems: Problems = []
-    if selector and not label_selector("", selector) and not from_label_selector(selector).accepts(labels):
+    if not label_selector("", selector) and not from_label_selector(selector).accepts(labels or {}):
         problems.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     return problems + template_problems(template, "spec.template") + runs_for_ever(template, kind)
 

@@ -71,6 +71,40 @@ def test_what_is_refused(kind, spec, field, text):
     assert (field, text) in [(problem.field, problem.text) for problem in problems]
 
 
+UNFIT = "Invalid value: {labels}: `selector` does not match template `labels`"
+SELECTS = {"selector": {"matchLabels": {"app": "web"}}}
+
+
+@pytest.mark.parametrize("kind", [replicaset, deployment, statefulset, daemonset])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param(
+            {},
+            [("template.metadata.labels", UNFIT.format(labels="null")), ("template.spec.containers", "Required value")],
+            id="nothing at all",
+        ),
+        pytest.param(
+            SELECTS,
+            [("template.metadata.labels", UNFIT.format(labels="null")), ("template.spec.containers", "Required value")],
+            id="no template",
+        ),
+        pytest.param(
+            {"template": {**TEMPLATE, "spec": CONTAINERS}},
+            [("template.metadata.labels", UNFIT.format(labels='{"app":"web"}'))],
+            id="no selector",
+        ),
+        pytest.param({**SELECTS, "template": {**TEMPLATE, "spec": CONTAINERS}}, [], id="both"),
+    ],
+)
+def test_a_template_and_a_selector_are_needed(kind, spec, expected):
+    """A DaemonSet alone says nothing of a selector that is not there."""
+    given = Object(kind.KIND.name, Meta(name="web", namespace="default"), {"spec": spec}, kind.KIND.api)
+    problems = [(problem.field.removeprefix("spec."), problem.text) for problem in kind.validate(kind.default(given))]
+    missing = [] if "selector" in spec or kind is daemonset else [("selector", "Required value")]
+    assert problems == [*missing, *expected]
+
+
 @pytest.mark.parametrize(
     ("spec", "field", "text"),
     [

@@ -9,38 +9,33 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from coracle.core.object import Json, Object
+from coracle.core.object import Json
 from coracle.core.quantity import parse
+from coracle.kube.kinds.podspec import outdated
 
 _NO_SELECTOR = "a null labelSelector results in matching no pod"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _BYTES = ("memory", "ephemeral-storage")
 
 
-def warnings(new: Object, old: Object | None = None) -> list[str]:
-    """Of a pod, or of the template of whatever makes pods; of a template that stays as it was, nothing."""
-    at, spec = _pod_spec(new)
-    if not spec or (old is not None and _pod_spec(old)[1] == spec):
-        return []
+def of_pods(given: Mapping[str, Any], at: str = "") -> list[str]:
+    """Of a pod, or of a template at `at` (`spec.template.`): its metadata and spec."""
+    spec_at, spec = f"{at}spec", given.get("spec") or {}
+    notes = (given.get("metadata") or {}).get("annotations") or {}
     return [
-        *_no_selectors(at, spec),
-        *_repeated(f"{at}.hostAliases", spec.get("hostAliases") or (), "ip"),
-        *_repeated(f"{at}.imagePullSecrets", spec.get("imagePullSecrets") or (), "name"),
-        *(said for where, container in _containers(at, spec) for said in _of_container(where, container)),
-        *_ports(at, spec),
+        *outdated.labels(spec_at, spec),
+        *outdated.notes(f"{at}metadata.annotations", notes, spec),
+        *outdated.volumes(f"{spec_at}.volumes", spec.get("volumes") or ()),
+        *_no_selectors(spec_at, spec),
+        *_repeated(f"{spec_at}.hostAliases", spec.get("hostAliases") or (), "ip"),
+        *_repeated(f"{spec_at}.imagePullSecrets", spec.get("imagePullSecrets") or (), "name"),
+        *_nameless(f"{spec_at}.imagePullSecrets", spec.get("imagePullSecrets") or ()),
+        *fractions(f"{spec_at}.overhead", spec.get("overhead") or {}),
+        *(said for where, container in _containers(spec_at, spec) for said in _of_container(where, container)),
+        *_ports(spec_at, spec),
+        *_grace(f"{spec_at}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds")),
     ]
-
-
-def _pod_spec(obj: Object) -> tuple[str, Mapping[str, Any]]:
-    """Where the spec of the pods is, and what it says; empty where the object makes no pods."""
-    if obj.type == "Pod":
-        return "spec", obj.spec
-    if obj.type == "PodTemplate":
-        return "template.spec", (obj.body.get("template") or {}).get("spec") or {}
-    at, owner = "spec.template.spec", obj.spec
-    if owner.get("jobTemplate"):
-        at, owner = "spec.jobTemplate.spec.template.spec", owner["jobTemplate"].get("spec") or {}
-    template = owner.get("template")
-    return at, (template.get("spec") or {}) if isinstance(template, Mapping) else {}
 
 
 def _containers(at: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
@@ -55,10 +50,12 @@ def _no_selectors(at: str, spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"{at}.topologySpreadConstraints[{index}].labelSelector: {_NO_SELECTOR}"
     for name in ("podAffinity", "podAntiAffinity"):
         affinity = (spec.get("affinity") or {}).get(name) or {}
-        for index, term in enumerate(affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()):
+        for index, term in enumerate(affinity.get(_REQUIRED) or ()):
             if term.get("labelSelector") is None:
-                where = f"{at}.affinity.{name}.requiredDuringSchedulingIgnoredDuringExecution[{index}]"
-                yield f"{where}.labelSelector: {_NO_SELECTOR}"
+                yield f"{at}.affinity.{name}.{_REQUIRED}[{index}].labelSelector: {_NO_SELECTOR}"
+        for index, weighted in enumerate(affinity.get(_PREFERRED) or ()):
+            if (weighted.get("podAffinityTerm") or {}).get("labelSelector") is None:
+                yield f"{at}.affinity.{name}.{_PREFERRED}[{index}].podAffinityTerm.labelSelector: {_NO_SELECTOR}"
 
 
 def _repeated(at: str, given: Sequence[Json], key: str) -> Iterator[str]:
@@ -69,13 +66,26 @@ def _repeated(at: str, given: Sequence[Json], key: str) -> Iterator[str]:
         seen.add(one.get(key))
 
 
+def _nameless(at: str, secrets: Sequence[Json]) -> Iterator[str]:
+    for index, secret in enumerate(secrets):
+        if not secret.get("name"):
+            yield f'{at}[{index}].name: invalid empty name ""'
+
+
+def _grace(at: str, grace_s: int | None) -> Iterator[str]:
+    if grace_s is not None and grace_s < 0:
+        yield f"{at}: must be >= 0; negative values are invalid and will be treated as 1"
+
+
+def fractions(at: str, amounts: Mapping[str, Any], names: Sequence[str] = _BYTES) -> Iterator[str]:
+    for name in names:
+        if name in amounts and parse(amounts[name]).milli % 1000:
+            yield f'{at}[{name}]: fractional byte value "{amounts[name]}" is invalid, must be an integer'
+
+
 def _of_container(at: str, container: Json) -> Iterator[str]:
     for which in ("limits", "requests"):
-        amounts = (container.get("resources") or {}).get(which) or {}
-        for name in _BYTES:
-            if name in amounts and parse(amounts[name]).milli % 1000:
-                where = f"{at}.resources.{which}[{name}]"
-                yield f'{where}: fractional byte value "{amounts[name]}" is invalid, must be an integer'
+        yield from fractions(f"{at}.resources.{which}", (container.get("resources") or {}).get(which) or {})
     yield from _hidden_variables(f"{at}.env", container.get("env") or ())
 
 
