@@ -14,7 +14,7 @@ from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, NotFound
 from coracle.core.store import Store
 from coracle.kube.api import accounts, auth, components, health, metrics, proxies, reviews, versions, yamlanswers
-from coracle.kube.api.discovery import VERSION, Discovery, Resource
+from coracle.kube.api.discovery import VERSION, Discovery, Resource, verbs_of
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
 from coracle.kube.api.openapi import OpenApi
@@ -97,7 +97,7 @@ class _Rooms:
         self.tokens = tokens
         apis: dict[str, list[Resource]] = {}
         for api, kinds in served.apis.items():
-            apis[api] = [Resource(kind) for kind in kinds]
+            apis[api] = [Resource(kind, verbs_of(kind)) for kind in kinds]
         for kind in reviews.KINDS:
             apis.setdefault(kind.api, []).append(Resource(kind, ("create",)))
         self.openapi = OpenApi({api: [resource.kind for resource in found] for api, found in apis.items()})
@@ -184,6 +184,8 @@ def _route(router: Router, rooms: _Rooms, checks: health.Health) -> None:
     }
     for pattern, page in pages.items():
         router.add("GET", pattern, _at_once(page))
+    for pattern in ("/version", "/api", "/apis", "/api/{version}", "/apis/{group}", "/apis/{group}/{version}"):
+        router.add("GET", pattern + "/", _at_once(pages[pattern]))  # as go-restful takes them, and some clients ask
     for path in health.PATHS:
         router.add("GET", path, checks.handle)
         router.add("GET", path + "/{rest:path}", checks.handle)
