@@ -52,6 +52,7 @@ def _parts(settings: Settings, store: SqliteStore) -> list[Part]:
     docker = make_docker(base)
     compose = make_compose(base, docker)
     kube, node, agent = make_kubernetes(base, served), node_config(settings), Switch()
+    worker = make_kubelet(base, kube, node)
     pki = prepare_files(settings, clock.now_s())
     return [
         store,
@@ -66,9 +67,9 @@ def _parts(settings: Settings, store: SqliteStore) -> list[Part]:
         *docker.parts,
         compose.projects,
         *control_plane(base, kube, pki),
-        agent.part(make_kubelet(base, kube, node)),
+        agent.part(worker),
         kubernetes_door(base, kube, pki, node),
         docker_door(base, compose),
         own_door(base, agent),
-        agent.part(make_node(base, kube, node)),
+        agent.part(make_node(base, kube, node, worker)),
     ]

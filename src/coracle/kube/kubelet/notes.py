@@ -44,6 +44,7 @@ class Notes:
     volumes   where each volume is on the host, once they are set up
     sandbox   why the pod as a whole cannot begin; `failures` in a row
     admitted  it has its room on the node
+    end_grace_s   of a pod that was evicted: instead of its own
     checked   the sandbox was seen to be whole by this daemon
     said      events that are said once
     postponed why the pod is not resized as it asks
@@ -59,6 +60,7 @@ class Notes:
     sandbox: Waiting | None = None
     failures: int = 0
     admitted: bool = False
+    end_grace_s: float | None = None
     checked: bool = False
     said: set[str] = field(default_factory=set)
     postponed: Postponed | None = None

@@ -12,6 +12,7 @@ from coracle.core.object import Key
 from coracle.core.store import Store
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
+from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.logs import Logs
 from coracle.engine.sandboxes import Sandboxes
@@ -21,17 +22,20 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.actions import Actions
 from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.hooks import Hooks
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
+from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
 from coracle.kube.kubelet.starting import ContainerStarter, Node, Resizer, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
+from coracle.kube.kubelet.storagelimits import StorageLimits
 from coracle.kube.kubelet.tokens import NoTokens, PodTokens, TokenRotation
+from coracle.kube.kubelet.use import PodUse
 from coracle.kube.kubelet.volumes.following import VolumeFollower
-from coracle.kube.kubelet.volumes.limits import EmptyDirLimits
 from coracle.kube.kubelet.volumes.service import PodVolumes
 
 
@@ -45,6 +49,7 @@ class EngineServices:
     volumes: Scratch
     execs: Execs
     logs: Logs
+    files: Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Cluster:
     issuer: Issuer | None = None
 
 
-def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kubelet:
+def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settings: Settings | None = None) -> Kubelet:
     """A Part: start it after the caches and the engine are up."""
     recorder, clock = cluster.recorder, cluster.clock
     chores = Chores(clock)
@@ -76,6 +81,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
     actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)
     pulls = Pulls(engine.images, chores, recorder, clock, secrets=cluster.store)
+    evictor = Evictor(cluster.pods, recorder, clock)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock, classes=cluster.store),
         containers=ContainerStarter(
@@ -87,8 +93,17 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
         prober=Prober(actions, chores, recorder, clock),
         messages=messages,
         resizer=Resizer(engine.containers, recorder),
+        evictor=evictor,
     )
     records = Records(cluster.caches[SANDBOX], cluster.caches[CONTAINER])
+    use = PodUse(
+        cluster.caches[POD],
+        records,
+        engine.containers,
+        files=engine.files,
+        images=engine.images,
+        scratch=engine.volumes,
+    )
     sync = PodSync(cluster.caches[POD], records, cluster.pods, hands, config=config, recorder=recorder, clock=clock)
 
     def hurry(key: Key) -> None:
@@ -96,6 +111,14 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig) -> Kub
         chores.wake(key)
 
     files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
-    limits = EmptyDirLimits(cluster.caches, config.name, volumes, cluster.pods, recorder=recorder, clock=clock)
+    limits = StorageLimits(cluster.caches, config.name, use.disk, evictor, clock)
     rotation = [TokenRotation(cluster.caches, config.name, tokens, volumes, recorder)] if tokens is not None else []
-    return Kubelet(sync, chores, (files, limits, *rotation), cluster.caches, cluster.store)
+    relief = Relief(
+        cluster.caches[POD],
+        evictor,
+        config.name,
+        use,
+        recorder=recorder,
+        max_grace_s=(settings or Settings()).max_grace_s,
+    )
+    return Kubelet(sync, chores, (files, limits, *rotation), cluster.caches, cluster.store, relief=relief)

@@ -93,7 +93,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     if pod.meta.deleting:
         return _ending(pod, present, now_s)
     if policy.outcome(pod, present, now_s) is not None:
-        return _ended(pod, present)
+        return _ended(pod, present, notes)
     stands = rounds.current(pod, present)
     if stands.leftover:
         return Plan(stop=tuple(_stop(attempt, 0.0) for attempt in stands.leftover))
@@ -223,8 +223,9 @@ def _ending(pod: Object, present: Present, now_s: float) -> Plan:
     return Plan(stop=stops, finish=not stops)
 
 
-def _ended(pod: Object, present: Present) -> Plan:
-    stops = _stops(pod, present, float(pod.spec.get("terminationGracePeriodSeconds", 30)))
+def _ended(pod: Object, present: Present, notes: Notes) -> Plan:
+    own_s = float(pod.spec.get("terminationGracePeriodSeconds", 30))
+    stops = _stops(pod, present, own_s if notes.end_grace_s is None else min(own_s, notes.end_grace_s))
     released = policy.over(pod) and not stops and present.sandbox is not None
     return Plan(stop=stops, release=released, forget=_outdated(present))
 

@@ -28,6 +28,7 @@ from coracle.kube.kubelet.fitting import is_new, misfit
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.plan import Plan, plan
+from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import (
@@ -64,6 +65,7 @@ class Hands:
     prober: Prober
     messages: Messages
     resizer: Resizer
+    evictor: Evictor
 
 
 class PodSync:
@@ -119,7 +121,7 @@ class PodSync:
         if refused is not None:
             wait_s = from_rfc3339(pod.meta.created) + PATIENCE_S - now_s
             return Again(wait_s) if wait_s > 0 else await self._refuse(view, refused)
-        notes.admitted = True
+        notes.admitted, notes.end_grace_s = True, self._hands.evictor.grace_s(pod)
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers or present.all:
             await self._tell(view)
@@ -242,7 +244,10 @@ def _nobody(key: Key, uid: str) -> Object:
 
 
 class Kubelet:
-    """A Part: the loop over the pods, with its chores, and the loops that look after their volumes."""
+    """A Part: the loop over the pods, with its chores, and the loops that look after their volumes.
+
+    `relief` is for who looks after the node.
+    """
 
     def __init__(
         self,
@@ -251,7 +256,10 @@ class Kubelet:
         beside: Sequence[Reconciler],
         caches: Mapping[str, Informer],
         store: Store,
+        *,
+        relief: Relief,
     ) -> None:
+        self.relief = relief
         self._sync, self._beside = sync, [Loop(one, caches, store, workers=2) for one in beside]
         self._loop = Loop(sync, caches, store, workers=WORKERS)
         self._chores = chores

@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Node-pressure Eviction".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from coracle.core.clock import Clock, rfc3339
@@ -22,6 +22,7 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.ranking import Candidate, message, ranked
 from coracle.kube.kubelet.thresholds import Stock, Stocks, Threshold, crossed
 
+AT_ONCE_S = 1.0  # what a hard threshold leaves a pod to end in
 _ON_DISK = ("ephemeral-storage", "inodes")
 
 
@@ -38,13 +39,23 @@ class Reach(Protocol):
 
 
 class Evictor:
-    """Makes pods fail.  Their loop ends what still runs."""
+    """Makes pods fail.  Their loop ends what still runs, and asks `grace_s` how much time it has for that."""
 
     def __init__(self, writer: Collection, recorder: EventRecorder, clock: Clock) -> None:
         self._writer, self._recorder, self._clock = writer, recorder, clock
+        self._graces_s: dict[str, float] = {}  # by uid, of those that may still run
 
-    async def evict(self, pod: Object, message: str, why: Json | None = None) -> None:
+    def grace_s(self, pod: Object) -> float | None:
+        """None: its own, it was not evicted."""
+        return self._graces_s.get(pod.meta.uid)
+
+    def forget(self, live: Container[str]) -> None:
+        """All but the pods with these uids."""
+        self._graces_s = {uid: grace_s for uid, grace_s in self._graces_s.items() if uid in live}
+
+    async def evict(self, pod: Object, message: str, why: Json | None = None, grace_s: float = AT_ONCE_S) -> None:
         """`why`: a condition that says it, too."""
+        self._graces_s[pod.meta.uid] = grace_s
         self._recorder.emit(pod, "Warning", "Evicted", message)
         now = rfc3339(self._clock.now_s())
 
@@ -65,7 +76,19 @@ def _with(pod: Object, condition: Json, now: str) -> Json:
 
 
 class Relief:
-    def __init__(self, cache: Informer, evictor: Evictor, node: str, reach: Reach, *, recorder: EventRecorder) -> None:
+    """`max_grace_s`: what a soft threshold leaves a pod to end in, at most."""
+
+    def __init__(
+        self,
+        cache: Informer,
+        evictor: Evictor,
+        node: str,
+        reach: Reach,
+        *,
+        recorder: EventRecorder,
+        max_grace_s: float = 0.0,
+    ) -> None:
+        self._max_grace_s = max_grace_s
         self._pods, self._evictor, self._node, self._reach = cache, evictor, node, reach
         self._recorder = recorder
 
@@ -80,11 +103,13 @@ class Relief:
             stocks = await look()
             if not crossed(due, stocks, reclaimed=True):
                 return
+        self._evictor.forget({pod.meta.uid for pod in self._pods.list()})
         candidates = [Candidate(pod, await self._reach.used(pod, urgent.resource)) for pod in self._here()]
         first = next(iter(ranked(candidates, urgent.resource)), None)
         if first is not None:
             said = message(urgent, stocks.get(urgent.signal, Stock(0, 0)), first)
-            await self._evictor.evict(first.pod, said, target("TerminationByKubelet", said))
+            grace_s = self._max_grace_s if urgent.grace_s else AT_ONCE_S
+            await self._evictor.evict(first.pod, said, target("TerminationByKubelet", said), grace_s)
 
     def _here(self) -> list[Object]:
         return [pod for pod in self._pods.list() if pod.spec.get("nodeName") == self._node and pods.active(pod)]

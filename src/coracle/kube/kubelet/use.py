@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coracle.core.errors import CloudError
@@ -21,6 +22,22 @@ from coracle.engine.scratch import Scratch
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kubelet.ranking import VOLUMES
 from coracle.kube.kubelet.records import Attempt, Present, Records, sandbox_name
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What a pod holds of the disk, in bytes.
+
+    containers   by name: what they have written beside their images, and logged
+    volumes      by name: its emptyDirs that are on disk
+    """
+
+    containers: Mapping[str, int] = field(default_factory=dict)
+    volumes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.containers.values()) + sum(self.volumes.values())
 
 
 class PodUse:
@@ -41,31 +58,33 @@ class PodUse:
 
     async def used(self, pod: Object, resource: str) -> Mapping[str, int]:
         """Of `memory` and `ephemeral-storage` (also for `inodes`) bytes, of `pids` processes; by container, VOLUMES."""
-        present = self._records.of(pod.key).get(pod.meta.uid, Present())
         if resource in ("memory", "pids"):
-            return {one.container: self._running(one, resource) for one in present.all if one.state == "running"}
-        return await self.disk(pod, present)
+            there = self._present(pod).all
+            return {one.container: self._running(one, resource) for one in there if one.state == "running"}
+        disk = await self.disk(pod)
+        return {**disk.containers, VOLUMES: sum(disk.volumes.values())}
 
-    async def disk(self, pod: Object, present: Present) -> dict[str, int]:
-        """In bytes: what containers have written beside their images, and logged; and emptyDirs that are on disk."""
+    async def disk(self, pod: Object) -> DiskUse:
         found: dict[str, int] = {}
-        for one in present.all:
+        for one in self._present(pod).all:
             with contextlib.suppress(CloudError):
                 own = await self._files.own_bytes(one.id)
                 logged = await offload(_folder_bytes, self._containers.log_path(one.id))
                 found[one.container] = found.get(one.container, 0) + own + logged
         on_disk = [one["name"] for one in pod.spec.get("volumes") or () if _is_on_disk(one)]
         owner = sandbox_name(pod.meta.uid)
-        return {**found, VOLUMES: sum([await self._scratch.usage_bytes(owner, name) for name in on_disk])}
+        return DiskUse(found, {name: await self._scratch.usage_bytes(owner, name) for name in on_disk})
 
     async def tidy(self) -> None:
         """Remove containers that have ended, with their logs, and images that nobody uses."""
         for pod in self._pods.list():
-            present = self._records.of(pod.key).get(pod.meta.uid, Present())
-            for one in dead(pod, present):
+            for one in dead(pod, self._present(pod)):
                 with contextlib.suppress(CloudError):
                     await self._containers.remove(one.id)
         await self._images.prune_unused()
+
+    def _present(self, pod: Object) -> Present:
+        return self._records.of(pod.key).get(pod.meta.uid, Present())
 
     def _running(self, attempt: Attempt, resource: str) -> int:
         try:

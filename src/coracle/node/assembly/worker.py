@@ -8,8 +8,7 @@ from coracle.kube.kubelet.machine import read_host_dns, read_machine, read_stock
 from coracle.kube.kubelet.nodes import NodeSync
 from coracle.kube.kubelet.nodestatus import allocatable
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
-from coracle.kube.kubelet.pressure import Evictor, Relief
-from coracle.kube.kubelet.use import PodUse
+from coracle.kube.kubelet.pods import Kubelet
 from coracle.kube.proxy.bootstrap import DNS_NUMBER
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
@@ -38,29 +37,25 @@ def node_config(settings: Settings) -> NodeConfig:
     )
 
 
-def make_kubelet(base: Foundation, kube: Kubernetes, config: NodeConfig) -> Part:
+def make_kubelet(base: Foundation, kube: Kubernetes, config: NodeConfig) -> Kubelet:
     engine = base.engine
     services = EngineServices(
-        engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs, engine.logs
+        engine.sandboxes, engine.containers, engine.images, engine.scratch, engine.execs, engine.logs, engine.files
     )
     recorder = kube.recorders[KUBELET]
     cluster = Cluster(base.caches, kube.writers["Pod"], base.store, recorder, base.clock, kube.issuer)
-    return kubelet(services, cluster, config)
+    return kubelet(services, cluster, config, read_kubelet(base.settings.root))
 
 
-def make_node(base: Foundation, kube: Kubernetes, config: NodeConfig) -> Part:
-    root, engine, pods = base.settings.root, base.engine, base.caches["Pod"]
-    containers, files, images = engine.containers, engine.files, engine.images
-    use = PodUse(pods, kube.records, containers, files=files, images=images, scratch=engine.scratch)
-    recorder = kube.recorders[KUBELET]
-    evictor = Evictor(kube.writers["Pod"], recorder, base.clock)
+def make_node(base: Foundation, kube: Kubernetes, config: NodeConfig, agent: Kubelet) -> Part:
+    root = base.settings.root
     return NodeSync(
         kube.writers["Node"],
         kube.writers["Lease.coordination.k8s.io"],
         config,
         read_machine(str(root), runtime_version()),
         read_kubelet(root),
-        recorder=recorder,
+        recorder=kube.recorders[KUBELET],
         clock=base.clock,
-        relief=Relief(pods, evictor, config.name, use, recorder=recorder),
+        relief=agent.relief,
     )

@@ -16,6 +16,7 @@ from coracle.core.store import MemoryStore
 from coracle.core.tasks import run_parts
 from coracle.engine.containers import Containers
 from coracle.engine.execs import Execs
+from coracle.engine.files import Files
 from coracle.engine.images import Images
 from coracle.engine.kinds import image as images
 from coracle.engine.logs import Logs
@@ -79,7 +80,8 @@ class Machine:
         sandboxes._is_whole = lambda record: record.status["netns_path"] in {"host", *self.net.namespaces}
         containers = Containers(store, clock, self.runtime, found, sandboxes, root_path=root)
         execs, logs = Execs(self.runtime, containers, sandboxes), Logs(containers)
-        engine = EngineServices(sandboxes, containers, found, Scratch(root_path=root), execs, logs)
+        files = Files(containers, self.snapshotter)
+        engine = EngineServices(sandboxes, containers, found, Scratch(root_path=root), execs, logs, files)
         caches = {type: Informer(type, store, INDEXES.get(type)) for type in ("Pod", CONTAINER, SANDBOX)}
         self.kubelet_records = Records(caches[SANDBOX], caches[CONTAINER])
         recorder = EventRecorder(self.events, clock, "kubelet", NODE.name)

@@ -83,11 +83,18 @@ class FakeReach:
     ("due", "left_mi", "tidied", "goes"),
     [
         (LITTLE_MEMORY, 0, 0, "big"),
+        (Threshold(MEMORY, Amount(100 * MI), grace_s=60), 0, 0, "big"),
         (LITTLE_DISK, 20, 1, "small"),
         (LITTLE_DISK, 120, 1, "small"),
         (LITTLE_DISK, 150, 1, None),
     ],
-    ids=["memory", "disk, and nothing to give back", "less than is wanted back", "what was given back is enough"],
+    ids=[
+        "memory",
+        "memory, softly",
+        "disk, and nothing to give back",
+        "less than is wanted back",
+        "what was given back is enough",
+    ],
 )
 def test_relief(due, left_mi, tidied, goes):
     async def main():
@@ -102,7 +109,7 @@ def test_relief(due, left_mi, tidied, goes):
             return {due.signal: Stock(1000 * MI, reach.left_mi * MI)}
 
         reach, evictor = FakeReach(left_mi), Evictor(stage["Pod"], stage.recorder, stage.clock)
-        relief = Relief(stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder)
+        relief = Relief(stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder, max_grace_s=7)
         await stage.settle(1)
         await relief.relieve(a_node(), [due], {due.signal: Stock(1000 * MI, 0)}, look)
         assert reach.tidied == tidied
@@ -111,5 +118,8 @@ def test_relief(due, left_mi, tidied, goes):
         for pod in failed:
             assert pod.status["reason"] == "Evicted"
             assert condition(pod, "DisruptionTarget")["reason"] == "TerminationByKubelet"
+            assert evictor.grace_s(pod) == (1 if not due.grace_s else 7)
+        kept = [pod for pod in stage["Pod"].list() if pod not in failed]
+        assert [evictor.grace_s(pod) for pod in kept] == [None] * len(kept)
 
     run(main())

@@ -1,9 +1,11 @@
-"""EmptyDirs that hold more than they may."""
+"""Pods that hold more of the disk than they may."""
 
 import pytest
 
 from coracle.core.object import Key
-from coracle.kube.kubelet.volumes.limits import EmptyDirLimits, limited
+from coracle.kube.kubelet.pressure import Evictor
+from coracle.kube.kubelet.storagelimits import StorageLimits, broken, limited_volumes
+from coracle.kube.kubelet.use import DiskUse
 from coracle.kube.kubelet.volumes.service import empty_dir_limit
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_pod
@@ -18,21 +20,22 @@ def with_limit(name="one", limit="1Mi", medium=""):
 
 
 class Held:
-    """In place of the volumes' service: says how much they hold."""
+    """Says how much each pod holds."""
 
     def __init__(self, clock):
         self.bytes, self.looked_s, self._clock = 0, [], clock
 
-    async def usage_bytes(self, pod, volume):
+    async def disk(self, pod):
         self.looked_s.append(round(self._clock.monotonic_s()))
-        return self.bytes
+        return DiskUse({}, {"cache": self.bytes})
 
 
 async def a_stage(*pods):
     stage = Stage()
     await stage.rooms()
     held = Held(stage.clock)
-    loop = EmptyDirLimits(stage.caches, "n1", held, stage["Pod"], recorder=stage.recorder, clock=stage.clock)
+    evictor = Evictor(stage["Pod"], stage.recorder, stage.clock)
+    loop = StorageLimits(stage.caches, "n1", held.disk, evictor, stage.clock)
     stage.run(loop)
     for pod in pods:
         await stage["Pod"].create(pod)
@@ -87,4 +90,34 @@ def test_the_limit_of_an_empty_dir(asked, memory, limit):
     pod = a_pod("one", volumes=[volume], containers=[{"name": "c", "image": "i", "resources": resources}])
     assert empty_dir_limit(pod, volume) == limit
     on_disk = asked.get("medium") != "Memory" and limit is not None
-    assert limited(pod) == ({"v": limit} if on_disk else {})
+    assert limited_volumes(pod) == ({"v": limit} if on_disk else {})
+
+
+def limited_to(**limits):
+    return a_pod(
+        "one",
+        containers=[
+            {"name": name, "image": "i", "resources": {"limits": {"ephemeral-storage": limit}} if limit else {}}
+            for name, limit in limits.items()
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("pod", "use", "said"),
+    [
+        (limited_to(a="1Mi"), {"a": MIB}, ""),
+        (limited_to(a="1Mi"), {"a": MIB + 1}, "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "),
+        (limited_to(a="1Mi", b="3Mi"), {"a": 2 * MIB}, 'Container a exceeded its local ephemeral storage limit "1Mi". '),
+        (limited_to(a="1Mi", b=None), {"b": 2 * MIB}, "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "),
+        (limited_to(a=None), {"a": 9 * MIB}, ""),
+    ],
+    ids=["as much as it may", "more", "one of two", "the other one counts for the whole", "no limit"],
+)  # fmt: skip
+def test_what_containers_may_hold(pod, use, said):
+    assert broken(pod, DiskUse(use)) == said
+
+
+def test_what_volumes_hold_counts_for_the_pod():
+    said = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
+    assert broken(limited_to(a="1Mi"), DiskUse({"a": MIB}, {"v": 1})) == said
