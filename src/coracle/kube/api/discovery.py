@@ -36,12 +36,20 @@ _PATHS = (
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
+_ONE_BY_ONE = ("Namespace",)  # kinds that are not deleted by the collection
+
+
+def verbs_of(kind: Kind) -> tuple[str, ...]:
+    """What may be done with a stored kind."""
+    return tuple(verb for verb in VERBS if verb != "deletecollection" or kind.type not in _ONE_BY_ONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind and what may be done with it."""
 
     kind: Kind
-    verbs: Sequence[str] = VERBS
+    verbs: Sequence[str]
 
 
 # subresource -> (API of what it answers with, its kind; "": the parent's), verbs

@@ -16,6 +16,7 @@ from coracle.core.store import Store, to_entry
 from coracle.kube.api import watch
 from coracle.kube.api.codec import decode, warning_headers
 from coracle.kube.api.deletions import read_deletion, read_dry_run
+from coracle.kube.api.discovery import verbs_of
 from coracle.kube.api.errors import success
 from coracle.kube.api.lists import read_page, read_revision, read_selection
 from coracle.kube.api.patching import patched, read_patch
@@ -53,7 +54,7 @@ class Resources:
                 return await self.patch(request, target)
             case "DELETE", True:
                 return await self.delete(request, target)
-            case "DELETE", False if target.namespace is not None:
+            case "DELETE", False if target.namespace is not None and "deletecollection" in verbs_of(target.kind):
                 return await self.delete_collection(request, target)
         raise Unsupported("the server does not allow this method on the requested resource")
 

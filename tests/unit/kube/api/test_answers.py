@@ -97,3 +97,12 @@ def test_for_how_long_a_client_means_to_wait(play, timeout, status):
     answer = play(scene)
     assert answer.status == status
     assert status == 200 or "invalid timeout specified in the request URL" in answer.doc["message"]
+
+
+def test_namespaces_are_deleted_one_by_one(play):
+    async def scene(api):
+        listed = (await api.get("/api/v1")).doc["resources"]
+        verbs = next(one["verbs"] for one in listed if one["name"] == "namespaces")
+        return (await api.ask("DELETE", "/api/v1/namespaces?labelSelector=a=b")).status, "deletecollection" in verbs
+
+    assert play(scene) == (405, False)
