@@ -135,6 +135,10 @@ def test_a_pod_has_its_own_password(docker, guarded, space):
     space.wait_for(lambda: space.text("logs", "known", check=False) == "hi\n")
     said = "Unable to retrieve some image pull secrets (none); attempting to pull the image may not succeed."
     assert said in space.text("get", "events")
+    for policy in ("IfNotPresent", "Never"):  # the image is here now, but not for everybody
+        space.kubectl("run", policy.lower(), f"--image={guarded}/mine:1", f"--image-pull-policy={policy}")
+    for reason in ("Error: ErrImagePull", "Error: ErrImageNeverPull"):
+        space.wait_for(lambda reason=reason: reason in space.text("get", "events"))
 
 
 def test_an_authority_that_is_not_ours_is_not_believed(docker, busybox, guarded, cloud, tmp_path):

@@ -24,6 +24,7 @@ from coracle.kube.kubelet.chores import Chores
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.hooks import Hooks
+from coracle.kube.kubelet.imageaccess import ImageAccess
 from coracle.kube.kubelet.messages import Messages
 from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
 from coracle.kube.kubelet.pressure import Evictor, Relief
@@ -76,11 +77,12 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settin
     chores = Chores(clock)
     tokens = PodTokens(cluster.issuer, cluster.store, clock) if cluster.issuer is not None else None
     node = Node(config, cluster.store, tokens or NoTokens())
-    volumes = PodVolumes(engine.volumes, engine.images, node.around(""), clock)
+    access = ImageAccess(engine.images, cluster.store, clock)
+    volumes = PodVolumes(engine.volumes, engine.images, node.around(""), clock, pulls=access)
     messages = Messages(engine.volumes, engine.logs)
     actions = Actions(engine.execs, clock)
     hooks = Hooks(actions, chores, recorder)
-    pulls = Pulls(engine.images, chores, recorder, clock, secrets=cluster.store)
+    pulls = Pulls(access, chores, recorder, clock)
     evictor = Evictor(cluster.pods, recorder, clock)
     hands = Hands(
         sandboxes=SandboxStarter(engine.sandboxes, volumes, config, recorder, clock, classes=cluster.store),

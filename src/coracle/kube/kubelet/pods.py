@@ -31,6 +31,7 @@ from coracle.kube.kubelet.plan import Plan, plan
 from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
+from coracle.kube.kubelet.ranking import unwelcome
 from coracle.kube.kubelet.records import (
     CONTAINER,
     SANDBOX,
@@ -93,6 +94,7 @@ class PodSync:
     async def sweep(self) -> None:
         """At start, once the caches are full: remove what no record leads to."""
         await self._hands.clearer.sweep({sandbox_name(entry.uid) for entry in self._cache.entries()})
+        await self._hands.pulls.sweep()
 
     def hurry(self, key: Key) -> None:
         """Something that the pod may have waited for has changed."""
@@ -201,7 +203,7 @@ class PodSync:
         if self._notes[pod.key].admitted or not is_new(pod):
             return None
         others = (one for one in self._others(pod) if not is_new(one) or self._is_admitted(one))
-        return misfit(pod, others, self._config.capacity)
+        return unwelcome(pod, self._hands.evictor.pressed) or misfit(pod, others, self._config.capacity)
 
     def _is_admitted(self, pod: Object) -> bool:
         notes = self._notes.get(pod.key)

@@ -5,8 +5,8 @@
     Never          what is there, or ErrImageNeverPull
 
 A pull that fails is ErrImagePull for a moment, then ImagePullBackOff: 10 s, doubling to 5 min, per pod and image.
-Pulls are chores: the pod's loop stays free meanwhile.  Every login that the pod's secrets have for the image's registry
-is tried; where there is none, the registry is asked as the node is known to it.
+Pulls are chores: the pod's loop stays free meanwhile.  What a pod may not use (see `imageaccess`) is to it as if it was
+not there.
 
 Source: Kubernetes documentation, "Images"; kubelet's image_manager.go.
 """
@@ -19,14 +19,12 @@ from typing import Any
 
 from coracle.core.clock import Clock
 from coracle.core.errors import CloudError, Malformed
-from coracle.core.kind import Reader
 from coracle.core.object import Object
-from coracle.engine.images import Images, Policy
+from coracle.engine.images import Policy
 from coracle.image.references import parse_reference
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.chores import Chores
-from coracle.kube.kubelet.credentials import pull_secrets
-from coracle.kube.kubelet.fetching import fetch
+from coracle.kube.kubelet.imageaccess import ImageAccess
 from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.policy import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from coracle.kube.kubelet.records import event_field
@@ -47,11 +45,8 @@ class _Failure:
 class Pulls:
     """Finds or fetches the image of a container."""
 
-    def __init__(
-        self, images: Images, chores: Chores, recorder: EventRecorder, clock: Clock, *, secrets: Reader
-    ) -> None:
-        """`secrets` has the Secrets."""
-        self._images, self._chores, self._secrets = images, chores, secrets
+    def __init__(self, images: ImageAccess, chores: Chores, recorder: EventRecorder, clock: Clock) -> None:
+        self._images, self._chores = images, chores
         self._recorder, self._clock = recorder, clock
         self._failures: dict[tuple[str, str], _Failure] = {}
 
@@ -65,7 +60,7 @@ class Pulls:
         pulled = notes.images.get((name, number))
         if pulled is not None:
             return pulled
-        found = self._images.find(reference) if policy != "Always" else None
+        found = self._images.find(pod, reference) if policy != "Always" else None
         if found is not None:
             said = f'Container image "{reference}" already present on machine and can be accessed by the pod'
             self._say(pod, name, "Normal", "Pulled", said)
@@ -78,6 +73,10 @@ class Pulls:
             return self._back_off(pod, name, reference, failure)
         self._chores.begin(pod.meta.uid, pod.key, f"pull/{name}", lambda: self._pull(pod, container, number, notes))
         return None
+
+    async def sweep(self) -> None:
+        """At start: forget what images had that are not here any more."""
+        await self._images.sweep()
 
     def forget(self, pod_uid: str) -> None:
         """The pod is gone: stop pulling for it, and forget what failed."""
@@ -92,7 +91,7 @@ class Pulls:
         self._say(pod, name, "Normal", "Pulling", f'Pulling image "{reference}"')
         begun_s = self._clock.monotonic_s()
         try:
-            image = await fetch(self._images, pod, reference, _policy(container), self._secrets)
+            image = await self._images.pull(pod, reference, _policy(container))
         except CloudError as error:
             notes.waiting[name] = self._failed(pod, name, reference, str(error))
             return
@@ -107,7 +106,7 @@ class Pulls:
         notes.waiting.pop(name, None)
 
     def _miss_secrets(self, pod: Object) -> None:
-        _, missing = pull_secrets(pod, self._secrets)
+        missing = self._images.missing_secrets(pod)
         if missing:
             said = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
             more = "attempting to pull the image may not succeed."

@@ -28,7 +28,7 @@ from coracle.engine.images import Images, Policy
 from coracle.engine.scratch import Scratch
 from coracle.kube.kinds.podspec.defaults import pull_policy
 from coracle.kube.kubelet.environment import Surroundings
-from coracle.kube.kubelet.fetching import fetch
+from coracle.kube.kubelet.imageaccess import ImageAccess
 from coracle.kube.kubelet.records import containers_of, sandbox_name
 from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
@@ -60,8 +60,10 @@ class Volume:
 class PodVolumes:
     """`around`: what files may tell of the node, and where config maps, secrets and claims are found."""
 
-    def __init__(self, directories: Scratch, images: Images, around: Surroundings, clock: Clock) -> None:
-        self._directories, self._images = directories, images
+    def __init__(
+        self, directories: Scratch, images: Images, around: Surroundings, clock: Clock, *, pulls: ImageAccess
+    ) -> None:
+        self._directories, self._images, self._pulls = directories, images, pulls
         self._around, self._clock = around, clock
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -164,23 +166,28 @@ class PodVolumes:
 
     async def _claimed(self, pod: Object, volume: Mapping[str, Any], *, again: bool) -> Volume:
         place = locate(pod, volume, self._around.reader)
-        path = await self._host_path(place)
+        path = await self._at(pod, volume["name"], place)
         read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
         if place.block:
             path = await self._directories.device(sandbox_name(pod.meta.uid), volume["name"], path)
             return Volume(path, read_only, device=True)
         if place.ours and not read_only:
             await self._give(pod, path, again=again)
-        return Volume(path, read_only)
+        return Volume(path, read_only, options=tuple(one for one in place.options if one != "defaults"))
 
     async def _image(self, pod: Object, volume: Mapping[str, Any], users: Users | None) -> Volume:
         """The files of an image, none of them to be run; a directory says that there is a view to take away."""
         asked, owner, name = volume["image"], sandbox_name(pod.meta.uid), f"{_IMAGE}{volume['name']}"
         policy = cast(Policy, asked.get("pullPolicy") or pull_policy(asked["reference"]))
-        image = await fetch(self._images, pod, asked["reference"], policy, self._around.reader)
+        image = await self._pulls.get(pod, asked["reference"], policy)
         await self._directories.scratch(owner, name)
         path = await self._images.mount(image, f"{owner}.{name}", read_only=True, users=users)
         return Volume(path, read_only=True, options=("noexec",), mapped=users is not None)
+
+    async def _at(self, pod: Object, name: str, place: Place) -> str:
+        if place.file_system is None:
+            return await self._host_path(place)
+        return await self._directories.local(sandbox_name(pod.meta.uid), name, place.path, place.file_system)
 
     async def _host_path(self, place: Place) -> str:
         """A path without a type is made, as a directory, where nothing is."""

@@ -1,0 +1,112 @@
+"""Images as pods may have them: what was pulled with a password is for those who know it.
+
+An image that is here under the asked name is used
+    by anybody              where it was built or loaded here, pulled by Docker, or pulled without a password
+    by who can prove it     where it was pulled with one: a pod whose secrets have such a login
+Others have to pull it themselves.  It is remembered who has (kinds.imagepull), as a hash.
+
+Source: Kubernetes documentation, "Images", "Ensure image pull credential verification"; KEP-2535, policy
+NeverVerifyPreloadedImages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable
+
+import orjson
+
+from coracle.core.clock import Clock
+from coracle.core.collection import Collection
+from coracle.core.errors import AlreadyExists, CloudError
+from coracle.core.object import Object
+from coracle.core.store import Store
+from coracle.engine.images import Images, Policy
+from coracle.image.references import parse_reference
+from coracle.image.terms import NOBODY, Login, Terms
+from coracle.kube.kinds import imagepull
+from coracle.kube.kubelet.credentials import logins, pull_secrets
+
+
+class ImageAccess:
+    """Finds and pulls images for pods."""
+
+    def __init__(self, images: Images, store: Store, clock: Clock) -> None:
+        """`store` has the Secrets, and keeps who has pulled what."""
+        self._images, self._secrets = images, store
+        self._pulls = Collection(imagepull.KIND, store, clock)
+
+    def find(self, pod: Object, reference: str) -> Object | None:
+        """The image, if it is here and the pod may use it.  Raises Malformed (the name)."""
+        image = self._images.find(reference)
+        record = self._pulls.find(imagepull.key(image.spec["id"])) if image is not None else None
+        if image is None or record is None:
+            return image
+        proofs = record.spec["names"].get(parse_reference(reference).name)
+        own = (proof(image, login) for login in self._logins(pod, reference))
+        return image if not proofs or any(one in proofs for one in own) else None
+
+    def missing_secrets(self, pod: Object) -> list[str]:
+        """Those that the pod names for pulls, and that are not there."""
+        return pull_secrets(pod, self._secrets)[1]
+
+    async def get(self, pod: Object, reference: str, policy: Policy) -> Object:
+        """The image, pulled if need be.  Raises as `pull`."""
+        found = self.find(pod, reference) if policy != "Always" else None
+        return found if found is not None else await self.pull(pod, reference, policy)
+
+    async def pull(self, pod: Object, reference: str, policy: Policy) -> Object:
+        """The image, by the first of the pod's logins that gets it; without one that fits, as the node is known.
+
+        Raises: Malformed (the name), else what the last attempt met.
+        """
+        wanted: Policy = "Always" if policy == "IfNotPresent" and self._images.find(reference) else policy
+        *others, last = self._logins(pod, reference) or (NOBODY,)
+        for login in others:
+            with contextlib.suppress(CloudError):
+                return await self._pull(reference, wanted, login)
+        return await self._pull(reference, wanted, last)
+
+    async def sweep(self) -> None:
+        """Forget who has pulled images that are not here any more."""
+        there = {imagepull.key(image.spec["id"]) for image in self._images.list()}
+        for record in self._pulls.list():
+            if record.key not in there:
+                await self._pulls.delete(record.key, missing_ok=True)
+
+    def _logins(self, pod: Object, reference: str) -> tuple[Login, ...]:
+        return logins(pull_secrets(pod, self._secrets)[0], parse_reference(reference))
+
+    async def _pull(self, reference: str, policy: Policy, login: Login) -> Object:
+        image = await self._images.ensure(reference, policy, terms=Terms(login))
+        await self._note(image, parse_reference(reference).name, login)
+        return image
+
+    async def _note(self, image: Object, name: str, login: Login) -> None:
+        key = imagepull.key(image.spec["id"])
+        if self._pulls.find(key) is None:
+            if not login:
+                return  # nobody is kept from it, and nobody was
+            with contextlib.suppress(AlreadyExists):
+                await self._pulls.create(imagepull.new(image.spec["id"]))
+        mine = [proof(image, login)] if login else []
+
+        def noted(now: Object) -> Object:
+            names = now.spec["names"]
+            open_to_all = not mine or names.get(name) == []
+            return now.with_spec(
+                names={**names, name: [] if open_to_all else _each_once([*names.get(name, ()), *mine])}
+            )
+
+        await self._pulls.change(key, noted)
+
+
+def proof(image: Object, login: Login) -> str:
+    """That somebody knows a login, without telling it."""
+    said = orjson.dumps([image.spec["id"], login.username, login.password])
+    return hashlib.sha256(said).hexdigest()
+
+
+def _each_once(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
