@@ -1,6 +1,7 @@
-"""Block devices that pods have, and which of them are files shown as devices.
+"""Block devices that pods have: as they are, files shown as devices, and file systems on them.
 
     <owner's directory>/block.<volume>      a link to the file, while the owner has its device
+    <owner's directory>/disk.<volume>       where a device's file system is mounted
 
 A file's device goes with the last of its owners.
 """
@@ -8,13 +9,16 @@ A file's device goes with the last of its owners.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import subprocess
 from pathlib import Path
 
 from coracle.core.errors import Broken, Invalid, NotFound, Unsupported
-from coracle.linux import loops
+from coracle.linux import loops, mounts
 
-_PREFIX = "block."
+_PREFIX, _DISK = "block.", "disk."
+_KIND = re.compile("[a-z0-9]{1,16}")
 
 
 def hold(owner: Path, volume: str, source_path: str) -> str:
@@ -40,6 +44,45 @@ def hold(owner: Path, volume: str, source_path: str) -> str:
         return loops.attach(source_path)
     except OSError as error:
         raise Broken(f"cannot make a block device of {source_path}: {error.strerror}") from error
+
+
+def mounted(owner: Path, volume: str, device_path: str, kind: str) -> str:
+    """The directory where the device's file system is mounted; where it has none, one of that kind ("": ext4) is made.
+
+    Idempotent.  Raises: Invalid (it has one of another kind; the kind cannot be made), Broken.
+    """
+    if kind and not _KIND.fullmatch(kind):
+        raise Invalid(message=f"unknown file system {kind[:40]!r}")
+    path = owner / f"{_DISK}{volume}"
+    try:
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not mounts.is_mount_point(path):
+            mounts.mount(_formatted(device_path, kind), path, source=device_path)
+    except OSError as error:
+        raise Broken(f"cannot mount {device_path}: {error.strerror or error}") from error
+    return str(path)
+
+
+def _formatted(device_path: str, kind: str) -> str:
+    """The kind of file system that is on the device, in the end."""
+    found = _said_by("blkid", "-p", "-s", "TYPE", "-s", "PTTYPE", "-o", "value", device_path)
+    if found and kind and found != kind:
+        raise Invalid(message=f'failed to mount the volume as "{kind}", it already contains {found}')
+    if found:
+        return found
+    kind = kind or "ext4"
+    options = ("-F", "-m0") if kind.startswith("ext") else ()
+    try:
+        done = subprocess.run([f"mkfs.{kind}", *options, device_path], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise Invalid(message=f"this machine cannot make the file system {kind!r}") from None
+    if done.returncode:
+        raise Broken(f"cannot format {device_path}: {done.stderr.decode(errors='replace')[-300:]}")
+    return kind
+
+
+def _said_by(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, check=False).stdout.decode(errors="replace").strip()
 
 
 def let_go(owner: Path) -> None:

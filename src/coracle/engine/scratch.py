@@ -20,7 +20,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
+from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
 from coracle.engine import blocks, volumefiles
 from coracle.linux import mounts, rooted
@@ -85,6 +85,17 @@ class Scratch:
         """
         return await offload(blocks.hold, self._scratch / _checked(owner), _checked(volume), path)
 
+    async def local(self, owner: str, volume: str, path: str, kind: str = "") -> str:
+        """A directory of the host as it is, or where the file system of a block device there is mounted.
+
+        Where a device has none, one of that `kind` ("": ext4) is made.  Raises: Invalid, NotFound, Broken.
+        """
+        if await offload(_is_block, path):
+            return await offload(blocks.mounted, self._scratch / _checked(owner), _checked(volume), path, kind)
+        if not await offload(os.path.exists, path):
+            raise NotFound(f'path "{path}" does not exist', kind="Local", name=path)
+        return await self.host_path(path, "Directory")
+
     async def drop_scratch(self, owner: str) -> None:
         """Remove everything of `owner`.  Idempotent."""
         await offload(_drop, self._scratch / _checked(owner))
@@ -111,6 +122,13 @@ class Scratch:
         if type:
             await offload(_check_host_path, path, type)
         return path
+
+
+def _is_block(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _checked(name: str) -> str:
@@ -163,23 +181,45 @@ def _drop(path: Path) -> None:
 def _hold_part(path: Path, volume_path: str, below: str) -> None:
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     try:
-        volumefiles.show(str(path), volume_path, below)
-    except NotFound as error:
+        found = rooted.open_within(volume_path, below, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"no such file or directory: {below[:200]}", kind="Subpath", name=below[:200]) from error
+    except OSError as error:
+        raise _leads_nowhere(below, error) from error
+    try:
+        volumefiles.show_open(str(path), found)
+    finally:
+        os.close(found)
+
+
+def _leads_nowhere(below: str, error: OSError) -> CloudError:
+    if error.errno == errno.EXDEV:
+        return Invalid(message=f"subPath {below[:200]!r} is not within the volume")
+    if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
+        return Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return (Exhausted if full else Broken)(f"cannot make {below[:200]!r}: {error.strerror}")
 
 
 def _make_part(volume_path: str, below: str) -> None:
+    """Directories down to `below`, unless something is there, in the volume or (which is refused later) outside."""
+    try:
+        os.close(rooted.open_within(volume_path, below, os.O_PATH))
+    except FileNotFoundError:
+        _make_missing(volume_path, below)
+    except OSError as error:
+        raise _leads_nowhere(below, error) from error
+
+
+def _make_missing(volume_path: str, below: str) -> None:
     try:
         root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _make_missing(root, below)
+            _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
         finally:
             os.close(root)
     except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
-            raise Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume") from error
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (Exhausted if full else Broken)(f"cannot make {below[:200]!r}: {error.strerror}") from error
+        raise _leads_nowhere(below, error) from error
 
 
 def _share(path: Path, volume_path: str) -> None:
@@ -192,15 +232,8 @@ def _share(path: Path, volume_path: str) -> None:
         raise Broken(f"cannot share volume {path.name}: {error.strerror}") from error
 
 
-def _make_missing(root: int, below: str) -> None:
-    """Directories down to `below`, with the root's mode whatever the umask is, unless something is there."""
-    try:
-        os.close(rooted.open_in_root(root, below, os.O_PATH))
-    except FileNotFoundError:
-        _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
-
-
 def _make_directories(root: int, below: str, mode: int) -> None:
+    """With the root's mode, whatever the umask is."""
     done = ""
     for name in (name for name in below.split("/") if name not in ("", ".")):
         done += f"/{name}"

@@ -68,7 +68,6 @@ def sweep(root: Path, known: Collection[str]) -> None:
 
 def show(path: str, base: str, subpath: str) -> None:
     """Bind what `subpath` is inside `base` at `path`.  Raises NotFound, Invalid, Broken."""
-    hide(path)
     with contextlib.ExitStack() as stack, telling(f"cannot show {subpath or '/'}"):
         root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, root)
@@ -82,6 +81,13 @@ def show(path: str, base: str, subpath: str) -> None:
                 raise
             raise Invalid(message=f"cannot access path {subpath[:200]}: {error.strerror}") from None
         stack.callback(os.close, found)
+        show_open(path, found)
+
+
+def show_open(path: str, found: int) -> None:
+    """Bind what is open at `found` (O_PATH) at `path`, in place of what was shown there.  Raises Broken."""
+    hide(path)
+    with telling("cannot show a part of a volume"):
         _make_place(Path(path), directory=stat.S_ISDIR(os.fstat(found).st_mode))
         mounts.bind(Path(f"/proc/self/fd/{found}"), Path(path), recursive=True)
 

@@ -27,6 +27,26 @@ def open_in_root(root_fd: int, path: str, flags: int) -> int:
     return _openat2(root_fd, path, flags, _IN_ROOT | _NO_MAGICLINKS)
 
 
+def open_within(root: str, path: str, flags: int) -> int:
+    """Open `path` below the directory `root`.  Links may lead anywhere inside, absolute ones as the host sees them.
+
+    Raises: OSError (EXDEV: it leads out).
+    """
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            return _openat2(root_fd, path, flags, _BENEATH | _NO_MAGICLINKS)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        top, found = os.path.realpath(root), os.path.realpath(os.path.join(root, path))
+        if not found.startswith(f"{top}/"):
+            raise OSError(errno.EXDEV, f"{path}: {os.strerror(errno.EXDEV)}")
+        return open_beneath(root_fd, found.removeprefix(f"{top}/"), flags)  # whoever swaps links meanwhile gets ELOOP
+    finally:
+        os.close(root_fd)
+
+
 def open_beneath(fd: int, path: str, flags: int) -> int:
     """Open `path` below the directory `fd`, where no part of it is a link.  Raises OSError (ELOOP: one is)."""
     return _openat2(fd, path, flags, _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)

@@ -149,13 +149,19 @@ def test_what_is_only_shown_has_to_be_there(tmp_path):
     assert not (tmp_path / "volume/a").exists()
 
 
-def test_a_link_in_a_volume_does_not_lead_a_part_out(tmp_path):
-    (tmp_path / "volume").mkdir()
-    os.symlink("/etc", tmp_path / "volume/link")
-    with pytest.raises(Invalid, match="leads to nothing"):
+@pytest.mark.parametrize("target", ["/etc", "/etc/nothing-there", "..", "../..", "a/../../x"])
+def test_a_link_in_a_volume_does_not_lead_a_part_out(tmp_path, target):
+    (tmp_path / "volume/a").mkdir(parents=True)
+    os.symlink(target, tmp_path / "volume/link")
+    with pytest.raises(Invalid, match="is not within the volume"):
         shown(tmp_path, "link")
-    (tmp_path / "volume/etc").mkdir()
-    assert shown(tmp_path, "link") == []
+    assert sorted(os.listdir(tmp_path / "volume")) == ["a", "link"]
+
+
+def test_an_absolute_link_may_lead_back_into_the_volume(tmp_path):
+    (tmp_path / "volume/a/b").mkdir(parents=True)
+    os.symlink(tmp_path / "volume/a", tmp_path / "volume/link")
+    assert shown(tmp_path, "link") == ["b"]
 
 
 def test_a_shared_volume_is_one_mount_however_often_it_is_asked_for(tmp_path):

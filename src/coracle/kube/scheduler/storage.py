@@ -9,13 +9,13 @@ Source: Kubernetes documentation, "Storage Classes: Volume Binding Mode"; the wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coracle.core.collection import Collection
 from coracle.core.errors import NotFound
 from coracle.core.informer import Index, Informer
-from coracle.core.object import Key, Object
+from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import persistentvolume as volumes
 from coracle.kube.kinds import persistentvolumeclaim as claims
@@ -49,6 +49,7 @@ class Needs:
     refusal  why no node will do
     bound    the volumes that it has
     open     the claims that wait for a node, each with the volumes that are free for it; None: one can be made
+    places   of the classes of those: where volumes may be made, as topology selector terms
     taken    another pod has a claim that is for one pod only
     """
 
@@ -56,6 +57,7 @@ class Needs:
     taken: bool = False
     bound: tuple[Object, ...] = ()
     open: tuple[tuple[Object, tuple[Object, ...] | None], ...] = ()
+    places: tuple[Sequence[Json], ...] = ()
 
     def repels(self, node: Place) -> str:
         """Why that node will not do; "": it will."""
@@ -63,11 +65,18 @@ class Needs:
             return IN_USE
         if any(not node_fits(volume, node) for volume in self.bound):
             return ELSEWHERE
+        if not all(any(_is_in(term, node) for term in terms) for terms in self.places):
+            return NOTHING_FREE
         for claim, free in self.open:
             chosen = claim.meta.annotations.get(SELECTED_NODE)
             if (chosen and chosen != node.name) or (free is not None and best(claim, free, node) is None):
                 return NOTHING_FREE
         return ""
+
+
+def _is_in(term: Json, node: Place) -> bool:
+    """A topology selector term: every label with one of its values."""
+    return all(node.labels.get(need["key"]) in need["values"] for need in term.get("matchLabelExpressions") or ())
 
 
 class Storage:
@@ -80,7 +89,7 @@ class Storage:
         self.watches = {CLAIM: self._waiting, VOLUME: self._all_waiting}
 
     def needs(self, pod: Object) -> Needs:
-        bound, waiting, taken = [], [], False
+        bound, waiting, places, taken = [], [], [], False
         for volume, name in claims_of(pod).items():
             claim = self._claims.find(Key(pod.meta.namespace, name))
             if claim is None:
@@ -88,14 +97,19 @@ class Storage:
             taken = taken or self._taken(claim, pod)
             if claim.meta.deleting:
                 return Needs(refusal=f'persistentvolumeclaim "{name}" is being deleted')
+            if claim.status.get("phase") == "Lost":
+                lost = claim.spec.get("volumeName")
+                return Needs(refusal=f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{lost}"')
             if claims.is_bound(claim):
                 bound += [found for found in (self._volumes.find(Key("", claim.spec["volumeName"])),) if found]
                 continue
             cls = self._classes.find(Key("", class_of(claim)))
             if cls is None or cls.body.get("volumeBindingMode") != "WaitForFirstConsumer" or _asks(claim):
                 return Needs(refusal=UNBOUND)
-            waiting.append((claim, self._free(claim, cls)))
-        return Needs(bound=tuple(bound), open=tuple(waiting), taken=taken)
+            free, within = self._free(claim, cls), cls.body.get("allowedTopologies")
+            waiting.append((claim, free))
+            places += [within] if within and free is None else []
+        return Needs(bound=tuple(bound), open=tuple(waiting), places=tuple(places), taken=taken)
 
     async def choose(self, needs: Needs, node: str) -> None:
         """Say in the open claims that their pod is to run on `node`."""

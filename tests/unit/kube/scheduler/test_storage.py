@@ -23,6 +23,10 @@ def chosen(node):
     return a_claim(annotations={"volume.kubernetes.io/selected-node": node})
 
 
+def within(node):
+    return ({"matchLabelExpressions": [{"key": "kubernetes.io/hostname", "values": [node]}]},)
+
+
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
@@ -33,9 +37,13 @@ def chosen(node):
         pytest.param(Needs(open=((a_claim(), (a_volume(**on("n2")),)),)), NOTHING_FREE, id="none is free here"),
         pytest.param(Needs(open=((a_claim(), (a_volume(**on("n1")),)),)), "", id="one is free here"),
         pytest.param(Needs(open=((chosen("n2"), None),)), NOTHING_FREE, id="it is being made elsewhere"),
+        pytest.param(Needs(open=((a_claim(), None),), places=(within("n1"),)), "", id="it can be made here"),
+        pytest.param(Needs(open=((a_claim(), None),), places=(within("n2"),)), NOTHING_FREE, id="it can be made elsewhere only"),
+        pytest.param(Needs(open=((a_claim(), None),), places=(within("n2") + within("n1"),)), "", id="here or elsewhere"),
+        pytest.param(Needs(open=((a_claim(), None),), places=(within("n1"), within("n2"))), NOTHING_FREE, id="two, that can be made nowhere together"),
         pytest.param(Needs(taken=True), IN_USE, id="another pod has it alone"),
     ],
-)
+)  # fmt: skip
 def test_what_claims_have_against_a_node(needs, said):
     assert needs.repels(Place("n1", {"kubernetes.io/hostname": "n1"})) == said
 
@@ -112,5 +120,28 @@ def test_a_claim_for_one_pod_is_had_by_one():
         await cluster["Pod"].change(Key("default", "one"), lambda pod: pod.with_status(phase="Succeeded"), "status")
         await cluster.settle(1)
         assert cluster.nodes_of()["two"] == "n1"
+
+    run(main())
+
+
+def test_a_class_says_where_its_volumes_may_be_made_and_a_lost_claim_that_it_is():
+    async def main():
+        cluster = await a_cluster()
+        late = {"volumeBindingMode": "WaitForFirstConsumer", "allowedTopologies": list(within("n2"))}
+        await cluster["StorageClass"].create(a_class(**late))
+        await cluster["PersistentVolumeClaim"].create(a_claim(storageClassName="fast"))
+        await cluster["PersistentVolumeClaim"].create(a_claim("lost", storageClassName=""))
+        key = Key("default", "lost")
+        await cluster["PersistentVolumeClaim"].change(key, lambda now: now.with_spec(volumeName="gone"))
+        await cluster["PersistentVolumeClaim"].change(key, lambda now: now.with_status(phase="Lost"), "status")
+        for name, claim in (("one", "data"), ("two", "lost")):
+            await cluster["Pod"].create(with_claim(name, claim))
+        await cluster.settle(1)
+        assert NOTHING_FREE in refusal(cluster, "one")
+        assert 'persistentvolumeclaim "lost" bound to non-existent persistentvolume "gone"' in refusal(cluster, "two")
+        await cluster["Node"].create(a_node("n2"))
+        await cluster.settle(1)
+        chosen = cluster["PersistentVolumeClaim"].get(Key("default", "data")).meta.annotations
+        assert chosen["volume.kubernetes.io/selected-node"] == "n2"
 
     run(main())

@@ -16,6 +16,11 @@ from coracle.kube.kinds import persistentvolume, persistentvolumeclaim
 from coracle.kube.kinds.storagerules import PROVISIONED_BY, claims_of
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 
+# Of mount(8), those that a bind mount can have.
+_OPTIONS = frozenset((
+    "async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime", "noexec",
+    "norelatime", "nostrictatime", "nosuid", "relatime", "ro", "rw", "strictatime", "suid", "sync",
+))  # fmt: skip
 _CLAIM, _VOLUME = persistentvolumeclaim.KIND.type, persistentvolume.KIND.type
 
 
@@ -27,13 +32,16 @@ class ClaimUnusable(CloudError):
 class Place:
     """A path of the host, what must be there, and whether the pod's group may be given it.
 
-    `block`: containers get the device, not files; `ours`, too: a file of ours that is shown as one.
+    `block`: containers get the device, not files; `ours`, too: a file of ours that is shown as one.  `file_system`: of
+    a local volume, the kind that is made where the path is a device; None: of no local volume.  `options`: of mounting.
     """
 
     path: str
     type: str = ""
     ours: bool = False
     block: bool = False
+    file_system: str | None = None
+    options: tuple[str, ...] = ()
 
 
 def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
@@ -81,11 +89,18 @@ def _unmounted(volume: Mapping[str, Any], why: str) -> str:
 
 def _place(volume: Mapping[str, Any], persistent: Object) -> Place:
     spec, block = persistent.spec, persistent.spec.get("volumeMode") == "Block"
-    ours = PROVISIONED_BY in persistent.meta.annotations
+    ours, options = PROVISIONED_BY in persistent.meta.annotations, tuple(spec.get("mountOptions") or ())
+    wrong = [one for one in options if one not in _OPTIONS] if spec.get("local") else options
+    if wrong:
+        said = "unknown mount options" if spec.get("local") else "Mount options are not supported for this volume type"
+        raise ClaimUnusable(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {said}: {",".join(wrong)}')
     if spec.get("hostPath") and (ours or not block):
         return Place(spec["hostPath"]["path"], spec["hostPath"].get("type") or "", ours, block)
     if spec.get("local"):
-        return Place(spec["local"]["path"], "BlockDevice" if block else "Directory", ours=True, block=block)
+        given = spec["local"]
+        if block:
+            return Place(given["path"], "BlockDevice", ours=True, block=True)
+        return Place(given["path"], ours=True, file_system=given.get("fsType") or "", options=options)
     sort = next(iter(persistentvolume.sources(spec)), "none")
     raise ClaimUnusable(nobody_mounts(volume["name"], sort, spec[sort], block=block))
 
