@@ -167,8 +167,17 @@ class Images:
         if present is not None:
             _check_platform(present, reference, terms)
             return present
-        said = f"no registry and no catalogue entry provides {reference.familiar}"
-        raise NotFound(said, kind="Image", name=reference.familiar)
+        raise NotFound(await self._unknown(reference), kind="Image", name=reference.familiar)
+
+    async def _unknown(self, reference: Reference) -> str:
+        """What to say where nobody has it; and what to do where only its tag is not known here."""
+        said, name = f"no registry and no catalogue entry provides {reference.familiar}", reference.familiar_name
+        tags = [tag for source in self._sources if not source.remote for tag in await source.tags(reference)]
+        if not tags or reference.digest:
+            return said
+        there = f"{name}:{tags[0]}"
+        give = f"docker pull {there} && docker tag {there} {reference.familiar}"
+        return f"{said}; the catalogue has {name} as {', '.join(tags)}; to give one of these that name: {give}"
 
     async def _admit(
         self,
