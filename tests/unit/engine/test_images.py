@@ -117,7 +117,7 @@ def test_if_the_one_who_works_gives_up_another_takes_over(tmp_path):
 
 def test_nobody_knows_it(tmp_path):
     async def main(engine):
-        with pytest.raises(NotFound, match="no registry and no catalogue entry provides nothing:latest$"):
+        with pytest.raises(NotFound, match=r"no registry and no catalogue entry provides nothing:latest$"):
             await engine.images.ensure("nothing")
         hint = "the catalogue has nginx as latest; to give one of these that name: docker pull nginx:latest && docker tag nginx:latest nginx:1.14.2$"
         with pytest.raises(NotFound, match=f"^no registry and no catalogue entry provides nginx:1.14.2; {hint}"):

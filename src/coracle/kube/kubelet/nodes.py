@@ -97,7 +97,10 @@ class NodeSync:
         if stale:
             self._told_at_s = now_s
         self._announce(before[0], node)
-        if self._relief is not None and self._strain.due:
+        if self._relief is None:
+            return
+        self._relief.note(self._strain.conditions(self._clock.monotonic_s(), self._settings.transition_s))
+        if self._strain.due:
             await self._relief.relieve(node, self._strain.due, stocks, self._look)
 
     async def _look(self) -> Stocks:

@@ -44,6 +44,7 @@ class Evictor:
     def __init__(self, writer: Collection, recorder: EventRecorder, clock: Clock) -> None:
         self._writer, self._recorder, self._clock = writer, recorder, clock
         self._graces_s: dict[str, float] = {}  # by uid, of those that may still run
+        self.pressed: frozenset[str] = frozenset()  # the conditions of pressure that the node has
 
     def grace_s(self, pod: Object) -> float | None:
         """None: its own, it was not evicted."""
@@ -91,6 +92,10 @@ class Relief:
         self._max_grace_s = max_grace_s
         self._pods, self._evictor, self._node, self._reach = cache, evictor, node, reach
         self._recorder = recorder
+
+    def note(self, pressed: frozenset[str]) -> None:
+        """The node has these conditions of pressure: new pods may not be welcome."""
+        self._evictor.pressed = pressed
 
     async def relieve(
         self, node: Object, due: Sequence[Threshold], stocks: Stocks, look: Callable[[], Awaitable[Stocks]]

@@ -1,4 +1,4 @@
-"""Who goes first when the node runs short, and what is said of it.  Pure.
+"""Who goes first when the node runs short, who may not come, and what is said of it.  Pure.
 
 Those go first that use more than they asked for, of these the least important, of these the one that is furthest over.
 What processes are concerned, only importance and number count.
@@ -8,18 +8,21 @@ Source: Kubernetes documentation, "Node-pressure Eviction: Pod selection for kub
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coracle.core.object import Object
 from coracle.core.quantity import ZERO, Quantity, parse
-from coracle.kube.kinds.podspec.amounts import requests
+from coracle.kube.kinds.podspec.amounts import qos_class, requests
+from coracle.kube.kinds.taints import tolerated
+from coracle.kube.kubelet.admission import Refusal
 from coracle.kube.kubelet.records import everyone
 from coracle.kube.kubelet.thresholds import Stock, Threshold
 
 CRITICAL = 2_000_000_000  # pods of this priority stay
 VOLUMES = ""  # beside the containers' names: what is in the pod's own volumes
 _NANO = 10**9
+_MEMORY_TAINT = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ def ranked(candidates: Iterable[Candidate], resource: str) -> list[Candidate]:
         return (over <= 0 and resource != "pids", one.priority, -over, str(one.pod.key))
 
     return sorted((one for one in candidates if one.priority < CRITICAL), key=order)
+
+
+def unwelcome(pod: Object, pressed: Collection[str]) -> Refusal | None:
+    """Why a new pod is refused while the node has these conditions of pressure; None: it may come."""
+    critical = int(pod.spec.get("priority") or 0) >= CRITICAL
+    modest = qos_class(pod.spec) != "BestEffort" or tolerated(_MEMORY_TAINT, pod.spec.get("tolerations") or ())
+    if not pressed or critical or (set(pressed) == {"MemoryPressure"} and modest):
+        return None
+    return Refusal("Evicted", f"The node had condition: [{' '.join(sorted(pressed))}]. ")
 
 
 def message(threshold: Threshold, stock: Stock, candidate: Candidate) -> str:

@@ -8,7 +8,7 @@ from coracle.core.object import Key, Meta, Object
 from coracle.kube.kinds import priorityclass
 from coracle.kube.kinds.pod import condition
 from coracle.kube.kubelet.pressure import Evictor, Relief
-from coracle.kube.kubelet.ranking import VOLUMES, Candidate, message, ranked
+from coracle.kube.kubelet.ranking import VOLUMES, Candidate, message, ranked, unwelcome
 from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Amount, Stock, Threshold
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_node, a_pod, place
@@ -64,6 +64,29 @@ def test_of_processes_only_importance_and_number_count():
 )  # fmt: skip
 def test_what_is_said(threshold, stock, candidate, said):
     assert message(threshold, stock, candidate) == said
+
+
+MEMORY_ONLY, DISK = {"MemoryPressure"}, {"DiskPressure"}
+BEARS = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "pressed", "said"),
+    [
+        (a_pod("a"), set(), None),
+        (a_pod("a"), MEMORY_ONLY, "The node had condition: [MemoryPressure]. "),
+        (using("a", 0, "10Mi").pod, MEMORY_ONLY, None),
+        (a_pod("a", tolerations=[BEARS]), MEMORY_ONLY, None),
+        (a_pod("a", tolerations=[BEARS]), DISK, "The node had condition: [DiskPressure]. "),
+        (using("a", 0, "10Mi").pod, MEMORY_ONLY | DISK, "The node had condition: [DiskPressure MemoryPressure]. "),
+        (a_pod("a", priority=2_000_001_000), DISK, None),
+    ],
+    ids=["no pressure", "best effort", "it asks for memory", "it bears the taint", "not that of the disk", "both", "critical"],
+)  # fmt: skip
+def test_who_may_come(pod, pressed, said):
+    refused = unwelcome(pod, frozenset(pressed))
+    assert (refused and refused.message) == said
+    assert refused is None or refused.reason == "Evicted"
 
 
 class FakeReach:
