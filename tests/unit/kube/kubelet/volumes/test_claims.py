@@ -50,7 +50,9 @@ BLOCK = {"volumeMode": "Block"}
     [
         pytest.param(a_volume(**HOST), "volumeMounts", Place("/p", "File"), id="by hand"),
         pytest.param(a_volume(MADE, **HOST), "volumeMounts", Place("/p", "File", ours=True), id="made here"),
-        pytest.param(a_volume(**LOCAL), "volumeMounts", Place("/p", "Directory", ours=True), id="local"),
+        pytest.param(a_volume(**LOCAL), "volumeMounts", Place("/p", ours=True, file_system=""), id="local"),
+        pytest.param(a_volume(**LOCAL, mountOptions=["noexec"]), "volumeMounts", Place("/p", ours=True, file_system="", options=("noexec",)), id="local, with options"),
+        pytest.param(a_volume(local={"path": "/p", "fsType": "xfs"}), "volumeMounts", Place("/p", ours=True, file_system="xfs"), id="local, with a file system to make"),
         pytest.param(a_volume(MADE, **HOST, **BLOCK), "volumeDevices", Place("/p", "File", ours=True, block=True), id="a block device made here"),
         pytest.param(a_volume(**LOCAL, **BLOCK), "volumeDevices", Place("/p", "BlockDevice", ours=True, block=True), id="a local block device"),
     ],
@@ -71,6 +73,8 @@ def test_where_it_is(volume, field, place):
         pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**LOCAL, **BLOCK)}, USED, "volumeMounts", "has volumeMode Block, but is specified in volumeMounts", id="blocks to be mounted"),
         pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**LOCAL)}, USED, "volumeDevices", "has volumeMode Filesystem, but is specified in volumeDevices", id="files as a device"),
         pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**HOST, **BLOCK)}, USED, "volumeDevices", "no block volume plugin matched: hostPath", id="a host's path as a device"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**LOCAL, mountOptions=["ro", "uid=0"])}, USED, "volumeMounts", "unknown mount options: uid=0", id="an option of file systems"),
+        pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(**HOST, mountOptions=["ro"])}, USED, "volumeMounts", "Mount options are not supported for this volume type: ro", id="options of a host's path"),
         pytest.param({"PersistentVolumeClaim": a_claim(), "PersistentVolume": a_volume(nfs={})}, USED, "volumeMounts", "no volume plugin matched: nfs", id="elsewhere"),
     ],
 )  # fmt: skip
