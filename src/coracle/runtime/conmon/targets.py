@@ -90,8 +90,9 @@ def _secure_last_step(parent: int, name: str, mode: int, mount: Mount) -> None:
 
 
 def _is_covered(target: str) -> bool:
-    """Whether it lies in a file system of the kernel's, mounted before it: nothing there is the image's."""
-    return posixpath.normpath(target).split("/")[1] in _KERNEL_DIRECTORIES
+    """Whether nothing there is the image's: a file system of the kernel's is mounted before it, or it is no place."""
+    root, _, path = posixpath.normpath(target).partition("/")
+    return bool(root) or path.partition("/")[0] in _KERNEL_DIRECTORIES
 
 
 def _sort(mode: int) -> str:
