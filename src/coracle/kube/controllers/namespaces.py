@@ -1,8 +1,9 @@
 """Empty a namespace that is being deleted, then let it go.
 
-Pods take their time; whatever is left is looked at again when a pod goes, or a little later.
+Pods go before everything else, for they may need it to the end.  They take their time; whatever is left is looked at
+again when a pod goes, or a little later.
 
-Source: Kubernetes documentation, "Namespaces"; the conditions of a Terminating namespace.
+Source: Kubernetes documentation, "Namespaces"; its ordered deletion; the conditions of a Terminating namespace.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from coracle.kube.kinds import namespace
 from coracle.kube.kinds import pod as pods
 
 NAMESPACE, POD, EVENT = namespace.KIND.type, pods.KIND.type, "Event"
+_ORDER = {POD: 0, EVENT: 2}
 LOOK_AGAIN_S = 1.0  # things held by finalizers of others tell us nothing when they go
 
 
@@ -36,7 +38,7 @@ class Namespaces:
         """`contents` are the collections of every namespaced kind."""
         self._namespaces, self._writer, self._clock = caches[NAMESPACE], writer, clock
         # Events last: the others may say something while they go.
-        self._contents = sorted(contents, key=lambda collection: collection.kind.type == EVENT)
+        self._contents = sorted(contents, key=lambda collection: _ORDER.get(collection.kind.type, 1))
         self.watches = {NAMESPACE: itself, POD: _room}
 
     async def reconcile(self, key: Key) -> Again | None:
@@ -50,6 +52,8 @@ class Namespaces:
                 left[collection.kind.resource] = left.get(collection.kind.resource, 0) + 1
                 for name in obj.meta.finalizers:
                     finalizers[name] = finalizers.get(name, 0) + 1
+            if left and collection.kind.type == POD:
+                break
         await self._tell(key, left, finalizers)
         if left:
             return Again(LOOK_AGAIN_S)

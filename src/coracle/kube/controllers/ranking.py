@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.podspec.notes import DELETION_COST
 
-COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1}
 
 Rank = tuple[bool, int, bool, int, int, int, int, int]
@@ -44,7 +44,7 @@ def _rank(pod: Object, neighbours: int, now_s: float) -> Rank:
 
 def _cost(pod: Object) -> int:
     try:
-        return int(pod.meta.annotations.get(COST, "0"))
+        return int(pod.meta.annotations.get(DELETION_COST, "0"))
     except ValueError:
         return 0
 

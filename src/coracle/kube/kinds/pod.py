@@ -14,7 +14,7 @@ from coracle.core.errors import Problem, forbidden
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Json, Object
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.podspec import changes, defaults, rules
+from coracle.kube.kinds.podspec import changes, defaults, notes, rules
 from coracle.kube.kinds.podspec.amounts import qos_class
 from coracle.kube.kinds.podspec.columns import COLUMNS
 
@@ -69,7 +69,7 @@ def _qos(pod: Object) -> str:
 
 
 def validate(pod: Object) -> Problems:
-    found = rules.problems(pod.spec)
+    found = rules.problems(pod.spec) + notes.problems(pod.meta.annotations, "metadata.annotations")
     if not pod.meta.revision and pod.spec.get("ephemeralContainers"):
         found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     return found

@@ -58,6 +58,24 @@ def test_it_waits_for_pods_that_take_their_time_and_says_so():
     run(main())
 
 
+def test_pods_go_before_everything_else():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms("shop")
+        held = a_pod("held", namespace="shop").with_meta(finalizers=("example.com/f",))
+        await cluster["Pod"].create(held)
+        await cluster["ConfigMap"].create(Object("ConfigMap", Meta(name="config", namespace="shop")))
+        await cluster["Namespace"].delete(SHOP)
+        await cluster.settle(5)
+        assert cluster["Pod"].get(held.key).meta.deleting
+        assert not cluster["ConfigMap"].get(Key("shop", "config")).meta.deleting
+        await cluster["Pod"].change(held.key, lambda pod: pod.with_meta(finalizers=()))
+        await cluster.settle(5)
+        assert cluster["Namespace"].find(SHOP) is None
+
+    run(main())
+
+
 def test_nothing_new_comes_into_a_namespace_that_is_going():
     async def main():
         cluster = Cluster()

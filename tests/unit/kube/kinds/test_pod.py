@@ -439,3 +439,20 @@ def test_the_headings_are_kubectls():
         "Name", "Ready", "Status", "Restarts", "Age", "IP", "Node", "Nominated Node", "Readiness Gates",
     ]  # fmt: skip
     assert [column.priority for column in columns.COLUMNS] == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("0", True), ("5", True), ("-5", True), ("2147483647", True), ("-2147483648", True),
+        ("", False), ("+5", False), ("05", False), ("-0", False), ("many", False), ("2147483648", False),
+    ],
+)  # fmt: skip
+def test_what_a_deletion_cost_may_be(text, fits):
+    name = "controller.kubernetes.io/pod-deletion-cost"
+    said = [] if fits else [(f"metadata.annotations[{name}]", f'Invalid value: "{text}": must be a 32bit integer')]
+    pod = pods.default(a_pod("one").with_meta(annotations={name: text}))
+    assert [(problem.field, problem.text) for problem in pods.validate(pod)] == said
+    template = {"metadata": {"annotations": {name: text}}, "spec": pod.spec}
+    found = rules.template_problems(template, "spec.template")
+    assert [problem.field for problem in found] == ([] if fits else [f"spec.template.annotations[{name}]"])

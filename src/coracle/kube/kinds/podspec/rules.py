@@ -12,7 +12,7 @@ from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems, name_faults, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
-from coracle.kube.kinds.podspec import placement, probes, resources, security, systems, volumes
+from coracle.kube.kinds.podspec import notes, placement, probes, resources, security, systems, volumes
 from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
@@ -43,6 +43,7 @@ def template_problems(template: Mapping[str, Any], at: str) -> list[Problem]:
     found = label_problems(meta.get("labels"), f"{at}.labels")
     for key in meta.get("annotations") or {}:
         found += [invalid(f"{at}.annotations", key, fault) for fault in qualified_faults(key.lower())]
+    found += notes.problems(meta.get("annotations"), f"{at}.annotations")
     if (template.get("spec") or {}).get("ephemeralContainers"):
         found.append(forbidden(f"{at}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
     return found + problems(template.get("spec") or {}, f"{at}.spec")
