@@ -35,7 +35,7 @@ def problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
 
 def _gates(at: str, spec: Mapping[str, Any]) -> list[Problem]:
     gates = spec.get("schedulingGates") or ()
-    found = unique(lambda index: f"{at}[{index}].name", (gate.get("name") for gate in gates))
+    found = unique(lambda index: f"{at}[{index}]", (gate.get("name") for gate in gates))
     for index, gate in enumerate(gates):
         name = gate.get("name") or ""
         found += [invalid(f"{at}[{index}]", name, fault) for fault in qualified_faults(name)]

@@ -5,12 +5,18 @@ Source: Kubernetes v1 API, Probe, Lifecycle, LifecycleHandler.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from coracle.core.errors import Problem, forbidden, invalid, required
 from coracle.core.object import Json
 from coracle.kube.kinds.rules import not_negative, one_of, port, port_number
 
+_HEADER = "[-A-Za-z0-9]+"
+_NO_HEADER = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' "
+    f"(e.g. 'X-Header-Name', regex used for validation is '{_HEADER}')"
+)
 _NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
@@ -72,7 +78,10 @@ def _action(at: str, kind: str, action: Json) -> list[Problem]:
         case "httpGet":
             found = [] if action.get("path") else [required(f"{at}.path")]
             found += port(f"{at}.port", action.get("port"))
-            return found + one_of(f"{at}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
+            found += one_of(f"{at}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
+            names = [str(header.get("name") or "") for header in action.get("httpHeaders") or ()]
+            wrong = (name for name in names if re.fullmatch(_HEADER, name) is None)
+            return found + [invalid(f"{at}.httpHeaders", name, _NO_HEADER) for name in wrong]
         case "tcpSocket":
             return port(f"{at}.port", action.get("port"))
         case "grpc":
