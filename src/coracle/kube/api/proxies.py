@@ -97,7 +97,7 @@ class Proxies:
         target = (asked.rest or "/") + request.target[len(request.raw_path) :]
         if upstream is None:
             return await self._kubelet(_inner(request, target))
-        return await _carried(request, upstream, target, asked.prefix)
+        return await carried(request, upstream, target, asked.prefix)
 
     def _upstream(self, asked: Asked, wanted: Wanted) -> Upstream | None:
         match asked.resource:
@@ -207,7 +207,8 @@ def _inner(request: Request, target: str) -> Request:
 # -- the way there and back --------------------------------------------------------------------------------------------
 
 
-async def _carried(request: Request, upstream: Upstream, target: str, prefix: str) -> Answer:
+async def carried(request: Request, upstream: Upstream, target: str, prefix: str) -> Answer:
+    """What `upstream` answers for `target`, as the client of a proxy at `prefix` has to read it.  Raises Unreachable."""
     headers = passed_on(request, _SECRET)
     headers["X-Forwarded-Uri"] = prefix + target.partition("?")[0]
     try:
