@@ -30,6 +30,7 @@ from coracle.kube.kubelet.records import (
     init_containers_of,
 )
 from coracle.kube.kubelet.resizing import Resize
+from coracle.kube.kubelet.volumes.using import used
 
 KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
 
@@ -98,7 +99,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     if stands.leftover:
         return Plan(stop=tuple(_stop(attempt, 0.0) for attempt in stands.leftover))
     draft = _Draft(now_s, stands.number)
-    if not (present.sandbox_ready and notes.checked):
+    if not (present.sandbox_ready and notes.checked and _has_volumes(pod, notes)):
         if notes.sandbox is not None and notes.sandbox.until_s > now_s:
             draft.wait_until(notes.sandbox.until_s)
             return _done(pod, Plan(), draft)
@@ -116,6 +117,11 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     stops = (*_condemned(pod, present, notes), *_replaced(pod, present), *anew)
     in_place = tuple(resize for resize in resizes if not resize.restart)
     return _done(pod, Plan(stop=stops, forget=outdated, resize=in_place), draft)
+
+
+def _has_volumes(pod: Object, notes: Notes) -> bool:
+    """An ephemeral container may come with one that nobody has used before."""
+    return not pod.spec.get("ephemeralContainers") or used(pod) <= set(notes.volumes or ())
 
 
 def _hooking(container: Mapping[str, Any], present: Present, notes: Notes, draft: _Draft) -> bool:

@@ -11,6 +11,7 @@ from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Present
 from coracle.kube.kubelet.stopping import Clearer
 from coracle.testing.autojump import run
 
+MOUNTED = [{"name": "scratch", "mountPath": "/scratch"}]
 WEB = Key("default", "web")
 
 
@@ -348,7 +349,7 @@ def test_a_deleted_pod_leaves_nothing(machine, argv, asked_s, gone_after_s):
     async def main():
         await machine.has_image("nginx:1")
         async with machine.daemon():
-            await machine.create("web", container("web", *argv), volumes=[{"name": "scratch"}])
+            await machine.create("web", container("web", *argv, volumeMounts=MOUNTED), volumes=[{"name": "scratch"}])
             await asyncio.sleep(5)
             await machine.pods.delete(WEB, Deletion(grace_s=asked_s))
             begun_s = asyncio.get_running_loop().time()
@@ -467,7 +468,7 @@ def test_pods_removed_while_nobody_looked_are_cleaned_up(machine):
     async def main():
         await machine.has_image("nginx:1")
         async with machine.daemon():
-            await machine.create(volumes=[{"name": "scratch"}])
+            await machine.create("web", container("web", volumeMounts=MOUNTED), volumes=[{"name": "scratch"}])
             await asyncio.sleep(1)
         await machine.pods.delete(WEB, Deletion(grace_s=0))
         async with machine.daemon():
@@ -481,7 +482,7 @@ def test_volumes_of_pods_that_no_record_leads_to_are_dropped(machine):
     async def main():
         await machine.has_image("nginx:1")
         async with machine.daemon():
-            await machine.create(volumes=[{"name": "scratch"}])
+            await machine.create("web", container("web", volumeMounts=MOUNTED), volumes=[{"name": "scratch"}])
             await asyncio.sleep(1)
         for owner in ("pod-lost", "messages-lost", "docker-kept"):
             (machine.root / "scratch" / owner).mkdir()
@@ -575,14 +576,35 @@ def test_a_volume_that_cannot_be_is_said(machine):
     async def main():
         await machine.has_image("nginx:1")
         async with machine.daemon():
-            volume = {"name": "data", "hostPath": {"path": "/nonexistent/there", "type": "Directory"}}
-            await machine.create("web", volumes=[volume])
+            volume = {"name": "scratch", "hostPath": {"path": "/nonexistent/there", "type": "Directory"}}
+            await machine.create("web", container("web", volumeMounts=MOUNTED), volumes=[volume])
             await asyncio.sleep(30)
             return machine.state(), machine.messages("FailedMount")[0]
 
     state, said = run(main())
     assert state == "ContainerCreating"
-    assert said.startswith('MountVolume.SetUp failed for volume "data" : hostPath type check failed')
+    assert said.startswith('MountVolume.SetUp failed for volume "scratch" : hostPath type check failed')
+
+
+def test_a_volume_that_no_container_uses_is_not_set_up_until_one_comes_that_does(machine):
+    async def main():
+        await machine.has_image("nginx:1")
+        lost = {"name": "lost", "secret": {"secretName": "nobody"}}
+        async with machine.daemon():
+            await machine.create("web", volumes=[{"name": "scratch"}, lost])
+            await asyncio.sleep(1)
+            before = leftovers(machine)["volumes"]
+            late = {**container("late", volumeMounts=MOUNTED), "terminationMessagePolicy": "File"}
+            await machine.pods.change(WEB, lambda pod: pod.with_spec(ephemeralContainers=[late]), "ephemeralcontainers")
+            await asyncio.sleep(1)
+            (bundle,) = (
+                machine.runtime.bundle(one.meta.name) for one in machine.records() if "late" in one.spec["name"]
+            )
+            return machine.state(), before, [mount.target for mount in bundle.mounts]
+
+    state, before, targets = run(main())
+    assert (state, [name for name in before if name.startswith("pod-")]) == ("running", [])
+    assert "/scratch" in targets
 
 
 def test_volumes_are_shared_by_the_containers_of_a_pod(machine):

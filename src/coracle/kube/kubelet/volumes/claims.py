@@ -13,6 +13,7 @@ from coracle.core.errors import CloudError
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
 from coracle.kube.kinds import persistentvolume, persistentvolumeclaim
+from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.storagerules import PROVISIONED_BY, claims_of
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 
@@ -58,6 +59,8 @@ def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
         raise ClaimUnusable(_unmounted(volume, said))
     if claim.meta.deleting:
         raise ClaimUnusable(_unmounted(volume, f"{about}: PVC is being deleted"))
+    if _taken(pod, claim, reader):
+        raise ClaimUnusable("volume uses the ReadWriteOncePod access mode and is already in use by another pod")
     found = reader.find(_VOLUME, Key("", claim.spec.get("volumeName") or ""))
     if not persistentvolumeclaim.is_bound(claim) or found is None:
         raise ClaimUnusable(_unmounted(volume, f"{about}: PVC is not bound"))
@@ -66,6 +69,24 @@ def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
     if wrong:
         raise ClaimUnusable(_unmounted(volume, wrong))
     return _place(volume, persistent)
+
+
+def _taken(pod: Object, claim: Object, reader: Reader) -> bool:
+    """Whether another pod has come before to a claim that is for one pod only."""
+    if "ReadWriteOncePod" not in (claim.spec.get("accessModes") or ()):
+        return False
+    others = (entry.object() for entry in reader.entries(pods.KIND.type, pod.meta.namespace))
+    users = [
+        other
+        for other in others
+        if claim.meta.name in claims_of(other).values() and other.spec.get("nodeName") and not pods.ended(other)
+    ]
+    return any(_order(other) < _order(pod) for other in users)
+
+
+def _order(pod: Object) -> tuple[bool, str, str]:
+    """Whoever has started comes first; of those that have not, the oldest."""
+    return not pod.status.get("podIP"), pod.meta.created, pod.meta.uid
 
 
 def _wrong_mode(pod: Object, name: str, persistent: Object) -> str:

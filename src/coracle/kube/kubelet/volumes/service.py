@@ -34,6 +34,7 @@ from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate, nobody_mounts
 from coracle.kube.kubelet.volumes.payloads import SORTS, is_secret, payload
+from coracle.kube.kubelet.volumes.using import used
 from coracle.linux.idmaps import Users
 
 _IMAGE = "image."  # before the names of image volumes, in place of a directory of their own
@@ -68,13 +69,15 @@ class PodVolumes:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def prepare(self, pod: Object, *, again: bool = False, users: Users | None = None) -> dict[str, Volume]:
-        """Where each volume of the pod is on the host.  Idempotent.  Raises MountFailed.
+        """Where each volume that the pod's containers use is on the host.  Idempotent.  Raises MountFailed.
 
         `again`: the pod has had them before, and may have changed what the group was given.  `users`: its own.
         """
-        found = {}
+        found, names = {}, used(pod)
         async with self._lock(pod):
             for volume in pod.spec.get("volumes") or ():
+                if volume["name"] not in names:
+                    continue
                 with _told(pod, volume):
                     made = await self._one(pod, volume, again=again, users=users)
                     found[volume["name"]] = await self._shown(pod, volume["name"], made)

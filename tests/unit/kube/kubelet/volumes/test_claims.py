@@ -17,8 +17,11 @@ OWN = {"ephemeral": {"volumeClaimTemplate": {}}}
 class Objects:
     """In place of the store: what is kept, by kind."""
 
-    def __init__(self, **kept):
-        self.kept = kept
+    def __init__(self, pods=(), **kept):
+        self.pods, self.kept = pods, kept
+
+    def entries(self, type, namespace):
+        return [SimpleNamespace(object=lambda pod=pod: pod) for pod in self.pods]
 
     def find(self, type, key):
         found = self.kept.get(type)
@@ -86,3 +89,32 @@ def test_why_it_cannot_be_had(kept, volume, field, said):
 
 def test_a_driver_that_is_not_here_is_named():
     assert "driver name a.example not found" in nobody_mounts("v", "csi", {"driver": "a.example"})
+
+
+def running(name, address="", phase="Running", claim="data"):
+    pod = user("volumeMounts", {"persistentVolumeClaim": {"claimName": claim}}).with_meta(
+        name=name, uid=name, created="1"
+    )
+    return pod.with_spec(nodeName="n").with_status(phase=phase, podIP=address)
+
+
+@pytest.mark.parametrize(
+    ("pod", "other", "taken"),
+    [
+        pytest.param(running("b"), running("a", "10.0.0.1"), True, id="another runs"),
+        pytest.param(running("a"), running("b", "10.0.0.1"), True, id="another runs that is younger"),
+        pytest.param(running("b"), running("a"), True, id="another has come before"),
+        pytest.param(running("a"), running("b"), False, id="another has come later"),
+        pytest.param(running("b"), running("a", "10.0.0.1", phase="Succeeded"), False, id="another has ended"),
+        pytest.param(running("b"), running("a", "10.0.0.1", claim="other"), False, id="another has another claim"),
+        pytest.param(running("b", "10.0.0.2"), running("b", "10.0.0.2"), False, id="itself"),
+    ],
+)
+def test_a_claim_for_one_pod_is_for_one_pod(pod, other, taken):
+    alone = a_claim().with_spec(accessModes=["ReadWriteOncePod"])
+    reader = Objects(pods=[pod, other], PersistentVolumeClaim=alone, PersistentVolume=a_volume(**HOST))
+    if not taken:
+        locate(pod, pod.spec["volumes"][0], reader)
+        return
+    with pytest.raises(ClaimUnusable, match="is already in use by another pod"):
+        locate(pod, pod.spec["volumes"][0], reader)
