@@ -208,7 +208,7 @@ def _inner(request: Request, target: str) -> Request:
 
 
 async def carried(request: Request, upstream: Upstream, target: str, prefix: str) -> Answer:
-    """What `upstream` answers for `target`, as the client of a proxy at `prefix` has to read it.  Raises Unreachable."""
+    """What `upstream` answers for `target`, as the client of a proxy at `prefix` reads it.  Raises Unreachable."""
     headers = passed_on(request, _SECRET)
     headers["X-Forwarded-Uri"] = prefix + target.partition("?")[0]
     try:
