@@ -90,6 +90,7 @@ def test_version_and_health(server):
     assert "Server Version: v1.36.0+coracle" in server.out("version")
     assert server.out("get", "--raw", "/readyz") == "ok"
     assert "[+]etcd ok\n" in server.out("get", "--raw", "/livez?verbose")
+    assert re.search("^etcd-0 +Healthy +ok", server.out("get", "cs"), re.MULTILINE)
 
 
 def test_api_resources_and_versions(server):
@@ -120,6 +121,20 @@ def test_who_am_i_and_what_may_i(server):
     assert "coracle-admin" in server.out("auth", "whoami")
     assert server.out("auth", "can-i", "create", "pods") == "yes\n"
     assert "*.*" in server.out("auth", "can-i", "--list")
+
+
+def test_an_administrator_acts_as_another(server):
+    assert "jane" in server.out("auth", "whoami", "--as=jane", "--as-group=dev")
+    assert server.kubectl("auth", "can-i", "list", "pods", "--as=jane", check=False).stdout == "no\n"
+    assert 'User "jane" cannot list resource "pods"' in server.err("get", "pods", "--as=jane")
+
+
+def test_events_of_either_group_are_the_same(space):
+    body = {"involvedObject": {"namespace": space.name}, "reason": "Told", "message": "as it was"}
+    doc = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, **body}
+    space.out("create", "-f", "-", stdin=json.dumps(doc))
+    assert space.json("get", "events.v1.events.k8s.io", "e")["note"] == "as it was"
+    assert "Told" in space.out("get", "events.v1.events.k8s.io")
 
 
 def test_nobody_gets_nothing(server):
