@@ -69,6 +69,17 @@ PODS = [
         restartPolicy="Never",
     ),
     pod(
+        "anew",
+        box("asks", "test -e /told/x && sleep 1000; touch /told/x; exit 42", restartPolicy="Never", restartPolicyRules=[
+            {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}],
+            volumeMounts=[{"name": "told", "mountPath": "/told"}]),
+        box("other", "hostname; " + FOREVER),
+        restartPolicy="Never",
+        hostnameOverride="override.example.com",
+        volumes=[{"name": "told", "emptyDir": {}}],
+        initContainers=[box("first", "true")],
+    ),
+    pod(
         "ends",
         box("words", "echo my last words > /dev/termination-log; exit 5"),
         box("own-path", "echo elsewhere > /tmp/last; exit 6", terminationMessagePath="/tmp/last"),
@@ -175,6 +186,17 @@ def test_restart_rules_of_containers(room):
         return found["again"] and found["always"] and found
 
     assert room.wait_for(counts, 60)["never"] == 0
+
+
+def test_a_rule_starts_the_whole_pod_anew(room):
+    def counts():
+        found = {name: one["restartCount"] for name, one in statuses(room, "anew").items()}
+        return found == {"first": 1, "asks": 1, "other": 1} and "running" in statuses(room, "anew")["other"]["state"]
+
+    room.wait_for(counts, 60)
+    assert condition(room, "anew", "AllContainersRestarting")["status"] == "False"
+    assert "Stopping container other" in [message for reason, message in events(room, "anew") if reason == "Killing"]
+    assert room.text("logs", "anew", "-c", "other") == "override.example.com\n"
 
 
 def test_an_ephemeral_container_looks_at_another(room):
