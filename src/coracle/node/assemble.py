@@ -15,6 +15,7 @@ from coracle.engine.upgrades import upgrade
 from coracle.kube.kinds.catalogue import kinds
 from coracle.linux import namespaces as homes
 from coracle.linux.quick_groups import make_moves_quick
+from coracle.node import podlogs
 from coracle.node.assembly.control import control_plane
 from coracle.node.assembly.docker import make_compose, make_docker
 from coracle.node.assembly.doors import docker_door, kubernetes_door, own_door, prepare_files
@@ -36,6 +37,7 @@ def enter(settings: Settings) -> None:
     """Move this process into the cloud's mount namespace; before threads exist, with the store's lock held."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)  # Docker's socket lies here, for its group
     homes.enter_home(settings.run)
+    podlogs.show(settings.root)
     make_moves_quick(QUICK_GROUPS)
 
 

@@ -21,6 +21,7 @@ from coracle.linux import namespaces as homes
 from coracle.linux.cgroups import Cgroup, children
 from coracle.linux.removal import remove_tree
 from coracle.net.nft.driver import NftDriver
+from coracle.node import podlogs
 from coracle.node.config import CACHE, Settings, clouds, unregister
 from coracle.node.marks import QUICK_GROUPS, cgroup_path, marks
 
@@ -44,13 +45,14 @@ def sweep(settings: Settings, grace_s: float) -> int:
 def purge(settings: Settings) -> None:
     """Remove the files of a swept cloud: state, images, volumes.
 
-    With the last cloud go the machine's image cache and the option for quick control groups.
+    With the last cloud go the machine's image cache, the option for quick control groups and the places for pods' logs.
     """
     with contextlib.suppress(OSError):
         remove_tree(settings.root)
     if set(clouds()) <= {settings.name}:
         with contextlib.suppress(OSError):
             quick_groups.take_back(QUICK_GROUPS)
+        podlogs.take_back()
     unregister(settings.name)
     if settings.cache == CACHE and not clouds():
         shutil.rmtree(settings.cache, ignore_errors=True)

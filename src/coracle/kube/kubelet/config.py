@@ -20,6 +20,7 @@ class NodeConfig:
     network       the engine's network that pods are plugged into
     capacity      resource -> quantity text, as in Node.status.capacity
     memory_bytes  of the machine
+    logs_path     where links to pods' logs are kept for log agents; "": nowhere
     runtime       the one that runs containers, as the handler of a RuntimeClass names it
     """
 
@@ -35,3 +36,4 @@ class NodeConfig:
     kubelet_port: int = 10250
     disk_path: str = "/"
     runtime: str = "crun"
+    logs_path: str = ""

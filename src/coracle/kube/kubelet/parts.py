@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
@@ -26,6 +27,7 @@ from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.hooks import Hooks
 from coracle.kube.kubelet.imageaccess import ImageAccess
 from coracle.kube.kubelet.messages import Messages
+from coracle.kube.kubelet.podlogs import PodLogs
 from coracle.kube.kubelet.pods import POD, Hands, Kubelet, PodSync
 from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.probes import Prober
@@ -115,6 +117,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settin
     files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
     limits = StorageLimits(cluster.caches, config.name, use.disk, evictor, clock)
     rotation = [TokenRotation(cluster.caches, config.name, tokens, volumes, recorder)] if tokens is not None else []
+    logs = [PodLogs(cluster.caches, records, Path(config.logs_path))] if config.logs_path else []
     relief = Relief(
         cluster.caches[POD],
         evictor,
@@ -123,4 +126,4 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settin
         recorder=recorder,
         max_grace_s=(settings or Settings()).max_grace_s,
     )
-    return Kubelet(sync, chores, (files, limits, *rotation), cluster.caches, cluster.store, relief=relief)
+    return Kubelet(sync, chores, (files, limits, *logs, *rotation), cluster.caches, cluster.store, relief=relief)

@@ -10,6 +10,7 @@ from coracle.kube.kubelet.nodestatus import allocatable
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.pods import Kubelet
 from coracle.kube.proxy.bootstrap import DNS_NUMBER
+from coracle.node import podlogs
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
 from coracle.node.assembly.host import address, node_name, runtime_name, runtime_version
@@ -34,6 +35,7 @@ def node_config(settings: Settings) -> NodeConfig:
         pod_cidr=settings.chosen.pod_cidr,
         disk_path=root,
         runtime=runtime_name(),
+        logs_path=str(podlogs.links_path(settings.root)),
     )
 
 

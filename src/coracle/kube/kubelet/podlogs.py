@@ -1,0 +1,102 @@
+"""Show pods' logs where log agents look for them.
+
+    pods/<namespace>_<pod>_<uid>/<container>/<attempt>.log      as the kubelet names them
+    containers/<pod>_<namespace>_<container>-<id>.log           for agents that know these names only
+
+All are links: whoever mounts both directories, or the one above them, can follow them (decision 12).  The files are the
+monitors' own, in the format of the container runtime interface; they are rotated under their names.
+Decide: links(), pure.  Act: PodLogs.reconcile().
+
+Source: Kubernetes documentation, "Logging Architecture", "Log locations".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from coracle.core.informer import Informer
+from coracle.core.loop import Again
+from coracle.core.object import Key
+from coracle.core.tasks import offload
+from coracle.kube.kubelet.records import CONTAINER, POD_UID, Present, Records, to_pod
+
+PODS, CONTAINERS = "pods", "containers"
+ALL = ".all"  # in `pods`: what is seen there has a directory with its log for every container, by id
+SHOWN_AT = "/var/log"
+Links = Mapping[str, str]  # path below the directory -> what it leads to
+
+
+def links(key: Key, there: Mapping[str, Present]) -> dict[str, str]:
+    """For all containers that there are of the pods of that name, by uid."""
+    found = {}
+    for uid, present in there.items():
+        for one in present.all:
+            path = f"{PODS}/{key.namespace}_{key.name}_{uid}/{one.container}/{one.number}.log"
+            found[path] = f"../../{ALL}/{one.id}/log"
+            found[f"{CONTAINERS}/{key.name}_{key.namespace}_{one.container}-{one.id}.log"] = f"{SHOWN_AT}/{path}"
+    return found
+
+
+class PodLogs:
+    """The loop over pods; below `path` lie the directories that are seen in SHOWN_AT."""
+
+    name = "kubelet-pod-logs"
+    watches = {CONTAINER: to_pod}
+
+    def __init__(self, caches: Mapping[str, Informer], records: Records, path: Path) -> None:
+        self._cache, self._records, self._path = caches[CONTAINER], records, path
+        self._made: dict[Key, dict[str, str]] = {}
+        self._swept, self._turn = False, asyncio.Lock()
+
+    async def reconcile(self, key: Key) -> Again | None:
+        async with self._turn:
+            if not self._swept:
+                live = {entry.labels.get(POD_UID, "") for entry in self._cache.entries()}
+                await offload(_sweep, self._path, live)
+                self._swept = True
+            await self._link(key)
+        return None
+
+    async def _link(self, key: Key) -> None:
+        wanted, made = links(key, self._records.of(key)), self._made.get(key, {})
+        if wanted == made:
+            return
+        await offload(_change, self._path, {path: made[path] for path in made if path not in wanted}, wanted)
+        if wanted:
+            self._made[key] = wanted
+        else:
+            self._made.pop(key, None)
+
+
+def _change(top: Path, gone: Links, wanted: Links) -> None:
+    for path in gone:
+        _remove(top / path)
+    for path, target in wanted.items():
+        at = top / path
+        at.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, at)
+
+
+def _remove(link: Path) -> None:
+    """With the pod's directories, where they are empty then."""
+    link.unlink(missing_ok=True)
+    if link.parent.name == CONTAINERS:
+        return
+    for directory in list(link.parents)[:2]:
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+
+
+def _sweep(top: Path, live: set[str]) -> None:
+    """Forget the pods that went while we were away; `live` are the others' uids."""
+    for link in [*(top / PODS).glob("*_*/*/*.log"), *(top / CONTAINERS).glob("*.log")]:
+        place = link if link.parent.name != CONTAINERS else Path(os.readlink(link))
+        if place.parent.parent.name.rpartition("_")[2] not in live:
+            _remove(link)

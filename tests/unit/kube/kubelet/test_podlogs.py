@@ -1,0 +1,86 @@
+"""The names under which log agents find logs."""
+
+from __future__ import annotations
+
+from coracle.core.object import Key
+from coracle.kube.kubelet.podlogs import PodLogs, links
+from coracle.kube.kubelet.records import Attempt, Present
+from coracle.testing.autojump import run
+
+WEB = Key("shop", "web")
+
+
+def present(*attempts):
+    by_container = {}
+    for id, container, number in attempts:
+        by_container.setdefault(container, []).append(Attempt(id, container, number, "exited"))
+    return Present(attempts=by_container)
+
+
+def test_links():
+    assert links(WEB, {"u1": present(("a1", "www", 0), ("a2", "www", 1))}) == {
+        "pods/shop_web_u1/www/0.log": "../../.all/a1/log",
+        "pods/shop_web_u1/www/1.log": "../../.all/a2/log",
+        "containers/web_shop_www-a1.log": "/var/log/pods/shop_web_u1/www/0.log",
+        "containers/web_shop_www-a2.log": "/var/log/pods/shop_web_u1/www/1.log",
+    }
+
+
+class Told:
+    """In place of the caches: what there is of the pod, by uid."""
+
+    def __init__(self):
+        self.there = {}
+
+    def of(self, key):
+        return self.there
+
+    def entries(self):
+        return [self]
+
+    @property
+    def labels(self):
+        return {"io.kubernetes.pod.uid": next(iter(self.there), "")}
+
+
+def found(top):
+    return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+
+
+def test_links_come_and_go_with_the_containers(tmp_path, monkeypatch):
+    async def at_once(call, *arguments):
+        return call(*arguments)
+
+    monkeypatch.setattr("coracle.kube.kubelet.podlogs.offload", at_once)
+
+    async def main():
+        told = Told()
+
+        async def after(there):
+            told.there = there
+            await PodLogs({"Container.engine": told}, told, tmp_path).reconcile(WEB)
+            return found(tmp_path)
+
+        logs = PodLogs({"Container.engine": told}, told, tmp_path)
+        told.there = {"u1": present(("a1", "www", 0), ("b1", "box", 0))}
+        await logs.reconcile(WEB)
+        assert "pods/shop_web_u1/box/0.log" in found(tmp_path)
+        told.there = {"u1": present(("a1", "www", 0))}
+        await logs.reconcile(WEB)
+        one = [
+            "containers",
+            "containers/web_shop_www-a1.log",
+            "pods",
+            "pods/shop_web_u1",
+            "pods/shop_web_u1/www",
+            "pods/shop_web_u1/www/0.log",
+        ]
+        assert found(tmp_path) == one
+        assert await after(told.there) == one  # another daemon finds them
+        told.there = {}
+        await logs.reconcile(WEB)
+        assert found(tmp_path) == ["containers", "pods"]
+        await after({"u1": present(("a1", "www", 0))})
+        assert await after({}) == ["containers", "pods"]  # it went while we were away
+
+    run(main())
