@@ -5,7 +5,7 @@ Source: Kubernetes documentation, "Resource Quotas".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from coracle.core.kind import Kind
@@ -14,7 +14,7 @@ from coracle.core.quantity import Quantity, parse
 from coracle.kube.kinds.persistentvolumeclaim import requested
 from coracle.kube.kinds.pod import ended
 from coracle.kube.kinds.podspec import amounts
-from coracle.kube.kinds.resourcequota import COUNTED
+from coracle.kube.kinds.resourcequota import COUNTED, OF_CLAIMS
 from coracle.kube.kinds.storagerules import class_of
 
 Usage = dict[str, Quantity]
@@ -79,10 +79,20 @@ def total(many: Iterable[Usage]) -> Usage:
 
 
 def concerns(quota: Object, obj: Object) -> bool:
-    """Whether `obj` is in all scopes of the quota: only pods are in any."""
+    """Whether `obj` is in all scopes of the quota: only pods and claims are in any."""
     needs: list[Json] = [{"scopeName": name, "operator": "Exists"} for name in quota.spec.get("scopes") or ()]
     needs += (quota.spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    return not needs or (obj.kind == "Pod" and all(_in_scope(obj, need) for need in needs))
+    return not needs or (obj.kind in _IN_SCOPES and all(_IN_SCOPES[obj.kind](obj, need) for need in needs))
+
+
+def _claim_in_scope(claim: Object, need: Json) -> bool:
+    status = claim.status
+    names = {
+        claim.spec.get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    }
+    return need["scopeName"] == OF_CLAIMS and _chosen({name for name in names if name}, need)
 
 
 def _in_scope(pod: Object, need: Json) -> bool:
@@ -92,22 +102,26 @@ def _in_scope(pod: Object, need: Json) -> bool:
         case "BestEffort" | "NotBestEffort" as scope:
             return bool((amounts.qos_class(pod.spec) == "BestEffort") == (scope == "BestEffort"))
         case "PriorityClass":
-            return _chosen(pod.spec.get("priorityClassName") or "", need)
+            name = pod.spec.get("priorityClassName")
+            return _chosen({name} if name else set(), need)
         case "CrossNamespacePodAffinity":
             return any(term.get("namespaces") or term.get("namespaceSelector") is not None for term in _terms(pod.spec))
     return False
 
 
-def _chosen(name: str, need: Json) -> bool:
+_IN_SCOPES: Mapping[str, Callable[[Object, Json], bool]] = {"Pod": _in_scope, "PersistentVolumeClaim": _claim_in_scope}
+
+
+def _chosen(names: set[str], need: Json) -> bool:
     values: list[str] = need.get("values") or []
     match need["operator"]:
         case "In":
-            return name in values
+            return not names.isdisjoint(values)
         case "NotIn":
-            return name not in values
+            return names.isdisjoint(values)
         case "Exists":
-            return bool(name)
-    return not name
+            return bool(names)
+    return not names
 
 
 def _terms(spec: Mapping[str, Any]) -> Iterable[Json]:

@@ -18,7 +18,11 @@ from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import quantity, unsupported
 
-SCOPES = ("BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating")
+OF_CLAIMS = "VolumeAttributesClass"  # the one scope that claims are in, all others are of pods
+SCOPES = (
+    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", OF_CLAIMS,
+)  # fmt: skip
+_CHOOSING = ("PriorityClass", OF_CLAIMS)  # scopes that go by names
 _OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 _AMOUNTS = ("cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage",
             "limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.storage")  # fmt: skip
@@ -26,7 +30,7 @@ COUNTED = ("pods", "services", "services.nodeports", "services.loadbalancers", "
            "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims")  # fmt: skip
 _APART = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
 _OF_PODS = ("pods", "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
-_FOR_ALL = frozenset(("BestEffort",))
+_LIMITED = {"BestEffort": ("pods",), OF_CLAIMS: ("persistentvolumeclaims", "requests.storage")}
 
 
 def default(quota: Object) -> Object:
@@ -78,9 +82,7 @@ def _scopes(spec: Mapping[str, Any]) -> list[Problem]:
     for scope in scopes:
         if scope not in SCOPES:
             found.append(invalid("spec.scopes", list(scopes), "unsupported scope"))
-        elif any(name not in _OF_PODS and not name.startswith("limits.") for name in hard) or (
-            scope in _FOR_ALL and set(hard) - {"pods"}
-        ):
+        elif set(hard) - {*_LIMITED.get(scope, _OF_PODS)}:
             found.append(invalid("spec.scopes", list(scopes), "unsupported scope applied to resource"))
     if any(set(pair) <= set(scopes) for pair in _APART):
         found.append(invalid("spec.scopes", list(scopes), "conflicting scopes"))
@@ -94,7 +96,7 @@ def _selector(spec: Mapping[str, Any]) -> list[Problem]:
         operator, values = need.get("operator"), need.get("values") or ()
         if need.get("scopeName") not in SCOPES:
             found.append(invalid(f"{at}.scopeName", need.get("scopeName"), "unsupported scope"))
-        elif need["scopeName"] != "PriorityClass" and operator != "Exists":
+        elif need["scopeName"] not in _CHOOSING and operator != "Exists":
             said = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"  # noqa: E501
             found.append(invalid(f"{at}.operator", operator, said))
         if operator not in _OPERATORS:

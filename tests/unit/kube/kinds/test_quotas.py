@@ -28,8 +28,8 @@ def a_map(name):
     return Object("ConfigMap", Meta(name=name, namespace="default"))
 
 
-def a_claim(name, size):
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+def a_claim(name, size, **more):
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **more}
     return Object("PersistentVolumeClaim", Meta(name=name, namespace="default"), {"spec": spec})
 
 
@@ -56,6 +56,8 @@ PORTS = [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]
         ({"pods": "0"}, {"scopes": ["Terminating"]}, [a_pod("a"), a_pod("b", activeDeadlineSeconds=9)], 'pods "b" is forbidden'),
         ({"pods": "0"}, {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}},
          [HIGH, a_pod("a"), a_pod("b", priorityClassName="high")], 'pods "b" is forbidden'),
+        ({"persistentvolumeclaims": "0"}, {"scopeSelector": {"matchExpressions": [{"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["gold"]}]}},
+         [a_claim("a", "1Gi"), a_claim("b", "1Gi", volumeAttributesClassName="tin"), a_claim("c", "1Gi", volumeAttributesClassName="gold")], 'persistentvolumeclaims "c" is forbidden'),
     ],
 )  # fmt: skip
 def test_what_is_too_much(hard, more, things, said):
@@ -131,6 +133,7 @@ def test_the_status_follows():
         (a_quota(hard={"pods": "1"}, scopes=["Often"]), "unsupported scope"),
         (a_quota(hard={"pods": "1"}, scopes=["BestEffort", "NotBestEffort"]), "conflicting scopes"),
         (a_quota(hard={"secrets": "1"}, scopes=["Terminating"]), "unsupported scope applied to resource"),
+        (a_quota(hard={"pods": "1"}, scopes=["VolumeAttributesClass"]), "unsupported scope applied to resource"),
         (a_quota(hard={"pods": "1"}, scopeSelector={"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]}), "must be at least one value when"),
     ],
 )  # fmt: skip
