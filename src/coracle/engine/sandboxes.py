@@ -177,8 +177,9 @@ class Sandboxes:
             if record.status["netns_path"] != "host":
                 await self._net.make_netns(record.status["netns_path"], users_path)
             await self._plug_in(record, endpoints.networks_of(record, self._networks))
-            shared = {"users_path": users_path, **await self._sharing.make(record)}
-            record = await self._records.change(record.key, lambda now: now.with_status(state="ready", **shared))
+            made = {"users_path": users_path, **await self._sharing.make(record)}
+            made |= {} if is_new else {"mended": record.status.get("mended", 0) + 1}
+            record = await self._records.change(record.key, lambda now: now.with_status(state="ready", **made))
             undo.pop_all()
         return record
 

@@ -178,6 +178,7 @@ def test_a_sandbox_whose_namespace_is_gone_is_mended_with_its_address(tmp_path):
         again = await engine.sandboxes.ensure(POD)
         assert again.status["address"] == first.status["address"]
         assert engine.net.ports["pod-1/pods"].netns_path == first.status["netns_path"]
+        assert ("mended" in first.status, again.status["mended"]) == (False, 1)
 
     with_engine(main, tmp_path)
 

@@ -10,6 +10,7 @@ Status
     pidns_path, shm_path     what its containers share, with `share_pid` and `share_ipc`; absent or ""
     users_path  where its user namespace is pinned; "" where it has the host's users
     first_id    the host's id that is 0 in there; 0 as above
+    mended      how often it was made again, since the kernel had lost it; absent: never
 """
 
 from __future__ import annotations
