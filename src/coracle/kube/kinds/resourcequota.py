@@ -20,7 +20,8 @@ from coracle.kube.kinds.rules import quantity, unsupported
 
 OF_CLAIMS = "VolumeAttributesClass"  # the one scope that claims are in, all others are of pods
 SCOPES = (
-    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", OF_CLAIMS,
+    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
+    OF_CLAIMS,
 )  # fmt: skip
 _CHOOSING = ("PriorityClass", OF_CLAIMS)  # scopes that go by names
 _OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
