@@ -2,18 +2,23 @@
 
     0 stdin  1 stdout  2 stderr  3 the end, as a Status in JSON  4 the terminal's size  255 (v5) a channel is closed
 
-Bytes in, events out; no I/O.
-Source: Kubernetes, KEP-4006; client-go `tools/remotecommand` (v4.channel.k8s.io, v5.channel.k8s.io).
+In text (`base64`) the channel is a digit, and the rest of the message base64.  Bytes in, events out; no I/O.
+Source: Kubernetes, KEP-4006; client-go `tools/remotecommand` (v4.channel.k8s.io, v5.channel.k8s.io); apiserver's
+util/wsstream (the others).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from dataclasses import dataclass
 from typing import Any
 
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io")
-PLAIN = PROTOCOLS[-1]  # the first of them: no Status at the end, but words where it has failed
+PROTOCOLS = (
+    "v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", "base64.channel.k8s.io",
+)  # fmt: skip
+PLAIN = PROTOCOLS[-2:]  # the first of them: no Status at the end, but words where it has failed
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
@@ -52,6 +57,24 @@ def read(message: bytes | str) -> Event | None:
     if channel == CLOSE:
         return InputEnds() if rest == bytes((STDIN,)) else None
     return _size(rest) if channel == RESIZE else None
+
+
+def in_text(protocol: str) -> bool:
+    """Whether messages of that protocol are text."""
+    return "base64" in protocol
+
+
+def encoded(message: bytes) -> str:
+    return f"{message[0]}{base64.b64encode(message[1:]).decode()}"
+
+
+def decoded(message: bytes | str) -> bytes:
+    """b"" where it is none."""
+    text = message if isinstance(message, str) else message.decode("latin-1")
+    try:
+        return bytes((int(text[:1]),)) + base64.b64decode(text[1:], validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def output(channel: int, data: bytes) -> bytes:

@@ -44,3 +44,15 @@ def test_the_end():
     assert failed["reason"] == "NonZeroExitCode"
     assert failed["details"]["causes"] == [{"reason": "ExitCode", "message": "7"}]
     assert json.loads(channels.failed("why")[1:])["message"] == "why"
+
+
+@pytest.mark.parametrize("message", [b"\x00input", b"\x01", b"\x03{}", b"\x04\xff\x00"])
+def test_messages_in_text_say_the_same(message):
+    text = channels.encoded(message)
+    assert text[0].isdigit()
+    assert channels.decoded(text) == message
+
+
+@pytest.mark.parametrize("text", ["", "x", "0%", "0abc", b"\xff"])
+def test_text_that_is_no_message_says_nothing(text):
+    assert channels.read(channels.decoded(text)) is None

@@ -5,6 +5,7 @@ Source: PodLogOptions, PodExecOptions; the pod registry's LogLocation and stream
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from coracle.runtime.api import Streams
 from coracle.web.messages import Answer, Request, Response, Stream, Upgrade
 from coracle.web.websocket import WebSocket, accept
 
-_LOG_PROTOCOL = "binary.k8s.io"
+_LOG_PROTOCOL, _LOG_TEXT = "binary.k8s.io", "base64.binary.k8s.io"
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -92,9 +93,9 @@ def _log_messages(request: Request, lines: AsyncIterator[bytes]) -> Upgrade:
     async def run(socket: WebSocket) -> None:
         with contextlib.suppress(ConnectionError):
             async for line in lines:
-                await socket.send(line)
+                await socket.send(base64.b64encode(line).decode() if socket.subprotocol == _LOG_TEXT else line)
 
-    return accept(request, (_LOG_PROTOCOL,), run)
+    return accept(request, (_LOG_PROTOCOL, _LOG_TEXT), run)
 
 
 def read_log_options(request: Request, now_s: float) -> LogOptions:

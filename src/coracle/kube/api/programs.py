@@ -60,7 +60,8 @@ def answer(request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]]
         await _join(socket, program, wish)
 
     async def speak(socket: WebSocket) -> None:
-        await run(_Plain(socket) if socket.subprotocol == channels.PLAIN else socket)
+        spoken: Channels = _Text(socket) if channels.in_text(socket.subprotocol) else socket
+        await run(_Plain(spoken) if socket.subprotocol in channels.PLAIN else spoken)
 
     if request.upgrade == spdy.PROTOCOL.lower():
         return spdychannels.answer(request, wish.channels, run)
@@ -69,10 +70,24 @@ def answer(request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]]
     return accept(request, channels.PROTOCOLS, speak)
 
 
-class _Plain:
-    """A WebSocket whose client knows no Status."""
+class _Text:
+    """A WebSocket of messages in base64."""
 
     def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> bytes | str | None:
+        message = await self._socket.receive()
+        return None if message is None else channels.decoded(message)
+
+    async def send(self, message: bytes) -> None:
+        await self._socket.send(channels.encoded(message))
+
+
+class _Plain:
+    """One whose client knows no Status."""
+
+    def __init__(self, socket: Channels) -> None:
         self._socket, self.receive = socket, socket.receive
 
     async def send(self, message: bytes) -> None:
