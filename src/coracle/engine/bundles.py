@@ -68,6 +68,7 @@ def bundle(record: Object, sandbox: Object, places: Places) -> Bundle:
         mounts=(*_sandbox_mounts(spec, sandbox, places.sandbox_path), *spec.mounts, *inits_mounts),
         devices=spec.devices,
         resources=spec.resources,
+        group=spec.group,
         device_rules=spec.device_rules,
         netns_path=sandbox.status["netns_path"],
         ipcns_path=joined.ipcns_path,

@@ -46,7 +46,7 @@ from coracle.engine.live import Live
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
 from coracle.engine.sandboxes import Sandboxes
-from coracle.runtime.api import Bundle, Process, Resources, Runtime, Streams, Usage
+from coracle.runtime.api import Bundle, Group, Process, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
 
@@ -283,6 +283,13 @@ class Containers:
     async def update(self, id: str, resources: Resources) -> Object:
         """Change its limits, now where it runs.  Raises NotFound, Invalid, Unsupported (the runtime cannot)."""
         return await self._live.update(id, resources)
+
+    async def regroup(self, ids: Sequence[str], group: Group) -> None:
+        """Change what the containers `ids`, which run, are limited to together.
+
+        Raises: NotFound, Invalid (less than they use, or than one of them may have), Unsupported.
+        """
+        await self._live.regroup(ids, group)
 
     # -- starting ------------------------------------------------------------------------------------------------
 

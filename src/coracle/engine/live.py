@@ -16,7 +16,7 @@ from coracle.core.object import Object
 from coracle.engine import signals as names
 from coracle.engine.kinds import container as containers
 from coracle.engine.locks import KeyedLocks
-from coracle.runtime.api import Adjusts, Measures, Resources, Runtime, Usage
+from coracle.runtime.api import Adjusts, Group, Measures, Resources, Runtime, Usage
 
 
 class Live:
@@ -49,6 +49,13 @@ class Live:
             if record.status["state"] == "running":
                 await self._adjusts.update(id, resources)
             return await self._records.change(record.key, lambda now: now.with_spec(resources=asdict(resources)))
+
+    async def regroup(self, ids: Sequence[str], group: Group) -> None:
+        """Change what containers are limited to together, and what the records of `ids` say of it."""
+        await self._adjusts.update_group(group)
+        for id in ids:
+            async with self._locks.of(id):
+                await self._records.change(containers.key(id), lambda now: now.with_spec(group=asdict(group)))
 
     async def freeze(self, id: str, *, paused: bool) -> Object:
         """Raises Conflict also where it is so already."""

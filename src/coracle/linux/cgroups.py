@@ -102,7 +102,7 @@ class Cgroup:
 
     def remove(self) -> bool:
         """Remove the empty group and those below, in every hierarchy.  False where a process still lives in one."""
-        stubborn = [top for top in self._tops() if not _remove_tree(top)]
+        stubborn = [top for top in self.directories() if not _remove_tree(top)]
         return not stubborn
 
     def _kill_frozen(self) -> None:
@@ -126,7 +126,8 @@ class Cgroup:
             for line in text(Path(directory) / "cgroup.procs").split():
                 yield int(line)
 
-    def _tops(self) -> list[Path]:
+    def directories(self) -> list[Path]:
+        """Its directory in each hierarchy, whether it is there or not."""
         if self.version2:
             return [self.directory("")]
         with contextlib.suppress(OSError):
@@ -137,7 +138,7 @@ class Cgroup:
 def children(path: str, root: Path = ROOT) -> list[str]:
     """Paths of the groups directly below `path`, in any hierarchy: what somebody may have left."""
     found: set[str] = set()
-    for top in Cgroup(path, root)._tops():
+    for top in Cgroup(path, root).directories():
         with contextlib.suppress(OSError):
             found.update(entry.name for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False))
     return [f"{path.rstrip('/')}/{name}" for name in sorted(found)]

@@ -23,8 +23,8 @@ from coracle.core.errors import Invalid
 from coracle.linux.idmaps import Users
 from coracle.linux.usage import Usage
 
-__all__ = ["DEFAULT_CAPABILITIES", "Adjusts", "Bundle", "Device", "Execution", "Exit", "Measures", "Mount", "Process",
-           "Refusal", "Resources", "Runtime", "State", "Streams", "Usage"]  # fmt: skip
+__all__ = ["DEFAULT_CAPABILITIES", "Adjusts", "Bundle", "Device", "Execution", "Exit", "Group", "Measures", "Mount",
+           "Process", "Refusal", "Resources", "Runtime", "State", "Streams", "Usage"]  # fmt: skip
 
 # The fourteen that Docker leaves a container (docker.md 6.1).
 DEFAULT_CAPABILITIES = (
@@ -114,6 +114,17 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Several containers that are limited together, beside each one's own limits: memory, quota and shares count.
+
+    `name` is a text as an id is.
+    """
+
+    name: str
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """All that `create` needs.
 
@@ -139,6 +150,7 @@ class Bundle:
     mounts: tuple[Mount, ...] = ()
     devices: tuple[Device, ...] = ()
     resources: Resources = Resources()
+    group: Group | None = None
     netns_path: str = ""
     ipcns_path: str = ""
     utsns_path: str = ""
@@ -277,6 +289,10 @@ class Adjusts(Protocol):
         ...
 
     async def update(self, id: str, resources: Resources) -> None: ...
+    async def update_group(self, group: Group) -> None:
+        """Raises Invalid: less than is used, or than one of its containers may have."""
+        ...
+
     async def pause(self, id: str) -> None: ...
     async def resume(self, id: str) -> None: ...
 

@@ -27,7 +27,7 @@ from typing import Literal
 
 from coracle.core.clock import Clock, rfc3339_micro
 from coracle.core.errors import AlreadyExists, Conflict, Invalid, NotFound
-from coracle.runtime.api import Bundle, Execution, Exit, Process, Refusal, Resources, State, Streams, Usage
+from coracle.runtime.api import Bundle, Execution, Exit, Group, Process, Refusal, Resources, State, Streams, Usage
 from coracle.runtime.spec import problems_of, process_problems
 
 _DEADLY = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
@@ -248,6 +248,9 @@ class FakeRuntime:
     async def update(self, id: str, resources: Resources) -> None:
         self._note("update", id)
         self._get(id)
+
+    async def update_group(self, group: Group) -> None:
+        self._note("update_group", group.name)
 
     def usage(self, id: str) -> Usage:
         return Usage(pids=len(self.processes(id)))

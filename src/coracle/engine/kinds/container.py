@@ -30,7 +30,7 @@ from typing import Any, Literal
 from coracle.core.kind import Kind
 from coracle.core.object import Key, Meta, Object
 from coracle.engine.kinds.image import combine
-from coracle.runtime.api import Device, Mount, Resources
+from coracle.runtime.api import Device, Group, Mount, Resources
 
 TYPE = "Container.engine"
 API = "engine/v1"
@@ -84,6 +84,7 @@ class ContainerSpec:
     keeps_log    whether anybody can read later what it wrote
     made_by      which API it belongs to: "docker"; "" for those whose maker finds them by sandbox
     details      what that API keeps with it; opaque here
+    group        others with which it is limited together
     rlimits      name in lower case without RLIMIT_ -> (soft, hard)
     owner        who wants it, for messages: "Pod default/web"
     """
@@ -124,6 +125,7 @@ class ContainerSpec:
     keeps_log: bool = True
     mark: str = ""
     made_by: str = ""
+    group: Group | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -152,10 +154,16 @@ def from_record(record: Object) -> ContainerSpec:
             "mounts": tuple(Mount(**{**mount, "options": tuple(mount["options"])}) for mount in body["mounts"]),
             "devices": tuple(Device(**device) for device in body["devices"]),
             "resources": _resources(body["resources"]),
+            "group": group_of(body.get("group")),
             "security": Security(**security),
             "rlimits": {name: (soft, hard) for name, (soft, hard) in body["rlimits"].items()},
         }
     )
+
+
+def group_of(body: Mapping[str, Any] | None) -> Group | None:
+    """As a record has it."""
+    return Group(name=body["name"], resources=_resources(body["resources"])) if body else None
 
 
 def _resources(body: Mapping[str, Any]) -> Resources:

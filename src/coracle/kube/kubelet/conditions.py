@@ -13,19 +13,21 @@ from typing import Any
 
 from coracle.core.object import Json, Object
 from coracle.kube.kubelet import rounds
+from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import sidecar
 from coracle.kube.kubelet.records import init_containers_of
-from coracle.kube.kubelet.resizing import PENDING, Postponed
+from coracle.kube.kubelet.resizing import IN_PROGRESS, PENDING
 
 _ORDER = (
-    PENDING, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", rounds.CONDITION,
+    PENDING, IN_PROGRESS, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled",
+    rounds.CONDITION,
 )  # fmt: skip
 
 
 def conditions(pod: Object, said: Mapping[str, Json], now: str) -> list[Json]:
     """`said` (type -> status, reason, message) merged with what the pod has; `now` RFC 3339."""
     had = {one["type"]: one for one in pod.status.get("conditions") or ()}
-    others = [one for type, one in had.items() if type not in said and type != PENDING]
+    others = [one for type, one in had.items() if type not in said and type not in (PENDING, IN_PROGRESS)]
     ours = [_condition(type, said[type], had.get(type), pod.meta.generation, now) for type in _ORDER if type in said]
     return [*others, *ours]
 
@@ -50,10 +52,9 @@ def verdicts(
     statuses: Mapping[str, Sequence[Json]],
     *,
     sandbox: bool,
-    postponed: Postponed | None = None,
+    notes: Notes,
 ) -> dict[str, Json]:
-    """What the kubelet says of the pod now.  `statuses`: "init" and "main", the container statuses; `postponed`: why
-    it is not resized."""
+    """What the kubelet says of the pod now.  `statuses`: "init" and "main", the container statuses."""
     beside = {one["name"] for one in init_containers_of(pod) if sidecar(one)}
     sidecars = [one for one in statuses["init"] if one["name"] in beside]
     containers = _containers_ready(phase, [*sidecars, *statuses["main"]])
@@ -63,12 +64,16 @@ def verdicts(
         "Ready": _ready(pod, containers),
         "ContainersReady": containers,
         "PodScheduled": {"status": "True"},
-        **({PENDING: _pending(postponed)} if postponed is not None else {}),
+        **_resizing(notes),
     }
 
 
-def _pending(why: Postponed) -> Json:
-    return {"status": "True", "reason": why.reason, "message": why.message}
+def _resizing(notes: Notes) -> dict[str, Json]:
+    if notes.postponed is not None:
+        why = notes.postponed
+        return {PENDING: {"status": "True", "reason": why.reason, "message": why.message}}
+    failed = {"reason": "Error", "message": notes.resize_error} if notes.resize_error else {}
+    return {IN_PROGRESS: {"status": "True", **failed}} if notes.resizing else {}
 
 
 def _initialized(phase: str, statuses: Sequence[Json], sidecars: Container[str]) -> Json:

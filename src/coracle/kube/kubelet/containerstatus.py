@@ -68,7 +68,7 @@ def _user(attempt: Attempt | None) -> Json:
 
 def _resources(view: View, container: Mapping[str, Any], running: Attempt | None) -> Json:
     """What the container has: what it asks for, or, as long as it has not got that, what was said before."""
-    if different(container, running):
+    if different(view.pod, container, running):
         had = _said(view.pod, container["name"])
         return {name: had[name] for name in ("allocatedResources", "resources") if name in had}
     asked = container.get("resources") or {}

@@ -153,8 +153,9 @@ def resource(pod: Object, container: Mapping[str, Any], ref: Mapping[str, Any], 
     if owner is None or which not in ("limits", "requests"):
         raise ConfigError(f"unsupported container resource : {ref['resource']}")
     amount = asked(owner, which).get(what)
-    if amount is None:  # without a limit the node is the limit; without a request nothing is asked
-        amount = parse(around.allocatable.get(what, "0")) if which == "limits" else parse("0")
+    if amount is None:  # without a limit the pod or the node is the limit; without a request nothing is asked
+        most = asked(pod.spec, "limits").get(what) or parse(around.allocatable.get(what, "0"))
+        amount = most if which == "limits" else parse("0")
     divisor = parse(ref.get("divisor") or "1") or parse("1")
     return str(-(-amount.nano // divisor.nano))
 

@@ -48,6 +48,7 @@ class Notes:
     checked   the sandbox was seen to be whole by this daemon
     said      events that are said once
     postponed why the pod is not resized as it asks
+    resizing  it is; `resize_error`: why that has failed
     hooking   ids of containers whose postStart hook goes on
     messages  what ended containers have left to say, by id (see `messages`)
     """
@@ -64,6 +65,8 @@ class Notes:
     checked: bool = False
     said: set[str] = field(default_factory=set)
     postponed: Postponed | None = None
+    resizing: bool = False
+    resize_error: str = ""
     hooking: set[str] = field(default_factory=set)
     messages: dict[str, str] = field(default_factory=dict)
 

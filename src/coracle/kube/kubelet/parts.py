@@ -33,7 +33,8 @@ from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.probes import Prober
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import CONTAINER, SANDBOX, Records
-from coracle.kube.kubelet.starting import ContainerStarter, Node, Resizer, SandboxStarter
+from coracle.kube.kubelet.resizer import Resizer
+from coracle.kube.kubelet.starting import ContainerStarter, Node, SandboxStarter
 from coracle.kube.kubelet.stopping import Clearer, Stopper
 from coracle.kube.kubelet.storagelimits import StorageLimits
 from coracle.kube.kubelet.tokens import NoTokens, PodTokens, TokenRotation

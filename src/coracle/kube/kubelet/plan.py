@@ -29,7 +29,7 @@ from coracle.kube.kubelet.records import (
     ephemeral_of,
     init_containers_of,
 )
-from coracle.kube.kubelet.resizing import Resize
+from coracle.kube.kubelet.resizing import Regroup, Resize
 from coracle.kube.kubelet.volumes.using import used
 
 KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
@@ -64,7 +64,7 @@ class Stop:
 class Plan:
     """`sandbox`: make or mend it.  `forget`: ids of records that nobody asks for any more.  `release`: the sandbox may
     go, the records stay.  `finish`: everything may go, and the object.  `look_again_s`: from now, None: never.
-    `resize`: what is given other limits while it runs."""
+    `resize`, `regroup`: what is given other limits while it runs, each container and together."""
 
     sandbox: bool = False
     start: tuple[Start, ...] = ()
@@ -74,6 +74,7 @@ class Plan:
     finish: bool = False
     look_again_s: float | None = None
     resize: tuple[Resize, ...] = ()
+    regroup: Regroup | None = None
 
 
 @dataclass(slots=True)
@@ -116,7 +117,10 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     anew = [_resized(pod, resize) for resize in resizes if resize.restart]
     stops = (*_condemned(pod, present, notes), *_replaced(pod, present), *anew)
     in_place = tuple(resize for resize in resizes if not resize.restart)
-    return _done(pod, Plan(stop=stops, forget=outdated, resize=in_place), draft)
+    regroup = resizing.regroup(pod, present) if notes.postponed is None else None
+    if notes.resize_error:
+        draft.wait_until(draft.now_s + resizing.RETRY_S)
+    return _done(pod, Plan(stop=stops, forget=outdated, resize=in_place, regroup=regroup), draft)
 
 
 def _has_volumes(pod: Object, notes: Notes) -> bool:

@@ -43,8 +43,8 @@ from coracle.kube.kubelet.records import (
     sandbox_name,
     to_pod,
 )
-from coracle.kube.kubelet.resizing import Postponed
-from coracle.kube.kubelet.starting import ContainerStarter, Resizer, SandboxStarter, start_all
+from coracle.kube.kubelet.resizer import Resizer
+from coracle.kube.kubelet.starting import ContainerStarter, SandboxStarter, start_all
 from coracle.kube.kubelet.status import status
 from coracle.kube.kubelet.stopping import Clearer, Stopper
 from coracle.kube.kubelet.view import View
@@ -117,7 +117,7 @@ class PodSync:
         now_s = self._clock.now_s()
         notes.keep({attempt.id for attempt in present.all})
         await self._hands.messages.listen(pod, present, notes)
-        notes.postponed = self._postponed(pod, present)
+        self._look_for_resizes(pod, present, notes)
         view = View(pod, present, notes, now_s, self._config.address)
         refused = self._misfit(pod)
         if refused is not None:
@@ -144,8 +144,8 @@ class PodSync:
             await hands.sandboxes.ensure(pod, notes)
         if todo.start:
             await start_all(hands.containers, pod, todo.start, notes, address)
-        for resize in todo.resize:
-            await hands.resizer.resize(pod, resize)
+        if todo.resize or todo.regroup is not None:
+            notes.resize_error = await hands.resizer.resize(pod, todo.resize, todo.regroup)
         if todo.forget:
             await hands.clearer.forget(todo.forget)
         if todo.release:
@@ -192,11 +192,13 @@ class PodSync:
                 self._notes[key] = notes
         return notes
 
-    def _postponed(self, pod: Object, present: Present) -> Postponed | None:
-        """Why a resize that the pod asks for has to wait."""
-        if pod.meta.deleting or not resizing.resizes(pod, present):
-            return None
-        return resizing.postponed(pod, self._others(pod), self._config.capacity)
+    def _look_for_resizes(self, pod: Object, present: Present, notes: Notes) -> None:
+        """Note whether the pod is being resized, or why that has to wait."""
+        asked = not pod.meta.deleting and resizing.asked(pod, present)
+        notes.postponed = resizing.postponed(pod, self._others(pod), self._config.capacity) if asked else None
+        notes.resizing = asked and notes.postponed is None
+        if not notes.resizing:
+            notes.resize_error = ""
 
     def _misfit(self, pod: Object) -> Refusal | None:
         """Why there is no room for a new pod; others that are new count once they are admitted."""
@@ -237,7 +239,7 @@ class PodSync:
 
 
 def _waits(notes: Notes) -> object:
-    return dict(notes.waiting), notes.sandbox
+    return dict(notes.waiting), notes.sandbox, bool(notes.resize_error)
 
 
 def _nobody(key: Key, uid: str) -> Object:

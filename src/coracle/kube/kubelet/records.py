@@ -65,7 +65,8 @@ class Attempt:
     """One container of a pod, made once; restarting makes the next.
 
     Units: `started_s`, `finished_s` seconds since 1970 (0: not yet); `backoff_s` applies after the end of this attempt.
-    `resources`: its limits, as runtime.api.Resources has them.  `user`: uid, gid and groups of its program.
+    `resources`: its limits, as runtime.api.Resources has them; `together`: those of its group.
+    `user`: uid, gid and groups of its program.
     `round`: how often its pod was started anew before (see `rounds`).
     `state`: created, running, exited, failed (it could not be made or started; `reason` and `message` say why).
     """
@@ -86,6 +87,7 @@ class Attempt:
     backoff_s: float = 0.0
     grace_s: float = 30.0
     resources: Mapping[str, Any] = field(default_factory=dict)
+    together: Mapping[str, Any] = field(default_factory=dict)
     user: Mapping[str, Any] = field(default_factory=dict)
     round: int = 0
 
@@ -126,6 +128,7 @@ class Attempt:
             backoff_s=float(_number(labels.get(BACKOFF, "0"))),
             grace_s=float(_number(labels.get(GRACE, "30"))),
             resources=record.spec.get("resources") or {},
+            together=(record.spec.get("group") or {}).get("resources") or {},
             user=status.get("user") or {},
             round=_number(labels.get(ROUND, "0")),
         )

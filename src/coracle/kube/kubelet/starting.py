@@ -29,7 +29,6 @@ from coracle.kube.kubelet.notes import Notes, Waiting
 from coracle.kube.kubelet.plan import Start
 from coracle.kube.kubelet.pulls import Pulls
 from coracle.kube.kubelet.records import event_field, everyone
-from coracle.kube.kubelet.resizing import Resize
 from coracle.kube.kubelet.specs import Ingredients, container_spec, sandbox_spec
 from coracle.kube.kubelet.tokens import NoTokens, TokenSource
 from coracle.kube.kubelet.volumes import envfiles
@@ -182,23 +181,6 @@ class ContainerStarter:
     def _cannot(self, pod: Object, name: str, notes: Notes, reason: str, message: str) -> None:
         notes.waiting[name] = Waiting(reason, message, self._clock.now_s() + RETRY_S)
         self._recorder.emit(pod, "Warning", "Failed", f"Error: {message}", field=event_field(pod, name))
-
-
-class Resizer:
-    """Changes the limits of containers that run."""
-
-    def __init__(self, containers: Containers, recorder: EventRecorder) -> None:
-        self._containers, self._recorder = containers, recorder
-
-    async def resize(self, pod: Object, resize: Resize) -> None:
-        """Afterwards the record says so, or an event why not; what fails is tried again with the pod's next change."""
-        field = event_field(pod, resize.container)
-        try:
-            await self._containers.update(resize.id, resize.resources)
-        except CloudError as error:
-            self._recorder.emit(pod, "Warning", "ResizeError", f"Pod resize failed: {error}", field=field)
-        else:
-            self._recorder.emit(pod, "Normal", "ResizeCompleted", "Pod resize completed", field=field)
 
 
 async def start_all(

@@ -13,10 +13,12 @@ from typing import Any
 
 from coracle.core.clock import rfc3339
 from coracle.core.object import Json, Object
+from coracle.kube.kinds.podspec.amounts import has_own
 from coracle.kube.kubelet import conditions, policy, rounds
 from coracle.kube.kubelet.containerstatus import container_status
 from coracle.kube.kubelet.policy import Outcome
 from coracle.kube.kubelet.records import containers_of, ephemeral_of, init_containers_of
+from coracle.kube.kubelet.resizing import regroup
 from coracle.kube.kubelet.resources import quality
 from coracle.kube.kubelet.view import View
 
@@ -34,7 +36,7 @@ def status(view: View) -> Json:
     end = view.end
     phase = end.phase if end is not None else _phase(main, anew=stands.number > 0 and not ready_to_start)
     statuses, ready = {"init": init, "main": main}, present.sandbox_ready
-    said = conditions.verdicts(pod, phase, statuses, sandbox=ready, postponed=view.notes.postponed)
+    said = conditions.verdicts(pod, phase, statuses, sandbox=ready, notes=view.notes)
     said |= rounds.verdict(pod, phase, stands)
     kept = {name: value for name, value in pod.status.items() if name not in ("reason", "message")}
     return {
@@ -48,8 +50,17 @@ def status(view: View) -> Json:
         **({"initContainerStatuses": init} if init else {}),
         **({"containerStatuses": _by_name(main)} if main else {}),
         **({"ephemeralContainerStatuses": _by_name(late)} if late else {}),
+        **_whole(view),
         "qosClass": pod.status.get("qosClass") or quality(pod),
     }
+
+
+def _whole(view: View) -> Json:
+    """What the pod as a whole has, where it says something of that; until it has got it, what was said before."""
+    if not has_own(view.pod.spec) or regroup(view.pod, view.present) is not None:
+        return {}
+    own = view.pod.spec["resources"]
+    return {**({"allocatedResources": own["requests"]} if own.get("requests") else {}), "resources": own}
 
 
 def _why(pod: Object, phase: str, end: Outcome | None) -> Json:

@@ -34,8 +34,8 @@ from coracle.linux import inotify
 from coracle.linux.cgroups import Cgroup
 from coracle.linux.idmaps import give_streams
 from coracle.linux.usage import read_usage
-from coracle.runtime.api import Bundle, Execution, Exit, Process, Resources, State, Streams, Usage
-from coracle.runtime.conmon import attached, mapping, sealing, shared_memory, streams, waiting
+from coracle.runtime.api import Bundle, Execution, Exit, Group, Process, Resources, State, Streams, Usage
+from coracle.runtime.conmon import attached, groups, mapping, sealing, shared_memory, streams, waiting
 from coracle.runtime.conmon.children import UNKNOWN_CODE, Finished, Watched, run
 from coracle.runtime.conmon.commands import failure
 from coracle.runtime.conmon.executing import execute
@@ -56,9 +56,10 @@ _LOG_PATIENCE_S = 2.0
 
 @dataclass
 class _Container:
-    """What we hold of one container.  `monitor` None: there is no conmon (any more)."""
+    """What we hold of one container.  `cgroup`: the path of its group.  `monitor` None: no conmon (any more)."""
 
     place: Place
+    cgroup: str
     monitor: Watched | None = None
     made: bool = False
     exit: Exit | None = None
@@ -89,17 +90,20 @@ class ConmonRuntime:
             raise AlreadyExists(kind="Container", name=bundle.id)
         if not _ID.fullmatch(bundle.id):
             raise Invalid(message=f"container id {bundle.id!r} has characters that an id may not have")
-        container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir))
+        cgroup = f"{self._parent_of(bundle)}/{bundle.id}"
+        container = self._containers[bundle.id] = _Container(Place(bundle.id, self._run_dir), cgroup)
         try:
             shm_path = shared_memory.ensure(self._run_dir, bundle)
             secure_targets(bundle.rootfs_path, bundle.mounts)
             with mapping.reachable(bundle, self._run_dir) as seen:
-                config = self._host.config(seen, f"{self._cgroup}/{bundle.id}", shm_path)
+                config = self._host.config(seen, cgroup, shm_path)
                 if self._binaries.is_crun:
                     config = self._filters.compiled(config)
                 pid = await self._make(container, bundle, config)
             if bundle.users is not None:
                 give_streams(pid, bundle.process.uid)
+            if bundle.group is not None:
+                groups.limit(Cgroup(self._parent_of(bundle)), bundle.group.resources)
             return pid
         except OSError as error:
             raise Broken(f"cannot make container {bundle.id}: {error.strerror}") from error
@@ -122,7 +126,7 @@ class ConmonRuntime:
         if container.exit is not None:
             return
         if all:
-            self._group(id).signal_all(signal)
+            _group(container).signal_all(signal)
         signal_first(container.place, container.monitor, signal)
 
     async def delete(self, id: str) -> None:
@@ -173,12 +177,10 @@ class ConmonRuntime:
             self._listeners.remove(news)
 
     def usage(self, id: str) -> Usage:
-        self._get(id)
-        return read_usage(self._group(id))
+        return read_usage(_group(self._get(id)))
 
     def processes(self, id: str) -> Sequence[int]:
-        self._get(id)
-        return self._group(id).pids()
+        return _group(self._get(id)).pids()
 
     # -- adjusting -----------------------------------------------------------------------------------------------
 
@@ -188,7 +190,13 @@ class ConmonRuntime:
         path.write_bytes(orjson.dumps(self._host.resources(resources)))
         await self._command(id, "update", f"--resources={path}")
         if resources.pids is not None and resources.pids < 0:
-            self._group(id).allow_any_pids()  # for which the runtime has no word
+            _group(container).allow_any_pids()  # for which the runtime has no word
+
+    async def update_group(self, group: Group) -> None:
+        try:
+            groups.limit(Cgroup(f"{self._cgroup}/{group.name}"), group.resources)
+        except OSError as error:
+            raise Invalid(message=f"group {group.name} cannot be limited so: {error.strerror}") from error
 
     @property
     def lacking(self) -> frozenset[str]:
@@ -261,7 +269,7 @@ class ConmonRuntime:
 
     async def _discard(self, container: _Container) -> None:
         """End and remove everything of it, as far as it came."""
-        id, group = container.place.id, self._group(container.place.id)
+        id, group = container.place.id, _group(container)
         if container.monitor is not None and container.monitor.alive:
             group.thaw()
             if not (container.made and signal_first(container.place, container.monitor, signals.SIGKILL)):
@@ -272,6 +280,9 @@ class ConmonRuntime:
         if not group.remove():
             # Its last processes are still being reaped: the runtime knows how to wait for that.
             await self._run(id, "delete", "--force")
+        parent = os.path.dirname(container.cgroup)
+        if parent != self._cgroup:
+            groups.drop(Cgroup(parent))
         shared_memory.release(self._run_dir, id)
         container.place.remove()
         if self._containers.get(id) is container:
@@ -283,7 +294,8 @@ class ConmonRuntime:
             return
         self._adopted = True
         for place in places(self._run_dir):
-            container = self._containers[place.id] = _Container(place, find_monitor(place), made=True)
+            cgroup = place.cgroup() or f"{self._cgroup}/{place.id}"
+            container = self._containers[place.id] = _Container(place, cgroup, find_monitor(place), made=True)
             if container.monitor is not None:
                 container.monitor.when_ended(functools.partial(self._ended, container))
             else:
@@ -293,7 +305,7 @@ class ConmonRuntime:
     def _ended(self, container: _Container) -> None:
         """Its monitor is no more: with the exit code written, or killed."""
         id, found = container.place.id, container.place.exit()
-        group = self._group(id)
+        group = _group(container)
         if found is not None:
             oom_killed = group.oom_kills() > 0 or container.place.was_oom_killed()
             container.exit = Exit(id, found[0], found[1], oom_killed=oom_killed)
@@ -318,10 +330,11 @@ class ConmonRuntime:
         id, state = container.place.id, _state(container)
         if state == "stopped":
             return State(id, state)
-        return State(id, state, container.place.pid(), paused=state == "running" and self._group(id).is_frozen())
+        return State(id, state, container.place.pid(), paused=state == "running" and _group(container).is_frozen())
 
-    def _group(self, id: str) -> Cgroup:
-        return Cgroup(f"{self._cgroup}/{id}")
+    def _parent_of(self, bundle: Bundle) -> str:
+        """The path of the group that the container's own is made in."""
+        return f"{self._cgroup}/{bundle.group.name}" if bundle.group is not None else self._cgroup
 
     async def _command(self, id: str, verb: str, *options: str) -> None:
         done = await self._run(id, verb, *options)
@@ -330,6 +343,10 @@ class ConmonRuntime:
 
     async def _run(self, id: str, verb: str, *options: str) -> Finished:
         return await run([*self._binaries.runtime_argv(self._run_dir / "runtime"), verb, *options, id])
+
+
+def _group(container: _Container) -> Cgroup:
+    return Cgroup(container.cgroup)
 
 
 def _state(container: _Container) -> Literal["created", "running", "stopped"]:

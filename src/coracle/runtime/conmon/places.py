@@ -50,11 +50,18 @@ class Place:
         self.bundle.mkdir(mode=0o700)
         (self.bundle / "config.json").write_bytes(orjson.dumps(config))
         (self.bundle / "log").write_text(log_path)
+        (self.bundle / "cgroup").write_text(config["linux"]["cgroupsPath"])
 
     def remove(self) -> None:
         """Take everything away, the runtime's state too."""
         shutil.rmtree(self.runtime_root / self.id, ignore_errors=True)
         shutil.rmtree(self.bundle, ignore_errors=True)
+
+    def cgroup(self) -> str:
+        """The path of its control group; "" where it was not noted."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.bundle / "cgroup").read_text()
+        return ""
 
     def note_monitor(self, pid: int) -> None:
         (self.bundle / "monitor").write_text(str(pid))

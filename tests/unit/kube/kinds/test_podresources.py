@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coracle.kube.kinds.podspec import amounts, defaults, rules
+from coracle.kube.kinds.podspec import amounts, changes, defaults, rules
 
 HALF, ONE = {"cpu": "500m"}, {"cpu": "1", "memory": "64Mi"}
 
@@ -136,3 +136,34 @@ HERE, PODS = "spec.containers[0].securityContext", "spec.securityContext"
 )  # fmt: skip
 def test_what_a_pod_may_do(spec, expected):
     assert said(spec) == expected
+
+
+def sized(name="c", sort="containers", **more):
+    return {sort: [{"name": name, "image": "x", "resources": asks({"cpu": "1"}, cpu="1"), **more}]}
+
+
+SIDE = sized("s", "initContainers", restartPolicy="Always")
+LARGER = asks({"cpu": "2"}, cpu="2")
+ONLY = "spec: Forbidden: only cpu and memory resources are mutable"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (sized(), sized(resources=LARGER), []),
+        (sized(), sized(resources=asks({"cpu": "1", "memory": "2Mi"}, cpu="1", memory="1Mi")), []),
+        ({**sized(), **SIDE}, {**sized(), **sized("s", "initContainers", restartPolicy="Always", resources=LARGER)}, []),
+        (sized(), sized(resources={}), [f"spec.containers[0].resources.{which}: Forbidden: resource {which} cannot be removed" for which in ("limits", "requests")] + ['spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing']),
+        (sized(), sized("other"), ["spec.containers[0].name: Forbidden: containers may not be renamed or reordered on resize"]),
+        (sized(), sized(image="y"), [ONLY]),
+        (sized(), {**sized(), "nodeSelector": {"a": "b"}}, [ONLY]),
+        (sized(), {"containers": []}, ["spec.containers: Forbidden: containers may not be added or removed on resize"]),
+        ({**sized(), **sized("i", "initContainers")}, {**sized(), **sized("i", "initContainers", resources=LARGER)}, ["spec: Forbidden: resources for non-sidecar init containers are immutable"]),
+        ({**sized(), "resources": asks(cpu="2")}, {**sized(), "resources": asks(cpu="3")}, []),
+        ({**sized(), "resources": asks(cpu="2", memory="1Mi")}, {**sized(), "resources": asks(cpu="3")}, ["spec.resources.requests: Forbidden: resource requests cannot be removed"]),
+        ({**sized(), "os": {"name": "windows"}}, sized(resources=LARGER), [": Forbidden: windows pods cannot be resized"]),
+    ],
+)  # fmt: skip
+def test_what_may_be_resized(old, new, expected):
+    found = changes.resize_problems(new, old)
+    assert [f"{problem.field}: {problem.text}" for problem in found] == expected

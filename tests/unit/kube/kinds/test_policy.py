@@ -164,7 +164,6 @@ def test_a_pod_that_was_given_limits_can_be_placed_and_labelled():
 
     pod = run(main())
     assert pod.meta.labels == {"a": "b"}
-    assert pod.spec["containers"][0]["resizePolicy"] == [{"resourceName": "memory", "restartPolicy": "NotRequired"}]
 
 
 CPU = {"type": "Container", "min": {"cpu": "200m"}, "max": {"cpu": "800m"}}

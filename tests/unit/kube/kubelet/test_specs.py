@@ -5,7 +5,7 @@ from coracle.engine.kinds.container import Security
 from coracle.engine.kinds.sandbox import DnsConfig
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.environment import ConfigError
-from coracle.kube.kubelet.resources import limits, oom_score_adj, quality
+from coracle.kube.kubelet.resources import group, limits, oom_score_adj, quality
 from coracle.kube.kubelet.security import groups, security, user
 from coracle.kube.kubelet.specs import Ingredients, container_spec, dns, sandbox_spec
 from coracle.runtime.api import Resources
@@ -121,7 +121,7 @@ def test_container():
     [
         ({}, Resources(cpu_shares=2), "BestEffort", 1000),
         (
-            {"limits": {"cpu": "500m", "memory": "64Mi"}},
+            {"limits": {"cpu": "500m", "memory": "64Mi"}, "requests": {"cpu": "500m", "memory": "64Mi"}},
             Resources(memory_bytes=64 << 20, memory_swap_bytes=64 << 20, cpu_quota_us=50_000, cpu_shares=512),
             "Guaranteed",
             -997,
@@ -134,7 +134,43 @@ def test_resources(resources, expected, sort, score):
     pod = a_pod()
     container = pod.spec["containers"][0]
     container["resources"] = resources
-    assert (limits(container), quality(pod), oom_score_adj(pod, container, 1 << 30)) == (expected, sort, score)
+    assert (limits(pod, container), quality(pod), oom_score_adj(pod, container, 1 << 30)) == (expected, sort, score)
+
+
+OWN = {"limits": {"cpu": "1", "memory": "512Mi"}, "requests": {"memory": "256Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("container", "own", "score"),
+    [
+        pytest.param({}, (512 << 20, 100_000, 1024), 875, id="a container without limits has the pod's"),
+        pytest.param(
+            {"limits": {"cpu": "500m"}, "requests": {"cpu": "250m", "memory": "128Mi"}},
+            (512 << 20, 50_000, 256), 813, id="its own limit comes first, what is left of the request is shared",
+        ),
+    ],
+)  # fmt: skip
+def test_resources_of_a_pod_as_a_whole(container, own, score):
+    web, other = {"name": "web", "resources": container}, {"name": "other"}
+    pod = a_pod().with_spec(containers=[web, other], resources=OWN)
+    found = limits(pod, web)
+    assert (found.memory_bytes, found.cpu_quota_us, found.cpu_shares) == own
+    together = group(pod)
+    assert (together.name, together.resources.memory_bytes, together.resources.cpu_quota_us) == (
+        "podu",
+        512 << 20,
+        100_000,
+    )
+    assert (quality(pod), oom_score_adj(pod, web, 1 << 30)) == ("Burstable", score)
+    assert group(a_pod()) is None
+
+
+def test_a_sidecar_goes_no_sooner_than_the_container_that_asks_for_least_and_a_critical_pod_last():
+    sidecar = {"name": "s", "restartPolicy": "Always"}
+    web = {"name": "web", "resources": {"requests": {"memory": "256Mi"}}}
+    pod = a_pod().with_spec(containers=[web], initContainers=[sidecar])
+    assert oom_score_adj(pod, sidecar, 1 << 30) == oom_score_adj(pod, web, 1 << 30) == 750
+    assert oom_score_adj(pod.with_spec(priority=2_000_001_000), web, 1 << 30) == -997
 
 
 @pytest.mark.parametrize(

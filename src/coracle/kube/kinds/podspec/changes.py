@@ -56,29 +56,50 @@ def ephemeral_problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[P
 
 
 def resize_problems(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
-    """What may change through the subresource: cpu and memory of containers and sidecars, within their class."""
+    """What may change through the subresource: cpu and memory of containers, sidecars and the pod as a whole, within
+    their class."""
+    if (old.get("os") or {}).get("name") == "windows":
+        return [forbidden("", "windows pods cannot be resized")]
     found: list[Problem] = []
     kept = {**new}
     for name in ("containers", "initContainers"):
         pairs = list(zip_longest(new.get(name) or (), old.get(name) or ()))
         if any(after is None or before is None for after, before in pairs):
-            return [forbidden(f"spec.{name}", "pod updates may not add or remove containers")]
+            return [forbidden(f"spec.{name}", "containers may not be added or removed on resize")]
         for index, (after, before) in enumerate(pairs):
-            found += _not_removed(f"spec.{name}[{index}].resources", after, before)
+            found += _resized(f"spec.{name}[{index}]", after, before, name)
         if name in new:
-            kept[name] = [_with_sizes(after, before, name) for after, before in pairs]
-    if kept != old:
-        said = "only cpu and memory resources for sidecar and non-sidecar containers are mutable"
-        found.append(forbidden("spec", said))
-    if not found and qos_class(new) != qos_class(old):
+            kept[name] = [_with_sizes(after, before) for after, before in pairs]
+    if "resources" in new or "resources" in old:
+        found += _not_removed("spec.resources", new, old)
+        kept["resources"] = _with_sizes(new, old)["resources"]
+    if not found and _without_nothing(kept) != _without_nothing(old):
+        found.append(forbidden("spec", "only cpu and memory resources are mutable"))
+    if qos_class(new) != qos_class(old):
         found.append(invalid("spec", qos_class(old), "Pod QOS Class may not change as a result of resizing"))
     return found
 
 
-def _with_sizes(after: Json, before: Json, group: str) -> Json:
-    """`after` with the sizes of `before`, where they may change."""
+def _resized(at: str, after: Json, before: Json, group: str) -> list[Problem]:
+    """Of one container."""
+    if after.get("name") != before.get("name"):
+        return [forbidden(f"{at}.name", "containers may not be renamed or reordered on resize")]
     if group == "initContainers" and before.get("restartPolicy") != "Always":
-        return after
+        said = "resources for non-sidecar init containers are immutable"
+        return [forbidden("spec", said)] if after != before else []
+    found = _not_removed(f"{at}.resources", after, before)
+    if not found and _with_sizes(after, before) != before:
+        whose = " for sidecar containers" if group == "initContainers" else ""
+        found.append(forbidden("spec", f"only cpu and memory resources{whose} are mutable"))
+    return found
+
+
+def _without_nothing(spec: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in spec.items() if value or name != "resources"}
+
+
+def _with_sizes(after: Mapping[str, Any], before: Mapping[str, Any]) -> Json:
+    """`after`, a container or a whole pod, with the sizes of `before`."""
     resources = dict(after.get("resources") or {})
     for which in ("limits", "requests"):
         had = (before.get("resources") or {}).get(which) or {}
@@ -88,7 +109,7 @@ def _with_sizes(after: Json, before: Json, group: str) -> Json:
     return {**after, "resources": resources}
 
 
-def _not_removed(at: str, after: Json, before: Json) -> list[Problem]:
+def _not_removed(at: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> list[Problem]:
     found = []
     for which in ("limits", "requests"):
         had, has = ((one.get("resources") or {}).get(which) or {} for one in (before, after))

@@ -45,7 +45,7 @@ def pod_spec(given: Mapping[str, Any] | None) -> Json:
     if doc["terminationGracePeriodSeconds"] < 0:
         doc["terminationGracePeriodSeconds"] = 1  # the least that lets a process end by itself
     for name in ("containers", "initContainers"):
-        doc = each(doc, name, lambda one: _resize_policy(_requests_from_limits(one)))
+        doc = each(doc, name, _requests_from_limits)
     doc = inside(doc, "resources", lambda own: _whole_requests(own, doc))
     return {**doc, "tolerations": _tolerations(doc.get("tolerations") or ())}
 
@@ -186,19 +186,6 @@ def _whole_requests(own: Json, doc: Json) -> Json:
     sized = {name: value for name, value in limits.items() if name in ("cpu", "memory") or name.startswith(HUGE)}
     requests = {**sized, **requests}
     return {**own, **({"limits": limits} if limits else {}), **({"requests": requests} if requests else {})}
-
-
-def _resize_policy(doc: Json) -> Json:
-    """What has a size is resized in place, unless it says otherwise."""
-    given = doc.get("resizePolicy") or []
-    known = {one.get("resourceName") for one in given}
-    sized = {name for amounts in doc["resources"].values() if isinstance(amounts, Mapping) for name in amounts}
-    more = [
-        {"resourceName": name, "restartPolicy": "NotRequired"}
-        for name in ("cpu", "memory")
-        if name in sized and name not in known
-    ]
-    return {**doc, "resizePolicy": [*given, *more]} if more else doc
 
 
 def _tolerations(given: Sequence[Json]) -> list[Json]:
