@@ -9,6 +9,7 @@ Source: Kubernetes v1 API, Binding; condition PodScheduled; Events Scheduled and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
@@ -79,7 +80,8 @@ class Binding:
         if pod.spec.get("schedulingGates"):
             await self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        wanted, needs = self._state.facts(pod), self._storage.needs(pod)
+        needs = self._storage.needs(pod)
+        wanted = replace(self._state.facts(pod), alone=needs.alone)
         nodes = self._state.before(wanted)
         choice = choose(wanted, nodes, needs.repels)
         if needs.refusal and nodes:

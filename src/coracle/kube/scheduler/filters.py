@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from coracle.kube.kinds.taints import tolerated
 from coracle.kube.scheduler.affinity import Neighbours, selects
 from coracle.kube.scheduler.state import ANYWHERE, HostPort, NodeState, PodFacts
+from coracle.kube.scheduler.storage import IN_USE
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 
@@ -22,6 +23,7 @@ def reasons(pod: PodFacts, node: NodeState, around: Neighbours) -> list[str]:
         or _unselected(pod, node)
         or _ports_taken(pod, node)
         or _insufficient(pod, node)
+        or _claims_taken(pod, node)
         or [said for said in (around.repels(node),) if said]
     )
 
@@ -65,7 +67,12 @@ def _insufficient(pod: PodFacts, node: NodeState) -> list[str]:
     return found
 
 
+def _claims_taken(pod: PodFacts, node: NodeState) -> list[str]:
+    return [IN_USE] if pod.alone and any(pod.alone & other.claims for other in node.pods.values()) else []
+
+
 _FREEABLE = (
+    IN_USE,
     "Insufficient ",
     "Too many pods",
     "node(s) didn't have free ports",

@@ -15,6 +15,7 @@ from coracle.core.quantity import parse
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.podspec.amounts import requests
+from coracle.kube.kinds.storagerules import claims_of
 
 HostPort = tuple[str, str, int]  # protocol, address ("" or 0.0.0.0: every one), port
 ANYWHERE = ("", "0.0.0.0")  # noqa: S104 - how specs write it
@@ -24,13 +25,18 @@ SUPPOSED = {"cpu": 100_000_000, "memory": 200 * 2**20 * 10**9}
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """A pod as the scheduler sees it.  `wants`: resource -> billionths, as core.quantity counts."""
+    """A pod as the scheduler sees it.  `wants`: resource -> billionths, as core.quantity counts.
+
+    `claims` it mounts, by `namespace/name`; `alone`: those of them that no other pod may have (known of new pods only).
+    """
 
     key: Key
     labels: Mapping[str, str]
     spec: Mapping[str, Any] = field(repr=False)
     wants: Mapping[str, int]
     ports: frozenset[HostPort]
+    claims: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
     controller: str = ""
     going: bool = False
     priority: int = 0
@@ -55,6 +61,7 @@ def facts(pod: Object, room: Mapping[str, str] | None = None) -> PodFacts:
         spec=pod.spec,
         wants={name: amount.nano for name, amount in requests(pod.spec).items() if amount},
         ports=frozenset(_host_ports(pod.spec)),
+        claims=frozenset(f"{pod.meta.namespace}/{name}" for name in claims_of(pod).values()),
         controller=owner.uid if owner is not None else "",
         going=bool(pod.meta.deleting),
         priority=pod.spec.get("priority") or 0,

@@ -50,18 +50,20 @@ class Needs:
     bound    the volumes that it has
     open     the claims that wait for a node, each with the volumes that are free for it; None: one can be made
     places   of the classes of those: where volumes may be made, as topology selector terms
-    taken    another pod has a claim that is for one pod only
+    alone    the claims that are for one pod only, by `namespace/name`
+    taken    the nodes on which other pods have one of those
     """
 
     refusal: str = ""
-    taken: bool = False
+    alone: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
     bound: tuple[Object, ...] = ()
     open: tuple[tuple[Object, tuple[Object, ...] | None], ...] = ()
     places: tuple[Sequence[Json], ...] = ()
 
     def repels(self, node: Place) -> str:
         """Why that node will not do; "": it will."""
-        if self.taken:
+        if self.taken - {node.name}:  # those of this node may have to go, and are known to the filters
             return IN_USE
         if any(not node_fits(volume, node) for volume in self.bound):
             return ELSEWHERE
@@ -89,12 +91,15 @@ class Storage:
         self.watches = {CLAIM: self._waiting, VOLUME: self._all_waiting}
 
     def needs(self, pod: Object) -> Needs:
-        bound, waiting, places, taken = [], [], [], False
+        bound, waiting, places = [], [], []
+        alone, taken = set[str](), set[str]()
         for volume, name in claims_of(pod).items():
             claim = self._claims.find(Key(pod.meta.namespace, name))
             if claim is None:
                 return Needs(refusal=_missing(pod, volume, name))
-            taken = taken or self._taken(claim, pod)
+            if "ReadWriteOncePod" in (claim.spec.get("accessModes") or ()):
+                alone.add(str(claim.key))
+                taken |= self._users(claim, pod)
             if claim.meta.deleting:
                 return Needs(refusal=f'persistentvolumeclaim "{name}" is being deleted')
             if claim.status.get("phase") == "Lost":
@@ -109,7 +114,13 @@ class Storage:
             free, within = self._free(claim, cls), cls.body.get("allowedTopologies")
             waiting.append((claim, free))
             places += [within] if within and free is None else []
-        return Needs(bound=tuple(bound), open=tuple(waiting), places=tuple(places), taken=taken)
+        return Needs(
+            bound=tuple(bound),
+            open=tuple(waiting),
+            places=tuple(places),
+            alone=frozenset(alone),
+            taken=frozenset(taken),
+        )
 
     async def choose(self, needs: Needs, node: str) -> None:
         """Say in the open claims that their pod is to run on `node`."""
@@ -120,11 +131,10 @@ class Storage:
             except NotFound:
                 continue
 
-    def _taken(self, claim: Object, pod: Object) -> bool:
-        if "ReadWriteOncePod" not in (claim.spec.get("accessModes") or ()):
-            return False
+    def _users(self, claim: Object, pod: Object) -> set[str]:
+        """The nodes of other pods that have the claim."""
         users = self._pods.by("used-claims", str(claim.key))
-        return any(user.spec.get("nodeName") and user.meta.uid != pod.meta.uid for user in users)
+        return {user.spec["nodeName"] for user in users if user.spec.get("nodeName") and user.meta.uid != pod.meta.uid}
 
     def _free(self, claim: Object, cls: Object) -> tuple[Object, ...] | None:
         if cls.body.get("provisioner") != NO_PROVISIONER:

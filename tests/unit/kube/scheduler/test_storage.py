@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from coracle.core.object import Key
+from coracle.core.object import Key, Meta, Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds import priorityclass
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.scheduler.storage import ELSEWHERE, IN_USE, NOTHING_FREE, Needs
 from coracle.testing.autojump import run
@@ -41,7 +42,8 @@ def within(node):
         pytest.param(Needs(open=((a_claim(), None),), places=(within("n2"),)), NOTHING_FREE, id="it can be made elsewhere only"),
         pytest.param(Needs(open=((a_claim(), None),), places=(within("n2") + within("n1"),)), "", id="here or elsewhere"),
         pytest.param(Needs(open=((a_claim(), None),), places=(within("n1"), within("n2"))), NOTHING_FREE, id="two, that can be made nowhere together"),
-        pytest.param(Needs(taken=True), IN_USE, id="another pod has it alone"),
+        pytest.param(Needs(taken=frozenset(["n2"])), IN_USE, id="another pod has it alone, elsewhere"),
+        pytest.param(Needs(taken=frozenset(["n1"])), "", id="another pod has it alone, here: the filters know"),
     ],
 )  # fmt: skip
 def test_what_claims_have_against_a_node(needs, said):
@@ -117,9 +119,29 @@ def test_a_claim_for_one_pod_is_had_by_one():
             await cluster.settle(1)
         assert cluster.nodes_of() == {"one": "n1", "two": ""}
         assert IN_USE in refusal(cluster, "two")
+        assert "1 No preemption victims found for incoming pod" in refusal(cluster, "two")
         await cluster["Pod"].change(Key("default", "one"), lambda pod: pod.with_status(phase="Succeeded"), "status")
         await cluster.settle(1)
         assert cluster.nodes_of()["two"] == "n1"
+
+    run(main())
+
+
+def test_a_pod_that_matters_more_drives_another_from_a_claim_for_one_pod():
+    async def main():
+        cluster = await a_cluster()
+        await cluster["PersistentVolumeClaim"].create(a_claim(modes=("ReadWriteOncePod",)))
+        await bind(cluster)
+        await cluster["Pod"].create(with_claim("low"))
+        await cluster.settle(1)
+        await cluster["PriorityClass"].create(
+            Object("PriorityClass", Meta(name="vip"), {"value": 10}, priorityclass.API)
+        )
+        await cluster["Pod"].create(with_claim("high").with_spec(priorityClassName="vip", priority=None))
+        await cluster.settle(1)
+        low = cluster["Pod"].find(Key("default", "low"))
+        assert low is None or low.meta.deleting
+        assert cluster["Pod"].get(Key("default", "high")).status.get("nominatedNodeName") == "n1"
 
     run(main())
 
