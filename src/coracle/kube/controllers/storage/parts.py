@@ -8,7 +8,7 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Reconciler
-from coracle.kube.controllers.storage import claims, protection, provisioning
+from coracle.kube.controllers.storage import claims, csinodes, protection, provisioning
 from coracle.kube.controllers.storage.contents import Directories
 from coracle.kube.controllers.storage.ephemeral import EphemeralClaims
 from coracle.kube.controllers.storage.growing import Grower
@@ -43,4 +43,5 @@ def loops(
         protection.ClaimProtection(caches, wanted),
         protection.VolumeProtection(caches, made),
         EphemeralClaims(caches, wanted, recorder),
+        csinodes.CsiNodes(caches, writers[csinodes.CSI_NODE]),
     ]

@@ -7,7 +7,7 @@ import pytest
 from coracle.core.object import Key
 from coracle.kube.controllers.storage.provisioning import STANDARD, ensure_class, refused, sweep
 from coracle.testing.autojump import run
-from coracle.testing.kube import a_pod, place
+from coracle.testing.kube import a_node, a_pod, place
 from unit.kube.controllers.storage.house import Storage, a_claim, a_class, a_volume, for_claim
 
 DATA = Key("default", "data")
@@ -270,5 +270,20 @@ def test_a_path_of_the_host_is_emptied_and_free_again_or_removed_as_it_says():
         assert (stage.shelf.scrubbed, stage.shelf.removed) == (["/x"], ["/tmp/a"])
         assert stage.said("VolumeRecycled") == ["Volume recycled"]
         assert not stage["PersistentVolume"].get(Key("", "again")).spec.get("claimRef")
+
+    run(main())
+
+
+def test_every_node_has_a_list_of_its_drivers():
+    async def main():
+        stage = Storage()
+        await stage.rooms()
+        node = await stage["Node"].create(a_node())
+        await stage.settle(1)
+        (made,) = stage["CSINode"].list()
+        assert (made.meta.name, made.spec, made.meta.owners[0].uid) == ("n1", {"drivers": []}, node.meta.uid)
+        await stage["CSINode"].delete(made.key)
+        await stage.settle(1)
+        assert [one.meta.name for one in stage["CSINode"].list()] == ["n1"]
 
     run(main())
