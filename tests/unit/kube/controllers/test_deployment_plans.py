@@ -78,6 +78,8 @@ QUARTERS, SAFE, BOLD = rolling("25%", "25%"), rolling(1, 0), rolling(0, 2)
         pytest.param(BOLD, a_set("n2", 0), [a_set("o1", 4)], {"o1": 2}, id="nothing may surge: old ones go first"),
         pytest.param(QUARTERS, a_set("n3", 1, 0), [a_set("o1", 2), a_set("o2", 2, 0)], {"o2": 1, "o1": 2}, id="those that are ill go first") ,
         pytest.param(QUARTERS, a_set("n3", 5), [a_set("o1", 0)], {"n3": 4}, id="too many new ones shrink"),
+        pytest.param(rolling(2, 0), a_set("n2", 3), [a_set("o1", 0)], {"n2": 4}, id="no more than is asked for"),
+        pytest.param(rolling(0, 1), a_set("n3", 1, 1), [a_set("o1", 1), a_set("o2", 2)], {"o1": 0}, id="one after the other"),
         pytest.param(rolling(1, "100%"), a_set("n3", 1, 0), [a_set("o1", 2), a_set("o2", 2)], {"o1": 0, "o2": 0}, id="all may be unavailable"),
     ],
 )  # fmt: skip
@@ -125,6 +127,37 @@ def marked(name, size, desired, most, ready=None):
 )  # fmt: skip
 def test_scaling(replicas, strategy, new, old, expected):
     assert sizes.scale(a_family(a_deployment(replicas, strategy=strategy), new, *old)) == expected
+
+
+@pytest.mark.parametrize(
+    ("replicas", "surge", "before", "new", "old", "expected"),
+    [
+        pytest.param(12, 0, 10, 10, [], [12], id="one version grows"),
+        pytest.param(5, 0, 10, 10, [], [5], id="one version shrinks"),
+        pytest.param(10, 0, 5, 2, [3], [4, 6], id="two grow by their shares"),
+        pytest.param(3, 0, 5, 2, [3], [1, 2], id="two shrink by their shares"),
+        pytest.param(4, 0, 9, 8, [1], [4, 0], id="a small one vanishes"),
+        pytest.param(10, 0, 7, 2, [3, 2], [3, 4, 3], id="three grow"),
+        pytest.param(8, 0, 13, 2, [8, 3], [1, 5, 2], id="three shrink"),
+        pytest.param(4, 0, 3, 1, [1, 1], [2, 1, 1], id="what is left over goes to the youngest"),
+        pytest.param(2, 0, 3, 1, [1, 1], [1, 1, 0], id="and is taken from the oldest"),
+        pytest.param(5, 0, 4, None, [2, 2], [3, 2], id="without a present version, to the latest"),
+        pytest.param(0, 0, 6, 3, [2, 1], [0, 0, 0], id="to nothing"),
+        pytest.param(6, 0, 6, 0, [0, 0], [6, 0, 0], id="from nothing"),
+        pytest.param(20, 2, 10, 6, [6], [11, 11], id="with pods that surge"),
+        pytest.param(50, 6, (10, 3), 5, [8], [22, 34], id="surge and size change together"),
+        pytest.param(14, 0, 10, None, [7, 3], [10, 4], id="size and template change together"),
+    ],
+)
+def test_shares(replicas, surge, before, new, old, expected):
+    """Sizes of the present version and of the old ones, the latest first.  `before`: the size, or it and its surge."""
+    desired, extra = before if isinstance(before, tuple) else (before, surge)
+    sized = [marked(f"o{9 - at}", size, desired, desired + extra) for at, size in enumerate(old)]
+    present = marked("n9", new, desired, desired + extra).with_meta(created="2023-11-20") if new is not None else None
+    found = a_family(a_deployment(replicas, strategy=rolling(surge, 0)), present, *reversed(sized))
+    sizes_now = {rs.meta.name: rs.spec["replicas"] for rs in found.all} | dict(sizes.scale(found))
+    names = [rs.meta.name for rs in ([present] if present is not None else []) + sized]
+    assert [sizes_now[name] for name in names] == expected
 
 
 def test_it_is_scaling_where_a_set_was_made_for_another_number():
@@ -241,6 +274,43 @@ def test_progress(present, before, numbers, expected):
     assert (told["status"], told["reason"], told["message"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "transition_ago_s"),
+    [
+        pytest.param("True", "NewReplicaSetCreated", 10, id="its status stays"),
+        pytest.param("True", "ReplicaSetUpdated", 10, id="it is told again"),
+        pytest.param("False", "ProgressDeadlineExceeded", 0, id="its status moves"),
+    ],
+)
+def test_the_moments_of_progress(status, reason, transition_ago_s):
+    other = condition("Available", "True", "MinimumReplicasAvailable")
+    conditions = [condition("Progressing", status, reason), other]
+    deployment = a_deployment(4).with_body(status={"updatedReplicas": 1, "replicas": 4, "conditions": conditions})
+    kept, told = progress.progressing(a_family(deployment, a_set("n1", 4)), HALF, conditions, NOW_S)
+    assert kept == other
+    moments = (told["lastUpdateTime"], told["lastTransitionTime"])
+    assert moments == (rfc3339(NOW_S), rfc3339(NOW_S - transition_ago_s))
+
+
+@pytest.mark.parametrize(
+    ("after", "moved"),
+    [
+        pytest.param(HALF, False, id="nothing"),
+        pytest.param({**HALF, "updatedReplicas": 3}, True, id="more of the present version"),
+        pytest.param({**HALF, "readyReplicas": 5}, True, id="more that are ready"),
+        pytest.param({**HALF, "availableReplicas": 5}, True, id="more that are available"),
+        pytest.param({**HALF, "replicas": 3}, True, id="fewer old ones"),
+        pytest.param({**HALF, "replicas": 5}, False, id="more old ones"),
+        pytest.param({**HALF, "readyReplicas": 3, "availableReplicas": 3}, False, id="some are lost"),
+    ],
+)
+def test_what_counts_as_progress(after, moved):
+    conditions = [condition("Progressing", "True", "NewReplicaSetCreated")]
+    deployment = a_deployment(4).with_body(status={**HALF, "conditions": conditions})
+    (told,) = progress.progressing(a_family(deployment, a_set("n1", 4)), after, conditions, NOW_S)
+    assert (told["reason"] == "ReplicaSetUpdated") is moved
+
+
 def test_without_a_deadline_nothing_is_said_of_progress():
     deployment = a_deployment(4, progressDeadlineSeconds=2**31 - 1)
     before = [condition("Progressing", "True", "ReplicaSetUpdated")]
@@ -284,6 +354,9 @@ def test_a_failure_of_a_replica_set_is_told():
     ill = a_set("o1", 1).with_status(conditions=[failure])
     (told,) = progress.failing([a_set("n2", 1), ill], None, [])
     assert told == {**failure, "lastUpdateTime": "t"}
+    new = a_set("n2", 1).with_status(conditions=[{**failure, "message": "the present version's goes first"}])
+    (told,) = progress.failing([ill, new], new, [told])
+    assert told["message"] == "the present version's goes first"
     assert progress.failing([a_set("n2", 1)], None, [told]) == []
 
 

@@ -26,7 +26,7 @@ from coracle.kube.controllers.stateful import identity, plans
 from coracle.kube.controllers.stateful.plans import Roster
 from coracle.kube.kinds import controllerrevision, persistentvolumeclaim, statefulset
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.words import said
+from coracle.kube.kinds.words import is_of_ending_namespace, said
 
 SET, REVISION = statefulset.KIND.type, controllerrevision.KIND.type
 POD, CLAIM = pods.KIND.type, persistentvolumeclaim.KIND.type
@@ -128,6 +128,8 @@ class StatefulSets:
                 await self._ensure_claim(roster, template, number)
             await self._writers[POD].create(pod)
         except CloudError as error:
+            if is_of_ending_namespace(error):
+                return
             self._recorder.emit(stateful, "Warning", "FailedCreate", f"{about} failed error: {said(error)}")
             raise
         self._recorder.emit(stateful, "Normal", "SuccessfulCreate", f"{about} successful")

@@ -104,27 +104,18 @@ def _all_at_once(roster: Roster) -> Plan:
 
 
 def _to_update(roster: Roster) -> tuple[Object, ...]:
-    """Pods of other revisions, from the highest ordinal down, as far as enough stay available."""
+    """Pods of other revisions, from the highest ordinal down: those that are ill, then as many as may be missing."""
     strategy, total = roster.stateful.spec["updateStrategy"], roster.stateful.spec["replicas"]
     if strategy["type"] != ROLLING:
         return ()
     most = max(1, workloads.resolve(strategy["rollingUpdate"]["maxUnavailable"], total, up=False))
     kept = ordinals(roster.stateful)
-    free = most - sum(1 for number in kept if not roster.healthy(roster.pods.get(number)))
-    seen, chosen = 0, []
-    for number in reversed(kept):
-        if number < roster.partition or seen >= most:
-            break
-        pod = roster.pods.get(number)
-        healthy = roster.healthy(pod)
-        old = pod is not None and not pod.meta.deleting and pod.meta.labels.get(HASH) != roster.update
-        if pod is not None and old and (not healthy or free > 0):
-            chosen.append(pod)
-            free -= healthy
-            seen += 1
-        elif not healthy:
-            seen += 1
-    return tuple(chosen)
+    missing = sum(1 for number in kept if not roster.healthy(roster.pods.get(number)))
+    old = [roster.pods[number] for number in reversed(kept) if number >= roster.partition and number in roster.pods]
+    old = [pod for pod in old if not pod.meta.deleting and pod.meta.labels.get(HASH) != roster.update]
+    ill = [pod for pod in old if not roster.healthy(pod)]
+    well = [pod for pod in old if roster.healthy(pod)]
+    return (*ill, *well[: max(0, most - missing)])
 
 
 def status(roster: Roster, before: Mapping[str, Any]) -> Json:
