@@ -14,7 +14,7 @@ from coracle.core.errors import Problem, forbidden
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Json, Object
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.podspec import changes, defaults, notes, rules
+from coracle.kube.kinds.podspec import changes, defaults, labelkeys, notes, rules
 from coracle.kube.kinds.podspec.amounts import qos_class
 from coracle.kube.kinds.podspec.columns import COLUMNS
 
@@ -58,6 +58,7 @@ def assign(pod: Object, old: Object | None, _reader: Reader) -> Object:
     """A new pod is pending, whatever its maker says of its status."""
     if old is not None:
         return pod
+    pod = pod.with_body(spec=labelkeys.merged(pod.spec, pod.meta.labels))
     return pod.with_body(status={"phase": "Pending", "qosClass": _qos(pod)})
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid, required
-from coracle.core.names import label_problems, label_value_faults, qualified_faults
+from coracle.core.names import label_problems, label_value_faults, name_faults, qualified_faults
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec import labelkeys
 from coracle.kube.kinds.rules import label_selector, unique, unsupported
 
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
@@ -28,9 +29,18 @@ def problems(at: str, spec: Mapping[str, Any]) -> list[Problem]:
     found += _node_affinity(f"{at}.affinity.nodeAffinity", affinity.get("nodeAffinity") or {})
     for name in ("podAffinity", "podAntiAffinity"):
         found += _pod_affinity(f"{at}.affinity.{name}", affinity.get(name) or {})
-    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+    constraints = spec.get("topologySpreadConstraints") or ()
+    for index, constraint in enumerate(constraints):
         found += _spread(f"{at}.topologySpreadConstraints[{index}]", constraint)
-    return found
+    return found + _repeated(f"{at}.topologySpreadConstraints", constraints)
+
+
+def _repeated(at: str, constraints: Sequence[Json]) -> list[Problem]:
+    """One place is spread over in one way."""
+    pairs = [(one.get("topologyKey"), one.get("whenUnsatisfiable")) for one in constraints]
+    shown = [f"{{{key}, {unsatisfiable}}}" for key, unsatisfiable in pairs]
+    field = "{topologyKey, whenUnsatisfiable}"
+    return unique(lambda index: f"{at}[{index}].{field}", shown)
 
 
 def _gates(at: str, spec: Mapping[str, Any]) -> list[Problem]:
@@ -94,6 +104,24 @@ def _node_term(at: str, term: Json) -> list[Problem]:
     found: list[Problem] = []
     for index, need in enumerate(term.get("matchExpressions") or ()):
         found += _node_expression(f"{at}.matchExpressions[{index}]", need)
+    for index, need in enumerate(term.get("matchFields") or ()):
+        found += _node_field(f"{at}.matchFields[{index}]", need)
+    return found
+
+
+def _node_field(at: str, need: Json) -> list[Problem]:
+    """Of a node's fields there is one to go by: its name."""
+    operator, values, key = need.get("operator"), need.get("values") or (), need.get("key") or ""
+    found: list[Problem] = []
+    if operator not in ("In", "NotIn"):
+        found.append(invalid(f"{at}.operator", operator, "not a valid selector operator"))
+    elif len(values) != 1:
+        said = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
+        found.append(required(f"{at}.values", said))
+    if key != "metadata.name":
+        return [*found, invalid(f"{at}.key", key, "not a valid field selector key")]
+    for index, value in enumerate(values):
+        found += [invalid(f"{at}.values[{index}]", value, fault) for fault in name_faults("subdomain", value)]
     return found
 
 
@@ -125,7 +153,10 @@ def _pod_affinity(at: str, given: Json) -> list[Problem]:
 
 def _pod_term(at: str, term: Json) -> list[Problem]:
     found = label_selector(f"{at}.labelSelector", term.get("labelSelector"))
-    return found + _topology_key(at, term, "can not be empty")
+    found += label_selector(f"{at}.namespaceSelector", term.get("namespaceSelector"))
+    for name in term.get("namespaces") or ():
+        found += [invalid(f"{at}.namespace", name, fault) for fault in name_faults("label", name)]
+    return found + labelkeys.term_problems(at, term) + _topology_key(at, term, "can not be empty")
 
 
 def _topology_key(at: str, given: Json, said: str) -> list[Problem]:
@@ -150,6 +181,7 @@ def _spread(at: str, given: Json) -> list[Problem]:
             found.append(unsupported(f"{at}.{name}", given[name], ("Honor", "Ignore")))
     if unsatisfiable not in _UNSATISFIABLE:
         found.append(unsupported(f"{at}.whenUnsatisfiable", unsatisfiable or "", _UNSATISFIABLE))
+    found += labelkeys.spread_problems(at, given)
     return found + label_selector(f"{at}.labelSelector", given.get("labelSelector"))
 
 
