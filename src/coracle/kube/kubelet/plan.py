@@ -38,7 +38,8 @@ KEPT_ATTEMPTS = 2  # the present one, and the last for its state and logs
 @dataclass(frozen=True, slots=True)
 class Start:
     """Make and start an attempt; `backoff_s` will apply after its end.  `id`: of one that was made but not started.
-    `beside`: of a container whose processes it shall see.  `round`: see `rounds`."""
+    `beside`: of a container whose processes it shall see.  `round`: see `rounds`.  `mended`: of its
+    sandbox."""
 
     container: str
     number: int = 0
@@ -46,6 +47,7 @@ class Start:
     id: str = ""
     beside: str = ""
     round: int = 0
+    mended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class _Draft:
 
     now_s: float
     round: int = 0
+    mended: int = 0
     start: list[Start] = field(default_factory=list)
     due_s: list[float] = field(default_factory=list)
 
@@ -99,7 +102,7 @@ def plan(pod: Object, present: Present, notes: Notes, now_s: float) -> Plan:
     stands = rounds.current(pod, present)
     if stands.leftover:
         return Plan(stop=tuple(_stop(attempt, 0.0) for attempt in stands.leftover))
-    draft = _Draft(now_s, stands.number)
+    draft = _Draft(now_s, stands.number, present.mended)
     if not (present.sandbox_ready and notes.checked and _has_volumes(pod, notes)):
         if notes.sandbox is not None and notes.sandbox.until_s > now_s:
             draft.wait_until(notes.sandbox.until_s)
@@ -262,4 +265,4 @@ def _done(pod: Object, begun: Plan, draft: _Draft) -> Plan:
     due: Iterable[float] = [*draft.due_s, *([last_s] if last_s is not None else [])]
     soonest_s = min(due, default=None)
     again_s = None if soonest_s is None else max(soonest_s - draft.now_s, 0.001)
-    return replace(begun, start=tuple(draft.start), look_again_s=again_s)
+    return replace(begun, start=tuple(replace(one, mended=draft.mended) for one in draft.start), look_again_s=again_s)

@@ -17,7 +17,6 @@ from typing import Any
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
-from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.records import Attempt, Present, containers_of, init_containers_of, is_init
 
@@ -106,7 +105,8 @@ def restart_at_s(last: Attempt, container: Mapping[str, Any]) -> float:
 
 def initialized(pod: Object, present: Present, notes: Notes) -> bool:
     """Whether every init container has done its part."""
-    if any(container["name"] in present.attempts for container in containers_of(pod)):
+    begun = [attempt for container in containers_of(pod) for attempt in present.attempts.get(container["name"], ())]
+    if any(attempt.mended == present.mended for attempt in begun):
         return True
     return all(init_done(container, present, notes) for container in init_containers_of(pod))
 
@@ -147,9 +147,6 @@ def outcome(pod: Object, present: Present, now_s: float) -> Outcome | None:
         return Outcome(
             str(pod.status["phase"]), str(pod.status.get("reason") or ""), str(pod.status.get("message") or "")
         )
-    refused = refusal(pod) if not present.attempts else None
-    if refused is not None:
-        return Outcome("Failed", refused.reason, f"Pod was rejected: {refused.message}")
     at_s = deadline_s(pod)
     if at_s is not None and now_s >= at_s:
         return TOO_LATE

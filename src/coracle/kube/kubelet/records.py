@@ -29,6 +29,7 @@ CONTAINER_NAME = "io.kubernetes.container.name"
 ATTEMPT = "io.kubernetes.container.restartCount"
 BACKOFF = "io.coracle.container.backoffSeconds"
 ROUND = "io.coracle.container.round"  # see `rounds`; absent: the first
+MENDED = "io.coracle.container.sandbox"  # how often its sandbox had been made again by then; absent: never
 GRACE = "io.kubernetes.pod.terminationGracePeriod"
 
 
@@ -67,7 +68,7 @@ class Attempt:
     Units: `started_s`, `finished_s` seconds since 1970 (0: not yet); `backoff_s` applies after the end of this attempt.
     `resources`: its limits, as runtime.api.Resources has them; `together`: those of its group.
     `user`: uid, gid and groups of its program.
-    `round`: how often its pod was started anew before (see `rounds`).
+    `round`: how often its pod was started anew before (see `rounds`); `mended`: how often its sandbox was made again.
     `state`: created, running, exited, failed (it could not be made or started; `reason` and `message` say why).
     """
 
@@ -90,6 +91,7 @@ class Attempt:
     together: Mapping[str, Any] = field(default_factory=dict)
     user: Mapping[str, Any] = field(default_factory=dict)
     round: int = 0
+    mended: int = 0
 
     @property
     def ended(self) -> bool:
@@ -131,6 +133,7 @@ class Attempt:
             together=(record.spec.get("group") or {}).get("resources") or {},
             user=status.get("user") or {},
             round=_number(labels.get(ROUND, "0")),
+            mended=_number(labels.get(MENDED, "0")),
         )
 
 
@@ -150,6 +153,11 @@ class Present:
     @property
     def sandbox_ready(self) -> bool:
         return self.sandbox is not None and self.sandbox.status.get("state") == "ready"
+
+    @property
+    def mended(self) -> int:
+        """How often the sandbox had to be made again."""
+        return int(self.sandbox.status.get("mended") or 0) if self.sandbox is not None else 0
 
     @property
     def address(self) -> str:

@@ -4,7 +4,8 @@
     round 1   the init containers run again from the first one, then all others; the sandbox, its address and the
               volumes stay, and every container counts one restart more
 
-The round is a label of each attempt, so that it survives the daemon.  The back-off of the one that has asked for the
+The round is a label of each attempt, so that it survives the daemon.  Init containers alone run again where the sandbox
+had to be made again: what they had set up in it is lost.  The back-off of the one that has asked for the
 new round delays the new round's attempt at it, as if it had been started again alone.
 
 Source: Kubernetes documentation, "Pod Lifecycle", "Restart All Containers"; KEP-5532.
@@ -40,9 +41,21 @@ def current(pod: Object, present: Present) -> Round:
     lately = present.lately
     cause = None if pod.meta.deleting or policy.over(pod) else policy.cause(pod, lately)
     if cause is None:
-        return Round(lately.round, lately)
+        return Round(lately.round, _since_mended(pod, lately))
     leftover = tuple(attempt for attempt in present.all if attempt.state == "running")
     return Round(lately.round + 1, present.without_attempts(), cause, leftover)
+
+
+def _since_mended(pod: Object, lately: Present) -> Present:
+    """What init containers did for a sandbox that is lost since (a reboot) they have to do again."""
+    mine = {container["name"] for container in init_containers_of(pod)}
+    old = {
+        name: tried[-1] for name, tried in lately.attempts.items() if name in mine and tried[-1].mended < lately.mended
+    }
+    if not old:
+        return lately
+    kept = {name: tried for name, tried in lately.attempts.items() if name not in old}
+    return Present(lately.sandbox, kept, {**lately.past, **old})
 
 
 def verdict(pod: Object, phase: str, stands: Round) -> dict[str, Json]:

@@ -120,6 +120,7 @@ class Ingredients:
     devices: tuple[Device, ...] = ()
     beside: str = ""
     round: int = 0
+    mended: int = 0
 
 
 def container_spec(
@@ -135,6 +136,7 @@ def container_spec(
         records.BACKOFF: str(int(ingredients.backoff_s)),
         records.GRACE: str(grace_s),
         **({records.ROUND: str(ingredients.round)} if ingredients.round else {}),
+        **({records.MENDED: str(ingredients.mended)} if ingredients.mended else {}),
     }
     command, args = (expand_all(container.get(name) or (), known) for name in ("command", "args"))
     return ContainerSpec(
@@ -151,7 +153,7 @@ def container_spec(
         devices=ingredients.devices,
         resources=resources.limits(pod, container),
         group=resources.group(pod),
-        security=security.security(pod, container),
+        security=security.security(pod, container, seccomp_default=config.seccomp_default),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),

@@ -549,6 +549,33 @@ def test_after_a_reboot_the_pods_run_again(machine):
     run(main())
 
 
+def test_after_a_reboot_init_containers_run_again(machine):
+    """What they had set up in the pod's network is gone."""
+
+    async def main():
+        await machine.has_image("nginx:1")
+        inits = [container("first", "true"), container("beside", restartPolicy="Always")]
+        async with machine.daemon():
+            await machine.create("web", initContainers=inits)
+            await asyncio.sleep(1)
+        for reboot in (1, 2):
+            machine.net.namespaces.clear()
+            machine.net.ports.clear()
+            for record in machine.records():
+                if record.status["state"] == "running":
+                    machine.runtime.lose_monitor(record.meta.name)
+            async with machine.daemon():
+                await asyncio.sleep(30)
+                found = machine.pod().status
+                counts = {one["name"]: one["restartCount"] for one in found["initContainerStatuses"]}
+                assert (machine.state(), counts) == ("running", {"first": reboot, "beside": reboot})
+        async with machine.daemon():
+            await asyncio.sleep(30)
+            return {one["name"]: one["restartCount"] for one in machine.pod().status["initContainerStatuses"]}
+
+    assert run(main()) == {"first": 2, "beside": 2}
+
+
 # -- configuration ----------------------------------------------------------------------------------------------------
 
 
