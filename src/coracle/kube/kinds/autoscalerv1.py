@@ -27,7 +27,8 @@ _SAME = ("currentReplicas", "desiredReplicas", "lastScaleTime", "observedGenerat
 def shown(stored: Object) -> Object:
     """As a client of autoscaling/v1 reads it."""
     spec = {name: value for name, value in stored.spec.items() if name not in ("metrics", "behavior")}
-    status = {name: stored.status[name] for name in _SAME if name in stored.status}
+    status: Json = {"currentReplicas": 0, "desiredReplicas": 0}
+    status |= {name: stored.status[name] for name in _SAME if name in stored.status}
     rest: dict[str, Any] = {_BEHAVIOR: stored.spec.get("behavior"), _CONDITIONS: stored.status.get("conditions")}
     metrics, current = stored.spec.get("metrics") or (), stored.status.get("currentMetrics") or ()
     percent = next((_percent(metric) for metric in metrics if _percent(metric) is not None), None)

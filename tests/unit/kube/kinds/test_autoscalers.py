@@ -59,13 +59,15 @@ def test_the_older_version_loses_nothing():
     stored = made(metrics=metrics, behavior={"scaleUp": {"selectPolicy": "Min"}})
     conditions = [{"type": "AbleToScale", "status": "True"}]
     current = [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 7}}}]
-    stored = stored.with_body(status={"currentReplicas": 2, "currentMetrics": current, "conditions": conditions})
+    stored = stored.with_body(
+        status={"currentReplicas": 2, "desiredReplicas": 0, "currentMetrics": current, "conditions": conditions}
+    )
     shown = autoscalerv1.shown(stored)
     assert shown.api == "autoscaling/v1"
     assert shown.spec == {
         "scaleTargetRef": REF, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50,
     }  # fmt: skip
-    assert shown.status == {"currentReplicas": 2, "currentCPUUtilizationPercentage": 7}
+    assert shown.status == {"currentReplicas": 2, "desiredReplicas": 0, "currentCPUUtilizationPercentage": 7}
     kept = autoscalerv1.kept(shown)
     assert (kept.api, kept.meta, kept.spec) == (stored.api, stored.meta, stored.spec)
     assert kept.status == stored.status
