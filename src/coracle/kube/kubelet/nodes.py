@@ -7,7 +7,7 @@ Decide: nodestatus, thresholds.  Source: Kubernetes documentation, "Nodes", "Lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from coracle.core.clock import Clock, rfc3339, rfc3339_micro
@@ -43,7 +43,10 @@ class NodeSync:
         recorder: EventRecorder,
         clock: Clock,
         relief: Relief | None = None,
+        images: Callable[[], Iterable[Object]] = tuple,
     ) -> None:
+        """`images` gives the engine's."""
+        self._images = images
         self._nodes, self._leases = nodes, leases
         self._config, self._machine, self._settings = config, machine, settings
         self._recorder, self._clock, self._relief = recorder, clock, relief
@@ -113,7 +116,10 @@ class NodeSync:
         gives = allocatable(self._machine, self._settings, self._settings.thresholds(stocks))
         pressed = self._strain.conditions(self._clock.monotonic_s(), self._settings.transition_s)
         has = capacity(self._machine, self._settings)
-        return node_status(node, self._config, self._machine, has=has, gives=gives, pressed=pressed, now=now)
+        images = self._images()
+        return node_status(
+            node, self._config, self._machine, has=has, gives=gives, pressed=pressed, images=images, now=now
+        )
 
     def _announce(self, before: Object, node: Object) -> None:
         """Events for the conditions that have turned, and for a cordon."""

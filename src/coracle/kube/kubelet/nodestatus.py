@@ -5,19 +5,21 @@ Source: Kubernetes documentation, "Nodes", "Reserve Compute Resources for System
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from coracle.core.object import Json, Meta, Object
 from coracle.core.quantity import Quantity, parse
+from coracle.image.references import parse_reference
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.machine import Machine
 from coracle.kube.kubelet.thresholds import MEMORY, Threshold
 
-VERSION = "v1.36.0-coracle"
+VERSION = "v1.36.0+coracle"
 HANDLER_FEATURES = {"recursiveReadOnlyMounts": True, "userNamespaces": False}  # of the one runtime
 _NANO = 10**9
+_MOST_IMAGES, _MOST_NAMES = 50, 5  # as the kubelet shows
 _HELD_BACK = {MEMORY: "memory", "nodefs.available": "ephemeral-storage"}
 # condition -> the reason and the message while it is not so, and while it is
 _SAID = {
@@ -86,11 +88,13 @@ def node_status(
     has: Mapping[str, str],
     gives: Mapping[str, str],
     pressed: Collection[str],
+    images: Iterable[Object],
     now: str,
 ) -> Json:
     """The whole status, what others have put there kept.
 
-    `has`, `gives`: capacity, allocatable.  `pressed`: the conditions of pressure that are so.  `now` RFC 3339.
+    `has`, `gives`: capacity, allocatable.  `pressed`: the conditions of pressure that are so.  `images`: the engine's
+    records.  `now` RFC 3339.
     """
     there = {**(node.status.get("capacity") or {}), **has}
     return {
@@ -104,9 +108,18 @@ def node_status(
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.kubelet_port}},
         "nodeInfo": _info(machine),
+        "images": _images(images),
         "runtimeHandlers": [{"name": name, "features": HANDLER_FEATURES} for name in ("", config.runtime)],
         "features": {"supplementalGroupsPolicy": True},
     }
+
+
+def _images(images: Iterable[Object]) -> list[Json]:
+    """Those that have names, by full names; the largest first."""
+    named = [(image.spec["size_bytes"], [*image.spec["digests"], *image.spec["references"]]) for image in images]
+    shown = [(size, sorted(str(parse_reference(name)) for name in names)) for size, names in named if names]
+    ordered = sorted(shown, key=lambda one: (-one[0], one[1]))[:_MOST_IMAGES]
+    return [{"names": names[:_MOST_NAMES], "sizeBytes": size} for size, names in ordered]
 
 
 def _info(machine: Machine) -> Json:

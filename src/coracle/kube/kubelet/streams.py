@@ -111,7 +111,8 @@ _PULLING = ("ErrImagePull", "ImagePullBackOff")
 
 
 def _waiting(pod: Object, container: str) -> dict[str, Any]:
-    statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
+    groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    statuses = (one for group in groups for one in pod.status.get(group) or ())
     state: dict[str, Any] = next((one["state"] for one in statuses if one["name"] == container), {})
     return state.get("waiting") or {}
 

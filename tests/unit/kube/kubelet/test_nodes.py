@@ -25,10 +25,12 @@ FINE = {name: Stock(1 << 40, 1 << 39) for name in SIGNALS}
 KEY = Key("", "node")
 
 
-def status_of(pressed, had=None):
+def status_of(pressed, had=None, images=()):
     known = had or Object("Node", Meta(name="node"))
     has = capacity(MACHINE, Settings())
-    return node_status(known, CONFIG, MACHINE, has=has, gives=has, pressed=pressed, now="2023-11-14T22:13:20Z")
+    return node_status(
+        known, CONFIG, MACHINE, has=has, gives=has, pressed=pressed, images=images, now="2023-11-14T22:13:20Z"
+    )
 
 
 @pytest.mark.parametrize("pressed", [set(), {"MemoryPressure"}, {"DiskPressure"}, {"PIDPressure"}])
@@ -71,6 +73,25 @@ def test_what_others_count_on_the_node_is_given_until_they_count_it_no_more():
     told = status_of(set(), Object("Node", Meta(name="node"), {"status": had}))
     assert told["capacity"]["cpu"] == "2"
     assert set(told["capacity"]) == set(told["allocatable"]) == {*capacity(MACHINE, Settings()), "example.com/foo"}
+
+
+def test_images_are_shown_by_their_full_names():
+    def image(size, *names, digests=()):
+        return Object(
+            "Image", Meta(name=str(size)), {"spec": {"size_bytes": size, "references": names, "digests": digests}}
+        )
+
+    digest = "nginx@sha256:" + "a" * 64
+    told = status_of(
+        set(), images=[image(1, "busybox:latest"), image(3), image(2, "nginx:latest", "me/web:1", digests=[digest])]
+    )
+    assert told["images"] == [
+        {
+            "names": ["docker.io/library/nginx:latest", f"docker.io/library/{digest}", "docker.io/me/web:1"],
+            "sizeBytes": 2,
+        },
+        {"names": ["docker.io/library/busybox:latest"], "sizeBytes": 1},
+    ]
 
 
 def test_the_machine_is_read():

@@ -24,10 +24,9 @@ class Wish:
 WAITS = 'container "web" in pod "p" is waiting to start'
 
 
-def waiting(reason):
-    pod = a_pod()
+def waiting(reason, group="containerStatuses"):
     state = {"waiting": {"reason": reason}}
-    return pod.with_status(containerStatuses=[{"name": "web", "state": state}])
+    return a_pod().with_status(**{group: [{"name": "web", "state": state}]})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +51,11 @@ def test_which_log_is_meant(pod, present, previous, expected):
             waiting("ImagePullBackOff"),
             False,
             f"{WAITS}: trying and failing to pull image",
+        ),
+        (
+            waiting("CreateContainerConfigError", "ephemeralContainerStatuses"),
+            False,
+            f"{WAITS}: CreateContainerConfigError",
         ),
         (a_pod(), True, 'previous terminated container "web" in pod "p" not found'),
     ],
