@@ -16,7 +16,7 @@ from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.csirules import parameters, provisioner
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import unsupported
-from coracle.kube.kinds.storagerules import BINDING_MODES, DEFAULT_CLASS
+from coracle.kube.kinds.storagerules import BINDING_MODES, is_default
 
 API = "storage.k8s.io/v1"
 _FIXED = ("parameters", "provisioner", "reclaimPolicy")
@@ -77,7 +77,7 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
 
 
 def _name(cls: Object) -> str:
-    return f"{cls.meta.name} (default)" if cls.meta.annotations.get(DEFAULT_CLASS) == "true" else cls.meta.name
+    return f"{cls.meta.name} (default)" if is_default(cls) else cls.meta.name
 
 
 KIND = Kind(

@@ -23,6 +23,7 @@ PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_OLD_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
 OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
@@ -77,8 +78,12 @@ def capacity(obj: Object) -> str:
 
 def default_class(classes: Iterable[Object]) -> Object | None:
     """The class of claims that name none: the newest that is marked as default."""
-    marked = [one for one in classes if one.meta.annotations.get(DEFAULT_CLASS) == "true"]
+    marked = [one for one in classes if is_default(one)]
     return max(marked, key=lambda one: (one.meta.created, [-ord(sign) for sign in one.meta.name]), default=None)
+
+
+def is_default(cls: Object) -> bool:
+    return any(cls.meta.annotations.get(name) == "true" for name in (DEFAULT_CLASS, _OLD_DEFAULT_CLASS))
 
 
 def phase(obj: Object) -> str:

@@ -12,6 +12,7 @@ from coracle.core.names import name_faults
 from coracle.core.object import Object
 from coracle.kube.kinds.jobrules import INDEXED
 from coracle.kube.kinds.podspec.warnings import fractions, of_pods
+from coracle.kube.kinds.storagewarnings import of_storage
 
 _IN_HOSTNAMES = "which can result in surprising behavior; a DNS label is recommended"
 _OF_A_POD = f"metadata.name: this is used in the Pod's hostname, {_IN_HOSTNAMES}"
@@ -65,6 +66,8 @@ def _of_kind(obj: Object) -> Iterator[str]:
         yield from _of_job("spec.jobTemplate.spec", (obj.spec.get("jobTemplate") or {}).get("spec") or {})
     elif obj.type == "StatefulSet.apps":
         yield from _of_stateful(obj.spec)
+    else:
+        yield from of_storage(obj)
 
 
 def _of_job(at: str, spec: Mapping[str, Any]) -> Iterator[str]:

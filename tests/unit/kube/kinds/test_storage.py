@@ -16,6 +16,8 @@ from coracle.kube.kinds import (
     volumeattributesclass,
 )
 from coracle.kube.kinds.podspec import volumes
+from coracle.kube.kinds.storagerules import default_class
+from coracle.kube.kinds.warnings import warnings
 
 GIB = {"storage": "1Gi"}
 NOT_A_NAME = "a lowercase RFC 1123 subdomain must consist of"
@@ -362,3 +364,39 @@ def test_an_attachment_stays_and_its_errors_are_short():
     assert [problem.field for problem in kind.validate_change(new, old, "main")] == ["spec"]
     long = old.with_body(status={"attached": False, "attachError": {"message": "x" * 1025}})
     assert [problem.field for problem in kind.validate(long)] == ["status.attachError.message"]
+
+
+# -- warnings ----------------------------------------------------------------------------------------------------------
+
+OLD_ZONE = "failure-domain.beta.kubernetes.io/zone"
+OLD = f'{OLD_ZONE} is deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
+IN_OLD_ZONE = {"nodeSelectorTerms": [{"matchExpressions": [{"key": OLD_ZONE, "operator": "Exists"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "annotations", "said"),
+    [
+        (persistentvolume.KIND, volume({"hostPath": {"path": "/a"}}), {}, []),
+        (persistentvolume.KIND, volume({"hostPath": {"path": "/a"}}, persistentVolumeReclaimPolicy="Recycle"), {}, ["spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."]),
+        (persistentvolume.KIND, volume({"cephfs": {"monitors": ["a"]}}), {}, ["spec.cephfs: deprecated in v1.28, non-functional in v1.31+"]),
+        (persistentvolume.KIND, volume({"csi": CSI}, nodeAffinity={"required": IN_OLD_ZONE}), {}, [f"spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].key: {OLD}"]),
+        (persistentvolume.KIND, volume({"csi": CSI}), {"volume.beta.kubernetes.io/mount-options": "ro"}, ['metadata.annotations[volume.beta.kubernetes.io/mount-options]: deprecated since v1.31; use "mountOptions" attribute instead']),
+        (persistentvolumeclaim.KIND, claim(), {"volume.beta.kubernetes.io/storage-class": "a"}, ['metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use "storageClassName" attribute instead']),
+        (persistentvolumeclaim.KIND, claim(resources={"requests": {"storage": "500m"}}), {}, ['spec.resources.requests[storage]: fractional byte value "500m" is invalid, must be an integer']),
+        (storageclass.KIND, {"allowedTopologies": [topology((OLD_ZONE, ["a"]))]}, {}, [f"allowedTopologies[0].matchLabelExpressions[0].key: {OLD}"]),
+        (csistoragecapacity.KIND, {"nodeTopology": IN_OLD_ZONE["nodeSelectorTerms"][0]}, {}, [f"nodeTopology.matchExpressions[0].key: {OLD}"]),
+    ],
+)  # fmt: skip
+def test_what_is_warned_of(kind, body, annotations, said):
+    assert warnings(made(kind, body).with_meta(annotations=annotations)) == said
+
+
+@pytest.mark.parametrize(
+    "name", ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
+)
+def test_the_default_class_is_marked_in_two_ways(name):
+    plain, marked = (
+        made(storageclass.KIND, {"provisioner": "a"}).with_meta(annotations=notes) for notes in ({}, {name: "true"})
+    )
+    assert (default_class([plain]), default_class([plain, marked])) == (None, marked)
+    assert storageclass.KIND.columns[0].cell(marked, 0.0) == "x (default)"

@@ -23,7 +23,7 @@ _ANNOTATIONS = {
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
 }
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
-_VOLUMES = {
+VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11",
     "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
@@ -45,20 +45,20 @@ def labels(at: str, spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"{at}.nodeSelector[{key}]: {_LABELS[key]}"
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     for index, term in enumerate((affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or ()):
-        yield from _of_term(f"{at}.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[{index}]", term)
+        yield from of_term(f"{at}.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[{index}]", term)
     for index, weighted in enumerate(affinity.get(_PREFERRED) or ()):
         where = f"{at}.affinity.nodeAffinity.{_PREFERRED}[{index}].preference"
-        yield from _of_term(where, weighted.get("preference") or {})
+        yield from of_term(where, weighted.get("preference") or {})
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
-        yield from _of_key(f"{at}.topologySpreadConstraints[{index}].topologyKey", constraint.get("topologyKey"))
+        yield from of_key(f"{at}.topologySpreadConstraints[{index}].topologyKey", constraint.get("topologyKey"))
 
 
-def _of_term(at: str, term: Json) -> Iterator[str]:
+def of_term(at: str, term: Json) -> Iterator[str]:
     for index, need in enumerate(term.get("matchExpressions") or ()):
-        yield from _of_key(f"{at}.matchExpressions[{index}].key", need.get("key"))
+        yield from of_key(f"{at}.matchExpressions[{index}].key", need.get("key"))
 
 
-def _of_key(at: str, key: Any) -> Iterator[str]:
+def of_key(at: str, key: Any) -> Iterator[str]:
     if key in _LABELS:
         yield f"{at}: {key} is {_LABELS[key]}"
 
@@ -81,6 +81,6 @@ def _seccomp(at: str, given: Mapping[str, str], key: str, of: Mapping[str, Any])
 
 def volumes(at: str, given: Sequence[Json]) -> Iterator[str]:
     for index, volume in enumerate(given):
-        for name, said in _VOLUMES.items():
+        for name, said in VOLUMES.items():
             if volume.get(name) is not None:
                 yield f"{at}[{index}].{name}: {said}"
