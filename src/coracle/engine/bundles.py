@@ -117,6 +117,7 @@ def process(spec: ContainerSpec, hostname: str, identity: Identity, workdir: str
         tty_size=spec.tty_size,
         capabilities=capabilities(spec.security),
         no_new_privileges=spec.security.no_new_privileges,
+        apparmor=spec.security.apparmor,
         rlimits=spec.rlimits,
         oom_score_adj=spec.oom_score_adj,
     )

@@ -42,6 +42,7 @@ class Process:
     """A program to run.  `env` as NAME=value; `uid`, `gid`, `groups` numeric (0..2^31-1): names were resolved before.
 
     `rlimits`: name without RLIMIT_ in lower case -> (soft, hard).  `tty_size`: (columns, rows), with `tty`.
+    `apparmor`: the name of a profile that the kernel has loaded.
     """
 
     argv: tuple[str, ...]
@@ -55,6 +56,7 @@ class Process:
     tty_size: tuple[int, int] | None = None
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
+    apparmor: str = ""
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     oom_score_adj: int = 0
 

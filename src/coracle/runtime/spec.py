@@ -73,6 +73,8 @@ def process(asked: Process, host: Host, *, privileged: bool = False) -> Json:
         # Lowering it needs a right that a daemon in somebody's container may lack: then as low as we are ourselves.
         "oomScoreAdj": max(asked.oom_score_adj, host.oom_score_adj_floor),
     }
+    if asked.apparmor:
+        text["apparmorProfile"] = asked.apparmor
     if asked.tty and asked.tty_size:
         text["consoleSize"] = {"width": asked.tty_size[0], "height": asked.tty_size[1]}
     return text

@@ -45,6 +45,11 @@ def test_namespaces_of_a_sandbox_are_joined_and_its_name_is_left_alone():
     assert config(hostname="boat")["hostname"] == "boat"
 
 
+def test_a_profile_of_the_host_is_named():
+    assert "apparmorProfile" not in config()["process"]
+    assert config(process=Process(argv=("true",), apparmor="tight"))["process"]["apparmorProfile"] == "tight"
+
+
 def test_other_users_are_joined():
     assert "user" not in namespaces(config())
     assert namespaces(config(users=Users("/run/users", 65536)))["user"] == "/run/users"

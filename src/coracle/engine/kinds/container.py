@@ -43,6 +43,7 @@ class Security:
 
     add, drop         capabilities, with or without CAP_, or ALL; on top of the runtime's default set
     seccomp           "default", "unconfined", the path of a profile, or its JSON text in OCI's words or Docker's
+    apparmor          the name of a profile that the host has loaded; "": none
     masked_paths, read_only_paths   None: the usual lists; empty: none
     """
 
@@ -52,6 +53,7 @@ class Security:
     no_new_privileges: bool = False
     read_only_root: bool = False
     seccomp: str = "default"
+    apparmor: str = ""
     masked_paths: tuple[str, ...] | None = None
     read_only_paths: tuple[str, ...] | None = None
 

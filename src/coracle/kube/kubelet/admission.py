@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coracle.core.object import Object
+from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.records import everyone
 
 SAFE_SYSCTLS = frozenset((
@@ -22,6 +23,8 @@ SAFE_SYSCTLS = frozenset((
     "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem",
 ))  # fmt: skip
 
+_NAMESPACED = ("net.", "fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm")
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -29,6 +32,10 @@ class Refusal:
 
     reason: str
     message: str
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def _profile(holder: Mapping[str, Any]) -> str:
@@ -45,15 +52,28 @@ def sysctl_name(name: str) -> str:
     return name.translate(str.maketrans("/.", "./"))
 
 
-def refusal(pod: Object) -> Refusal | None:
+def sysctl_patterns(given: Any) -> tuple[str, ...]:
+    """Names of sysctls of a pod's own namespaces, or beginnings of names with a `*` behind.  Raises ValueError."""
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise ValueError("must be a list of names")
+    for pattern in given:
+        if not sysctl_name(pattern).startswith(_NAMESPACED):
+            raise ValueError(f"{pattern!r} is no sysctl of a namespace: it would change the host")
+    return tuple(sysctl_name(pattern) for pattern in given)
+
+
+def refusal(pod: Object, config: NodeConfig) -> Refusal | None:
     """None: it may run."""
     if (pod.spec.get("os") or {}).get("name") not in (None, "", "linux"):
         return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
-    if any(_profile(one) in ("Localhost", "RuntimeDefault") for one in [pod.spec, *everyone(pod)]):
+    profiles = {_profile(one) for one in [pod.spec, *everyone(pod)]}
+    if profiles & {"Localhost", "RuntimeDefault"} and not config.apparmor:
         return Refusal("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+    if "RuntimeDefault" in profiles:
+        return Refusal("AppArmor", "Cannot enforce AppArmor: the runtime has no default profile")
     for sysctl in (pod.spec.get("securityContext") or {}).get("sysctls") or ():
         name = sysctl_name(str(sysctl["name"]))
-        if name not in SAFE_SYSCTLS:
+        if name not in SAFE_SYSCTLS and not any(_fits(name, pattern) for pattern in config.unsafe_sysctls):
             return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
         if name.startswith("net.") and pod.spec.get("hostNetwork"):
             return Refusal("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled')

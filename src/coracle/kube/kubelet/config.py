@@ -22,6 +22,9 @@ class NodeConfig:
     memory_bytes  of the machine
     logs_path     where links to pods' logs are kept for log agents; "": nowhere
     runtime       the one that runs containers, as the handler of a RuntimeClass names it
+    seccomp_default   pods that name no seccomp profile have the runtime's, not none
+    unsafe_sysctls    those that pods may set beside the safe ones: names, and beginnings of names with a `*` behind
+    apparmor      the host has AppArmor
     """
 
     name: str
@@ -37,3 +40,6 @@ class NodeConfig:
     disk_path: str = "/"
     runtime: str = "crun"
     logs_path: str = ""
+    seccomp_default: bool = True
+    unsafe_sysctls: tuple[str, ...] = ()
+    apparmor: bool = False

@@ -22,6 +22,7 @@ from typing import Any
 
 from coracle.core.errors import Malformed
 from coracle.core.quantity import Quantity, parse
+from coracle.kube.kubelet.admission import sysctl_patterns
 from coracle.kube.kubelet.thresholds import MEMORY, PIDS, SIGNALS, Amount, Stocks, Threshold
 
 API, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
@@ -38,6 +39,7 @@ class Settings:
     transition_s   for how long a condition of the node stays after what it was found for
     max_grace_s    of a pod that a soft threshold ends, at most
     reserved       resource -> what pods cannot have
+    seccomp_default, unsafe_sysctls   see NodeConfig
     """
 
     hard: tuple[Threshold, ...] | None = None
@@ -50,6 +52,8 @@ class Settings:
     heartbeat_s: float = 300.0
     pods: int = 110
     reserved: Mapping[str, Quantity] = field(default_factory=dict)
+    seccomp_default: bool = True
+    unsafe_sysctls: tuple[str, ...] = ()
 
     @property
     def period_s(self) -> float:
@@ -218,6 +222,8 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "maxPods": _number(1),
     "systemReserved": _by_resource,
     "kubeReserved": _by_resource,
+    "seccompDefault": _flag,
+    "allowedUnsafeSysctls": sysctl_patterns,
 }
 _PLAIN = {  # field -> of Settings
     "evictionPressureTransitionPeriod": "transition_s",
@@ -227,4 +233,6 @@ _PLAIN = {  # field -> of Settings
     "nodeStatusUpdateFrequency": "look_s",
     "nodeStatusReportFrequency": "heartbeat_s",
     "maxPods": "pods",
+    "seccompDefault": "seccomp_default",
+    "allowedUnsafeSysctls": "unsafe_sysctls",
 }

@@ -119,6 +119,9 @@ class PodSync:
         await self._hands.messages.listen(pod, present, notes)
         self._look_for_resizes(pod, present, notes)
         view = View(pod, present, notes, now_s, self._config.address)
+        refused = refusal(pod, self._config) if self._is_new(pod) else None
+        if refused is not None:
+            return await self._refuse(view, refused)
         refused = self._misfit(pod)
         if refused is not None:
             wait_s = from_rfc3339(pod.meta.created) + PATIENCE_S - now_s
@@ -127,7 +130,6 @@ class PodSync:
         todo = plan(pod, present, notes, now_s)
         if not todo.finish or pod.meta.finalizers or present.all:
             await self._tell(view)
-        self._mention_refusal(pod, present)
         self._mention_backoff(pod, present, notes, now_s)
         self._hands.prober.follow(pod, present, notes, self._address(pod, present))
         before = _waits(notes)
@@ -202,10 +204,14 @@ class PodSync:
 
     def _misfit(self, pod: Object) -> Refusal | None:
         """Why there is no room for a new pod; others that are new count once they are admitted."""
-        if self._notes[pod.key].admitted or not is_new(pod):
+        if not self._is_new(pod):
             return None
         others = (one for one in self._others(pod) if not is_new(one) or self._is_admitted(one))
         return unwelcome(pod, self._hands.evictor.pressed) or misfit(pod, others, self._config.capacity)
+
+    def _is_new(self, pod: Object) -> bool:
+        """Whether it is still to be decided that it may run here."""
+        return not self._notes[pod.key].admitted and is_new(pod) and not policy.over(pod)
 
     def _is_admitted(self, pod: Object) -> bool:
         notes = self._notes.get(pod.key)
@@ -215,11 +221,6 @@ class PodSync:
         """The pods of this node that are not over, but for `pod`."""
         there = (entry.object() for entry in self._cache.entries() if entry.key != pod.key)
         return (one for one in there if one.spec.get("nodeName") == self._config.name and not policy.over(one))
-
-    def _mention_refusal(self, pod: Object, present: Present) -> None:
-        refused = refusal(pod) if not present.attempts and not policy.over(pod) else None
-        if refused is not None:
-            self._recorder.emit(pod, "Warning", refused.reason, refused.message)
 
     def _mention_backoff(self, pod: Object, present: Present, notes: Notes, now_s: float) -> None:
         for container in [*init_containers_of(pod), *containers_of(pod)]:

@@ -15,8 +15,8 @@ from coracle.kube.kubelet.environment import ConfigError
 _SECCOMP_ROOT = "/var/lib/kubelet/seccomp/"
 
 
-def security(pod: Object, container: Mapping[str, Any]) -> Security:
-    """What the container may do.  Raises ConfigError."""
+def security(pod: Object, container: Mapping[str, Any], *, seccomp_default: bool = True) -> Security:
+    """What the container may do; `seccomp_default` as in NodeConfig.  Raises ConfigError."""
     own = context(pod, container)
     capabilities = own.get("capabilities") or {}
     bare = own.get("procMount") == "Unmasked"
@@ -26,7 +26,8 @@ def security(pod: Object, container: Mapping[str, Any]) -> Security:
         drop=tuple(capabilities.get("drop") or ()),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
         read_only_root=bool(own.get("readOnlyRootFilesystem")),
-        seccomp=_seccomp(own.get("seccompProfile") or {}),
+        seccomp=_seccomp(own.get("seccompProfile") or {}, "RuntimeDefault" if seccomp_default else "Unconfined"),
+        apparmor=_apparmor(own.get("appArmorProfile") or {}),
         masked_paths=() if bare else None,
         read_only_paths=() if bare else None,
     )
@@ -38,8 +39,13 @@ def context(pod: Object, container: Mapping[str, Any]) -> dict[str, Any]:
     return {**(pod.spec.get("securityContext") or {}), **own}
 
 
-def _seccomp(profile: Mapping[str, Any]) -> str:
-    match profile.get("type", "RuntimeDefault"):
+def _apparmor(profile: Mapping[str, Any]) -> str:
+    """The name of a profile that the host has loaded; ""."""
+    return str(profile.get("localhostProfile") or "") if profile.get("type") == "Localhost" else ""
+
+
+def _seccomp(profile: Mapping[str, Any], default: str) -> str:
+    match profile.get("type", default):
         case "Unconfined":
             return "unconfined"
         case "Localhost":

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from coracle.core.object import Object
 from coracle.kube.kubelet import policy
-from coracle.kube.kubelet.admission import refusal
 from coracle.kube.kubelet.notes import Notes
 from coracle.kube.kubelet.policy import Outcome
 from coracle.kube.kubelet.records import Present, everyone
@@ -29,8 +28,7 @@ class View:
         """Nothing of it was ever made, nor will be."""
         if self.present.attempts:
             return False
-        never_began = policy.over(self.pod) and not self.pod.status.get("containerStatuses")
-        return never_began or refusal(self.pod) is not None
+        return policy.over(self.pod) and not self.pod.status.get("containerStatuses")
 
     @property
     def longest_message(self) -> int:

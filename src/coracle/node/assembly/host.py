@@ -29,6 +29,14 @@ def runtime_version() -> str:
     return f"{name}://{program_version(PROGRAMS[name])}"
 
 
+def has_apparmor() -> bool:
+    """Whether the kernel confines by AppArmor's profiles."""
+    try:
+        return Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y")
+    except OSError:
+        return False
+
+
 def address(settings: Settings) -> IPv4Address:
     """The address that this host has towards others; the cloud's gateway where it has no route out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
-from coracle.kube.kubelet.admission import Refusal, refusal, sysctl_name
-from coracle.kube.kubelet.notes import Notes
-from coracle.kube.kubelet.status import status
-from coracle.kube.kubelet.view import View
-from suites.attempts import NOW_S, a_pod, there
+from coracle.kube.kubelet.admission import Refusal, refusal, sysctl_name, sysctl_patterns
+from coracle.kube.kubelet.config import NodeConfig
+from suites.attempts import a_pod
 
+NODE = NodeConfig(name="n", address="192.0.2.2")
 ARMOUR = {"appArmorProfile": {"type": "Localhost", "localhostProfile": "tight"}}
 
 
@@ -32,7 +33,7 @@ def sysctls(*names, **spec):
     ],
 )
 def test_refusal(pod, expected):
-    refused = refusal(pod)
+    refused = refusal(pod, NODE)
     assert (refused and refused.reason) == expected
 
 
@@ -49,10 +50,32 @@ def test_names_of_sysctls(name, expected):
     assert sysctl_name(name) == expected
 
 
-def test_a_refused_pod_has_failed_and_nothing_was_made():
-    pod = sysctls("kernel.msgmax")
-    assert refusal(pod) == Refusal("SysctlForbidden", 'forbidden sysctl: "kernel.msgmax" not allowlisted')
-    said = status(View(pod, there(sandbox=None), Notes("u"), NOW_S, "192.0.2.2"))
-    assert (said["phase"], said["reason"]) == ("Failed", "SysctlForbidden")
-    assert said["message"] == 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'
-    assert "containerStatuses" not in said
+def test_why():
+    said = 'forbidden sysctl: "kernel.msgmax" not allowlisted'
+    assert refusal(sysctls("kernel.msgmax"), NODE) == Refusal("SysctlForbidden", said)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "allowed"),
+    [
+        ("kernel.msg*", "kernel.msgmax", True),
+        ("kernel.msg*", "kernel.sem", False),
+        ("net.core.somaxconn", "net/core/somaxconn", True),
+        ("net.core.somaxconn", "net.core.somaxconn2", False),
+    ],
+)
+def test_sysctls_that_the_node_allows(pattern, name, allowed):
+    node = replace(NODE, unsafe_sysctls=sysctl_patterns([pattern]))
+    assert (refusal(sysctls(name), node) is None) is allowed
+
+
+@pytest.mark.parametrize("given", ["net.*", ["vm.swappiness"], ["*"], [1]])
+def test_what_cannot_be_allowed(given):
+    with pytest.raises(ValueError, match=r"must be a list|would change the host"):
+        sysctl_patterns(given)
+
+
+def test_a_host_with_apparmor_has_the_profiles_that_were_loaded_but_no_default():
+    node = replace(NODE, apparmor=True)
+    assert refusal(a_pod(securityContext=ARMOUR), node) is None
+    assert refusal(a_pod(securityContext={"appArmorProfile": {"type": "RuntimeDefault"}}), node).reason == "AppArmor"

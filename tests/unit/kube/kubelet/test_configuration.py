@@ -95,7 +95,7 @@ def test_the_whole():
         ({"nodeStatusUpdateFrequency": "1ms"}, "nodeStatusUpdateFrequency: must be a second or more"),
         ({"systemReserved": {"disk": "1Gi"}}, "systemReserved: disk cannot be reserved"),
         ({"mergeDefaultEvictionSettings": "yes"}, "mergeDefaultEvictionSettings: must be true or false"),
-        ({"evictionhard": {}}, 'field "evictionhard" is not known here; known are evictionHard,'),
+        ({"evictionhard": {}}, 'field "evictionhard" is not known here; known are allowedUnsafeSysctls,'),
     ],
 )  # fmt: skip
 def test_refused(said, message):

@@ -182,6 +182,8 @@ def test_a_sidecar_goes_no_sooner_than_the_container_that_asks_for_least_and_a_c
         ({"allowPrivilegeEscalation": False}, Security(no_new_privileges=True)),
         ({"readOnlyRootFilesystem": True}, Security(read_only_root=True)),
         ({"seccompProfile": {"type": "Unconfined"}}, Security(seccomp="unconfined")),
+        ({"appArmorProfile": {"type": "Localhost", "localhostProfile": "tight"}}, Security(apparmor="tight")),
+        ({"appArmorProfile": {"type": "Unconfined"}}, Security()),
         ({"procMount": "Unmasked"}, Security(masked_paths=(), read_only_paths=())),
     ],
 )
@@ -226,3 +228,9 @@ def test_a_seccomp_profile_may_not_be_anywhere():
 
 def test_groups():
     assert groups(a_pod(securityContext={"fsGroup": 7, "supplementalGroups": [5, 7]})) == ("5", "7")
+
+
+def test_who_names_no_seccomp_profile_has_what_the_node_says():
+    container = {"name": "web", "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
+    assert security(a_pod(), {"name": "web"}, seccomp_default=False).seccomp == "unconfined"
+    assert security(a_pod(), container, seccomp_default=False).seccomp == "default"
