@@ -13,7 +13,7 @@ from coracle.kube.proxy.bootstrap import DNS_NUMBER
 from coracle.node import podlogs
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
-from coracle.node.assembly.host import address, node_name, runtime_name, runtime_version
+from coracle.node.assembly.host import address, has_apparmor, node_name, runtime_name, runtime_version
 from coracle.node.assembly.kubernetes import KUBELET, Kubernetes
 from coracle.node.config import Settings
 from coracle.node.kubelet import read_kubelet
@@ -36,6 +36,9 @@ def node_config(settings: Settings) -> NodeConfig:
         disk_path=root,
         runtime=runtime_name(),
         logs_path=str(podlogs.links_path(settings.root)),
+        seccomp_default=kubelet_settings.seccomp_default,
+        unsafe_sysctls=kubelet_settings.unsafe_sysctls,
+        apparmor=has_apparmor(),
     )
 
 
