@@ -64,9 +64,7 @@ class Tainted:
         node = self._nodes.find(Key("", pod.spec["nodeName"]))
         taints = evicting(node) if node is not None else []
         if not taints:
-            if self._since_s.pop(pod.meta.uid, None) is not None:
-                said = f"Cancelling deletion of Pod {pod.meta.namespace}/{pod.meta.name}"
-                self._recorder.emit(pod, "Normal", "TaintManagerEviction", said)
+            self._since_s.pop(pod.meta.uid, None)
             return None
         wait_s = patience_s(taints, pod.spec.get("tolerations") or ())
         if math.isinf(wait_s):
