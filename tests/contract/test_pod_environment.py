@@ -196,7 +196,7 @@ def test_a_container_waits_for_its_configuration_and_goes_on_by_itself(space):
     ("where", "given", "said"),
     [
         ("env", [{"name": "A=B", "value": "x"}], "spec.containers[0].env[0].name: Invalid value: \"A=B\""),
-        ("env", [ref("A", "fieldRef", fieldPath="spec.what")], "env[0].valueFrom.fieldRef.fieldPath: Unsupported value"),
+        ("env", [ref("A", "fieldRef", fieldPath="spec.what")], "env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.what\": error converting fieldPath"),
         ("env", [{"name": "A", "value": "x", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}], "may not be specified when `value` is not empty"),
         ("envFrom", [{"configMapRef": {}}], "envFrom[0].configMapRef.name: Required value"),
     ],

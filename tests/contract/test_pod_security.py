@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from tests.contract.conftest import Space
@@ -66,6 +67,10 @@ PODS = [
     pod("guaranteed", box("main", resources={"limits": {"cpu": "100m", "memory": "32Mi"}})),
     pod("sized", box("main", resources=SIZES), box("restarts", resources=SIZES, resizePolicy=[
         {"resourceName": "memory", "restartPolicy": "RestartContainer"}])),
+    pod(
+        "whole", box("main"), box("less", resources={"limits": {"cpu": "50m", "memory": "50Mi"}, "requests": {"cpu": "20m", "memory": "20Mi"}}),
+        resources={"limits": {"cpu": "100m", "memory": "100Mi"}},
+    ),
     pod("no-root", box("main"), securityContext={"runAsNonRoot": True}),
     pod("never-there", box("main") | {"image": "no-such-image", "imagePullPolicy": "Never"}),
     pod("unsafe", box("main"), securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "65536"}]}),
@@ -81,7 +86,19 @@ PODS = [
         for name in ("own-users", "others-users")
     ),
 ]  # fmt: skip
-RUN = ("user", "own-group", "shares", "apart", "host", "named", "guaranteed", "sized", "own-users", "others-users")
+RUN = (
+    "user",
+    "own-group",
+    "shares",
+    "apart",
+    "host",
+    "named",
+    "guaranteed",
+    "sized",
+    "whole",
+    "own-users",
+    "others-users",
+)
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +273,50 @@ def test_resize_by_a_restart(room):
     assert resize(room, "restarts", limits={"memory": "80Mi"}).returncode == 0
     room.wait_for(lambda: status_of(room, "restarts")["restartCount"] == 1, 60)
     room.wait_for(lambda: inside(room, "sized", LIMIT, "restarts") == str(80 << 20))
+
+
+def test_no_resize_below_what_is_used(room):
+    assert resize(room, "main", limits={"memory": "10Ki"}, requests={"memory": "10Ki"}).returncode == 0
+
+    def failed():
+        conditions = room.json("get", "pod", "sized")["status"]["conditions"]
+        return [
+            one["message"] for one in conditions if (one["type"], one.get("reason")) == ("PodResizeInProgress", "Error")
+        ]
+
+    assert re.search(r"memory limit \(10240\) below current usage \(\d+\)", room.wait_for(failed)[0])
+    assert inside(room, "sized", LIMIT, "main") == str(96 << 20)
+    assert resize(room, "main", limits={"memory": "96Mi"}, requests={"memory": "32Mi"}).returncode == 0
+    room.wait_for(lambda: not failed())
+
+
+def group_limit(room):
+    """What the containers of the pod may have together, seen on the node."""
+    uid = room.json("get", "pod", "whole")["metadata"]["uid"]
+    roots = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
+    found = [path for root in roots if root.exists() for path in root.glob(f"coracle/*/pod{uid}")]
+    names = ("memory.limit_in_bytes", "memory.max")
+    return next(int((path / name).read_text()) for path in found for name in names if (path / name).exists())
+
+
+def test_a_pod_has_limits_as_a_whole(room):
+    asked = {"limits": {"cpu": "100m", "memory": "100Mi"}, "requests": {"cpu": "20m", "memory": "20Mi"}}
+    made = room.json("get", "pod", "whole")
+    assert (made["spec"]["resources"], made["status"]["resources"]) == (asked, asked)
+    assert (made["status"]["allocatedResources"], made["status"]["qosClass"]) == (asked["requests"], "Burstable")
+    limits = [int(inside(room, "whole", LIMIT, container)) for container in ("main", "less")]
+    assert ([number >> 20 for number in limits], group_limit(room) >> 20) == ([100, 50], 100)
+
+
+def test_a_pod_is_resized_as_a_whole(room):
+    change = {"spec": {"resources": {"limits": {"cpu": "200m", "memory": "80Mi"}, "requests": {"memory": "60Mi"}}}}
+    room.kubectl("patch", "pod", "whole", "--subresource=resize", "-p", json.dumps(change))
+    status = room.wait_for(lambda: [
+        status for status in [room.json("get", "pod", "whole")["status"]] if status["resources"]["limits"]["cpu"] == "200m"
+    ])[0]  # fmt: skip
+    assert status["allocatedResources"] == {"cpu": "20m", "memory": "60Mi"}
+    assert [int(inside(room, "whole", LIMIT, container)) >> 20 for container in ("main", "less")] == [80, 50]
+    assert group_limit(room) >> 20 == 80
 
 
 def test_resize_beyond_the_node(room):
