@@ -59,14 +59,14 @@ def test_a_program_runs_ends_and_says_how(tmp_path):
 
 def test_a_life_takes_four_commits(tmp_path):
     async def main(engine):
-        await engine.containers.wait_exit((await engine.run_container("true", name="first")).meta.name)
-        before = engine.store.revision
-        record = await engine.run_container("true")
-        await engine.containers.wait_exit(record.meta.name)
-        await engine.containers.remove(record.meta.name)
-        return engine.store.revision - before
+        with contextlib.closing(engine.store.watch(containers.TYPE, engine.store.revision)) as watch:
+            record = await engine.run_container("true")
+            await engine.containers.wait_exit(record.meta.name)
+            await engine.containers.remove(record.meta.name)
+            return [event.type for _ in range(4) for event in (await anext(watch)).events]
 
-    assert with_engine(main, tmp_path) == 4  # created, running, exited, gone
+    created, running, exited, gone = "ADDED", "MODIFIED", "MODIFIED", "DELETED"
+    assert with_engine(main, tmp_path) == [created, running, exited, gone]
 
 
 @pytest.mark.parametrize(
