@@ -27,6 +27,12 @@ _OLD_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
 OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
+# Options of mount(8) that a bind mount can have.
+BIND_OPTIONS = frozenset((
+    "async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime", "noexec",
+    "norelatime", "nostrictatime", "nosuid", "relatime", "ro", "rw", "strictatime", "suid", "sync",
+))  # fmt: skip
+
 
 def amounts(given: Mapping[str, Any] | None) -> Json:
     """Resource amounts as the API shows them; what is no amount is left to the rules."""

@@ -23,7 +23,14 @@ from coracle.kube.controllers.storage.contents import FINALIZER, NAME, Directori
 from coracle.kube.kinds import persistentvolumeclaim as claims
 from coracle.kube.kinds import storageclass
 from coracle.kube.kinds.recorder import EventRecorder
-from coracle.kube.kinds.storagerules import DEFAULT_CLASS, PROVISIONED_BY, PROVISIONER, class_of, default_class
+from coracle.kube.kinds.storagerules import (
+    BIND_OPTIONS,
+    DEFAULT_CLASS,
+    PROVISIONED_BY,
+    PROVISIONER,
+    class_of,
+    default_class,
+)
 
 STANDARD = "standard"
 
@@ -67,11 +74,8 @@ def refused(claim: Object, cls: Object) -> str:
     """Why nothing here will do; "": something will."""
     if claim.spec.get("selector"):
         return "claim Selector is not supported"
-    options = cls.body.get("mountOptions")
-    if options:
-        whose = f'StorageClass "{cls.meta.name}" has mount options [{" ".join(options)}]'
-        return f"Mount options are not supported by the provisioner but {whose}"
-    return ""
+    unknown = [one for one in cls.body.get("mountOptions") or () if one not in BIND_OPTIONS]
+    return f"mount options of directories do not include {', '.join(unknown)}" if unknown else ""
 
 
 def new_volume(claim: Object, cls: Object, path: str) -> Object:
@@ -92,6 +96,8 @@ def new_volume(claim: Object, cls: Object, path: str) -> Object:
         "storageClassName": cls.meta.name,
         "volumeMode": claim.spec.get("volumeMode"),
     }
+    if cls.body.get("mountOptions"):
+        spec["mountOptions"] = cls.body["mountOptions"]
     meta = Meta(name=volume_name(claim), annotations={PROVISIONED_BY: NAME}, finalizers=(FINALIZER,))
     return Object("PersistentVolume", meta, {"spec": spec})
 

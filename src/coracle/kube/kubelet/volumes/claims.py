@@ -14,14 +14,9 @@ from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
 from coracle.kube.kinds import persistentvolume, persistentvolumeclaim
 from coracle.kube.kinds import pod as pods
-from coracle.kube.kinds.storagerules import PROVISIONED_BY, claims_of
+from coracle.kube.kinds.storagerules import BIND_OPTIONS, PROVISIONED_BY, claims_of
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 
-# Of mount(8), those that a bind mount can have.
-_OPTIONS = frozenset((
-    "async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime", "noexec",
-    "norelatime", "nostrictatime", "nosuid", "relatime", "ro", "rw", "strictatime", "suid", "sync",
-))  # fmt: skip
 _CLAIM, _VOLUME = persistentvolumeclaim.KIND.type, persistentvolume.KIND.type
 
 
@@ -111,12 +106,13 @@ def _unmounted(volume: Mapping[str, Any], why: str) -> str:
 def _place(volume: Mapping[str, Any], persistent: Object) -> Place:
     spec, block = persistent.spec, persistent.spec.get("volumeMode") == "Block"
     ours, options = PROVISIONED_BY in persistent.meta.annotations, tuple(spec.get("mountOptions") or ())
-    wrong = [one for one in options if one not in _OPTIONS] if spec.get("local") else options
+    mounted = ours or spec.get("local")
+    wrong = [one for one in options if one not in BIND_OPTIONS] if mounted else options
     if wrong:
-        said = "unknown mount options" if spec.get("local") else "Mount options are not supported for this volume type"
+        said = "unknown mount options" if mounted else "Mount options are not supported for this volume type"
         raise ClaimUnusable(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {said}: {",".join(wrong)}')
     if spec.get("hostPath") and (ours or not block):
-        return Place(spec["hostPath"]["path"], spec["hostPath"].get("type") or "", ours, block)
+        return Place(spec["hostPath"]["path"], spec["hostPath"].get("type") or "", ours, block, options=options)
     if spec.get("local"):
         given = spec["local"]
         if block:

@@ -153,7 +153,8 @@ def test_directories_of_which_nobody_knows_are_swept_away_at_start():
         pytest.param(a_claim(), a_class(), "", id="a plain one"),
         pytest.param(a_claim(selector={}), a_class(), "", id="a selector that selects nothing"),
         pytest.param(a_claim(selector={"matchLabels": {"a": "b"}}), a_class(), "claim Selector is not supported", id="a selector"),
-        pytest.param(a_claim(), a_class(mountOptions=["ro"]), 'Mount options are not supported by the provisioner but StorageClass "fast" has mount options [ro]', id="mount options"),
+        pytest.param(a_claim(), a_class(mountOptions=["ro", "noatime"]), "", id="mount options"),
+        pytest.param(a_claim(), a_class(mountOptions=["ro", "debug"]), "mount options of directories do not include debug", id="mount options of file systems"),
     ],
 )  # fmt: skip
 def test_what_is_not_made(claim, cls, said):

@@ -53,6 +53,7 @@ BLOCK = {"volumeMode": "Block"}
     [
         pytest.param(a_volume(**HOST), "volumeMounts", Place("/p", "File"), id="by hand"),
         pytest.param(a_volume(MADE, **HOST), "volumeMounts", Place("/p", "File", ours=True), id="made here"),
+        pytest.param(a_volume(MADE, **HOST, mountOptions=["ro"]), "volumeMounts", Place("/p", "File", ours=True, options=("ro",)), id="made here, with options"),
         pytest.param(a_volume(**LOCAL), "volumeMounts", Place("/p", ours=True, file_system=""), id="local"),
         pytest.param(a_volume(**LOCAL, mountOptions=["noexec"]), "volumeMounts", Place("/p", ours=True, file_system="", options=("noexec",)), id="local, with options"),
         pytest.param(a_volume(local={"path": "/p", "fsType": "xfs"}), "volumeMounts", Place("/p", ours=True, file_system="xfs"), id="local, with a file system to make"),
