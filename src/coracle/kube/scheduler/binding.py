@@ -114,10 +114,10 @@ class Binding:
         if pods.ended(new) or (was_placed and new.spec != old.spec):
             return waiting  # it gives room back
         moved = not was_placed or new.meta.labels != old.meta.labels or new.meta.deleting != old.meta.deleting
-        return self._pods.keys_by("unscheduled", NEIGHBOURLY) if moved else ()
+        return self._state.in_turn(self._pods.keys_by("unscheduled", NEIGHBOURLY)) if moved else ()
 
     def _all_waiting(self, _event: Event) -> Sequence[Key]:
-        return self._pods.keys_by("unscheduled", WAITING)
+        return self._state.in_turn(self._pods.keys_by("unscheduled", WAITING))
 
     # -- acting --------------------------------------------------------------------------------------------------
 

@@ -122,6 +122,7 @@ class State:
         self._placed: dict[Key, str] = {}
         self._homeless: dict[str, dict[Key, PodFacts]] = {}
         self._nominated: dict[Key, tuple[str, PodFacts]] = {}
+        self._waiting: dict[Key, tuple[int, str]] = {}  # less first: the negative of the priority, and since when
 
     def see_node(self, event: Event) -> None:
         name = event.entry.key.name
@@ -138,13 +139,20 @@ class State:
     def see_pod(self, event: Event) -> None:
         key = event.entry.key
         self.forget(key)
+        self._waiting.pop(key, None)
         if event.type == "DELETED":
             return
         pod = event.entry.object()
+        if not pod.spec.get("nodeName"):
+            self._waiting[key] = (-(pod.spec.get("priority") or 0), pod.meta.created)
         if pod.spec.get("nodeName") and not pods.ended(pod):
             self.assume(self.facts(pod), pod.spec["nodeName"])
         elif pod.status.get("nominatedNodeName") and pods.active(pod):
             self._nominated[key] = (pod.status["nominatedNodeName"], self.facts(pod))
+
+    def in_turn(self, waiting: Iterable[Key]) -> list[Key]:
+        """The more important ones first, of these the older ones."""
+        return sorted(waiting, key=lambda key: (*self._waiting.get(key, (0, "")), key))
 
     def facts(self, pod: Object) -> PodFacts:
         return facts(pod, self._room(pod.meta.namespace))

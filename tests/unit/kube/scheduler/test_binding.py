@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from coracle.core.errors import Problem
-from coracle.core.object import Key
+from coracle.core.object import Key, Meta, Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.priorityclass import API
 from coracle.kube.scheduler import binding
 from coracle.kube.scheduler.binding import Binding
 from coracle.testing.autojump import run
@@ -110,6 +111,23 @@ def test_what_wakes_a_waiting_pod(how):
             await cluster["Pod"].delete(Key("default", "first"))
         await cluster.settle(1)
         assert cluster.nodes_of()["one"] == "n1"
+
+    run(main())
+
+
+def test_the_more_important_of_those_that_wait_go_first():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        for name, value in (("high", 100), ("low", 1)):
+            await cluster["PriorityClass"].create(Object("PriorityClass", Meta(name=name), {"value": value}, API))
+        for name, importance in (("a", "low"), ("b", "high"), ("c", "high")):
+            await cluster["Pod"].create(a_pod(name, priorityClassName=importance, **big()))
+            await cluster.settle(2)
+        await cluster["Node"].create(a_node())
+        await cluster.settle(1)
+        assert cluster.nodes_of() == {"a": "", "b": "n1", "c": ""}
+        assert cluster.said("Preempted") == []
 
     run(main())
 
