@@ -290,6 +290,32 @@ def test_external_addresses_and_policies(town):
     town.until("far", "a")
 
 
+def test_policies_say_who_may_speak_to_whom(town):
+    peer = {"podSelector": {"matchLabels": {"me": "b"}}}
+    spec = {"podSelector": {"matchLabels": {"me": "a"}}, "ingress": [{"from": [peer], "ports": [{"port": "http"}]}]}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "closed"},
+        "spec": spec,
+    }
+    town.make(service("only-a", selector={"me": "a"}))
+    town.until("only-a", "a")
+    town.make(policy)
+    town.wait_for(lambda: town.names("only-a") == {"none"})
+    assert [town.names("only-a", one) for one in ("a", "b")] == [{"a"}, {"a"}]
+    assert town.inside(f"nc -w 1 {town.ip('a')} 9090 </dev/null || echo none", "b") == "none\n"
+    spec |= {"ingress": [{}], "egress": [{"to": [peer]}], "policyTypes": ["Ingress", "Egress"]}
+    town.make(policy)
+    town.until("only-a", "a")
+    assert town.names(f"{town.ip('b')}:8080", "a") == {"b"}
+    assert town.names(f"{town.ip('client')}:8080", "a") == {"none"}
+    assert town.addresses("web", "a") == [town.spec("web")["clusterIP"]], "names are answered by the node"
+    assert town.text("get", "netpol").split()[:4] == ["NAME", "POD-SELECTOR", "AGE", "closed"]
+    town.kubectl("delete", "netpol", "closed")
+    town.until("web", "a", "b", pod="a")
+
+
 def test_clients_stay_with_their_pod(town):
     town.make(service("sticky", type="NodePort", sessionAffinity="ClientIP"))
     spec = town.spec("sticky")
@@ -490,7 +516,7 @@ def test_names_of_headless_sets(town):
     ("spec", "said"),
     [
         ({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}, "provided port is not in the valid range"),
-        ({"clusterIP": "192.0.2.1"}, "failed to allocate IP 192.0.2.1: the provided IP (192.0.2.1) is not in the"),
+        ({"clusterIP": "192.0.2.1"}, "IP 192.0.2.1: the provided network does not match the current range"),
         ({"ipFamilyPolicy": "RequireDualStack"}, "this cluster is not configured for dual-stack services"),
         ({"externalTrafficPolicy": "Local"}, "may only be set for externally-accessible services"),
         ({"type": "ExternalName"}, "spec.externalName: Required value"),

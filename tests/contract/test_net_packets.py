@@ -21,6 +21,7 @@ from coracle.linux.netlink import Netlink
 from coracle.linux.routes import Route
 from coracle.net.addresses import mac_of
 from coracle.net.api import Forward, Port, Target
+from coracle.net.policing import Allowance, Isolation, Span
 
 SERVICE = SERVICES[10]
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -606,6 +607,23 @@ def test_a_cloud_that_vanished_does_not_keep_forwarding_on(island):
     island.on_host(nftables.run, "delete table ip coracle-gone")
     island.run(island.driver.purge())
     assert island.on_host(read, "net/ipv4/ip_forward") == "0"
+
+
+def test_isolated_plugs_get_and_send_what_is_allowed_alone(island):
+    a, b, _c = (plug(island, name, last) for last, name in ((10, "a"), (11, "b"), (12, "c")))
+    steer(island, forward(a))
+    from_b = Allowance((IPv4Network(b.address),), (), (Span("TCP", 8080, 8080),))
+    island.run(island.driver.isolate([Isolation(a.address, (from_b,)), Isolation(b.address, None, (from_b,))]))
+    assert [island.connect(client, a.address, 8080) for client in ("a", "host")] == ["a", "a"]
+    assert island.is_silent("c", a.address, 8080)
+    assert island.is_silent("c", SERVICE, 80)
+    assert island.is_silent("b", a.address, 8080), "b may send to itself alone"
+    island.run(island.driver.isolate([Isolation(a.address, (from_b,))]))
+    assert [island.connect("b", address, port) for address, port in ((a.address, 8080), (SERVICE, 80))] == ["a", "a"]
+    assert island.is_silent("b", a.address, 8080, "UDP")
+    island.run(island.driver.isolate([]))
+    assert island.connect("c", a.address, 8080) == "a"
+    assert island.on_host(nftables.tables) == ["coracle-test"]
 
 
 def read(name):

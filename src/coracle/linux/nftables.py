@@ -256,8 +256,8 @@ class TableNews:
     def fileno(self) -> int:
         return self._kernel.socket.fileno()
 
-    def is_removed(self, table: str) -> bool:
-        """Whether `table` was removed since last asked, or more was told than fitted.  Does not wait."""
+    def is_removed(self, *tables: str) -> bool:
+        """Whether one of `tables` was removed since last asked, or more was told than fitted.  Does not wait."""
         found = False
         while True:
             try:
@@ -269,7 +269,7 @@ class TableNews:
                     raise
                 found = True
                 continue
-            found = table in _removed(data) or found
+            found = not _removed(data).isdisjoint(tables) or found
 
 
 def _removed(data: bytes) -> set[str]:

@@ -39,7 +39,7 @@ def find() -> list[Leftover]:
     found += [
         Leftover("nft table", f"{family} {table}")
         for family, table in tables
-        if table.startswith(TABLES) and table.removeprefix(TABLES) not in known
+        if table.startswith(TABLES) and table.removeprefix(TABLES).removesuffix(".policies") not in known
     ]
     found += [Leftover("cgroup", path) for path in children(CGROUPS) if Path(path).name not in known]
     return found

@@ -50,7 +50,7 @@ class EndpointsSync:
         self._endpoints, self._slices = caches[ENDPOINTS], caches[SLICE]
         self._endpoints_writer, self._slice_writer = endpoints_writer, slice_writer
         self._ended: set[Key] = set()  # services that we saw go: their Endpoints go with them, whoever wrote them
-        self._nodes = caches[NODE]
+        self._nodes, self._rooms = caches[NODE], caches["Namespace"]
         self.watches = {
             SERVICE: self._itself,
             POD: self._concerned,
@@ -74,6 +74,11 @@ class EndpointsSync:
         keys = min((self._pods.keys_by("label", f"{namespace}/{k}={v}") for k, v in selector.items()), key=len)
         entries = [entry for key in keys if (entry := self._pods.entry(key)) is not None]
         return [entry.object() for entry in entries if matches(selector, entry.labels)]
+
+    def _is_ending(self, namespace: str) -> bool:
+        """Nothing new is made there; what is there goes on being true."""
+        room = self._rooms.find(Key("", namespace))
+        return room is not None and bool(room.meta.deleting)
 
     def _zone(self, node: str) -> str:
         entry = self._nodes.entry(Key("", node))
@@ -104,6 +109,8 @@ class EndpointsSync:
         labels = {**addresses.labels(service), **_ENDPOINTS_BY}
         wanted = {"subsets": subsets} if subsets else {}
         if self._endpoints.find(service.key) is None:
+            if self._is_ending(service.meta.namespace):
+                return
             meta = Meta(name=service.meta.name, namespace=service.meta.namespace, labels=labels, annotations=notes)
             await self._endpoints_writer.create(Object("Endpoints", meta, wanted))
             return
@@ -137,7 +144,7 @@ class EndpointsSync:
             body = {"addressType": "IPv4", **content}
             if dict(slice.body) != body or slice.meta.labels != labels:
                 await self._change_slice(slice.key, labels, body)
-        for content in todo.make:
+        for content in () if self._is_ending(service.meta.namespace) else todo.make:
             await self._make_slice(service, labels, content)
         for slice in todo.remove:
             await self._slice_writer.delete(slice.key, missing_ok=True)

@@ -22,8 +22,10 @@ from coracle.net.nft import sysctls
 from coracle.net.nft.bridges import Bridges, Groups, links_with_routers
 from coracle.net.nft.family import V4, V6, Family
 from coracle.net.nft.plugs import Plugs
+from coracle.net.nft.policing import PolicyTable
 from coracle.net.nft.rules import Rules
 from coracle.net.nft.sysctls import Ledger
+from coracle.net.policing import Isolation
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class NftDriver:
         self._bridges = Bridges(groups, marks.service_range, marks.service_network)
         self._plugs = Plugs(marks.prefix, groups, self._bridges)
         self._rules = {family: Rules(marks.table, marks.service_range, family) for family in (V4, V6)}
+        self._policies = PolicyTable(f"{marks.table}.policies")
         self._ledger = Ledger(marks.ledger_path)
         self._telling = threading.Lock()  # of the rules; links take care of themselves
         self._purged = False
@@ -93,6 +96,10 @@ class NftDriver:
     async def steer(self, forwards: Sequence[Forward]) -> None:
         await offload(self._steer, tuple(forwards))
 
+    async def isolate(self, isolations: Sequence[Isolation]) -> None:
+        """See `policing.Policing`."""
+        await offload(self._isolate, tuple(isolations))
+
     async def purge(self) -> None:
         await offload(self._purge)
 
@@ -105,7 +112,7 @@ class NftDriver:
             removed = asyncio.Event()
 
             def heard() -> None:
-                if news.is_removed(self._marks.table):
+                if news.is_removed(self._marks.table, self._policies.table):
                     removed.set()
 
             loop.add_reader(news.fileno(), heard)
@@ -159,16 +166,26 @@ class NftDriver:
         except OSError as error:
             raise Broken(f"cannot set the forwards: {error}") from error
 
+    def _isolate(self, isolations: Sequence[Isolation]) -> None:
+        try:
+            with self._telling:
+                self._policies.isolate(isolations)
+        except OSError as error:
+            raise Broken(f"cannot isolate: {error}") from error
+
     def _reassert(self) -> None:
         with self._telling:
-            for rules in self._rules.values():
+            for rules in self._all_rules():
                 if self._purged or not rules.is_used or rules.exists():
                     continue
-                log.warning("table %s was removed by somebody else; making it again", self._marks.table)
+                log.warning("table %s was removed by somebody else; making it again", rules.table)
                 try:
                     rules.reassert()
                 except OSError:
                     log.exception("the rules could not be made again; the next change tries once more")
+
+    def _all_rules(self) -> list[Rules | PolicyTable]:
+        return [*self._rules.values(), self._policies]
 
     def _sweep(self) -> None:
         try:
@@ -179,7 +196,7 @@ class NftDriver:
     def _purge(self) -> None:
         with self._telling:
             self._purged = True
-            for rules in self._rules.values():
+            for rules in self._all_rules():
                 rules.remove()
         self._plugs.remove_all()
         for path in netns.pins(self._marks.run_dir):

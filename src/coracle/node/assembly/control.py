@@ -29,6 +29,7 @@ from coracle.kube.controllers.storage.provisioning import ensure_class, sweep
 from coracle.kube.kinds.recorder import EventExpiry
 from coracle.kube.proxy import bootstrap
 from coracle.kube.proxy import parts as proxying
+from coracle.kube.proxy.policies import Policies
 from coracle.kube.scheduler import binding
 from coracle.kube.scheduler.classes import ensure_classes
 from coracle.net.holds import try_port
@@ -125,6 +126,7 @@ def _services(base: Foundation, kube: Kubernetes) -> list[Part]:
         _loop(base, bootstrap.KubernetesService(writers, _api_place(base))),
         _loop(base, clusterips.ClusterIps(caches, writers[clusterips.ADDRESS])),
         _loop(base, clusterips.ServiceRanges(caches, writers[clusterips.RANGE], base.clock)),
+        _loop(base, Policies(caches, engine.net)),
         *proxy.parts,
         *(_loop(base, loop) for loop in proxy.loops),
     ]
