@@ -149,7 +149,7 @@ class Collection:
                     return None
                 raise NotFound(kind=self.kind.type, name=key.name)
             old = entry.object()
-            _check_preconditions(self.kind, old, how)
+            check_preconditions(self.kind, old, how)
             for guard in self._guards:
                 guard("delete", old, old, self._head)
             try:
@@ -330,7 +330,8 @@ def _finalizers(obj: Object, propagation: Propagation) -> tuple[str, ...]:
     return (*kept, "foregroundDeletion" if propagation == "Foreground" else "orphan")
 
 
-def _check_preconditions(kind: Kind, obj: Object, how: Deletion) -> None:
+def check_preconditions(kind: Kind, obj: Object, how: Deletion) -> None:
+    """Raises Conflict where it is not what was meant to be deleted."""
     for what, asked, present in (("UID", how.uid, obj.meta.uid), ("ResourceVersion", how.revision, obj.meta.revision)):
         if asked and asked != present:
             said = f"Precondition failed: {what} in precondition: {asked}, {what} in object meta: {present}"

@@ -5,10 +5,12 @@ Source: Kubernetes documentation, "API-initiated Eviction"; policy/v1 Eviction; 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import Broken, Conflict, Forbidden, NotFound, Throttled, Unsupported
-from coracle.core.object import Key, Object
+from coracle.core.collection import Collection, Deletion, check_preconditions
+from coracle.core.errors import Broken, Forbidden, Malformed, NotFound, Throttled, Unsupported
+from coracle.core.object import Json, Key, Object
 from coracle.kube.api.codec import read_document
 from coracle.kube.api.deletions import read_dry_run
 from coracle.kube.api.errors import success
@@ -35,27 +37,27 @@ class Evictions:
     async def handle(self, request: Request, target: Target) -> Response:
         """POST .../pods/{name}/eviction -> 201
 
-        Raises: NotFound, Conflict (uid), Throttled (its budget), Broken (several budgets), Malformed.
+        Raises: NotFound, Conflict (a precondition), Throttled (its budget), Broken (several budgets), Malformed.
         """
         if request.method != "POST":
             raise Unsupported("the server does not allow this method on the requested resource")
         doc = checked(read_document(request), "policy/v1", "Eviction")
+        if (doc.get("metadata") or {}).get("name") != target.key.name:
+            raise Malformed("name in URL does not match name in Eviction object")
         options = doc.get("deleteOptions") or {}
-        conditions = options.get("preconditions") or {}
-        how = Deletion(grace_s=options.get("gracePeriodSeconds"), uid=conditions.get("uid") or "")
+        how = _asked(options)
         dry_run = bool(options.get("dryRun")) or read_dry_run(request, "CreateOptions")
         await self._evict(target.collection, target.key, how, dry_run=dry_run)
         return success({}, 201)
 
     async def _evict(self, writer: Collection, key: Key, how: Deletion, *, dry_run: bool) -> None:
         pod = writer.get(key)
-        if how.uid and pod.meta.uid != how.uid:
-            said = f"Precondition failed: UID in precondition: {how.uid}, UID in object meta: {pod.meta.uid}"
-            raise Conflict(said, kind=writer.kind.type, name=key.name)
+        check_preconditions(writer.kind, pod, how)
         await self._ask(pod, dry_run=dry_run)
         if not dry_run:
             now = rfc3339(self._clock.now_s())
-            await writer.change(key, lambda one: doomed(one, pod.meta.uid, _WHY, now), "status")
+            told = await writer.change(key, lambda one: doomed(one, pod.meta.uid, _WHY, now), "status")
+            how = replace(how, revision=told.meta.revision) if how.revision else how
         if await writer.delete(key, how, dry_run=dry_run) is None:
             raise NotFound(kind=writer.kind.type, name=key.name)
 
@@ -74,6 +76,16 @@ class Evictions:
             return
         now = rfc3339(self._clock.now_s())
         await self._budgets.change(covering[0].key, lambda budget: _taken(budget, pod, now), "status")
+
+
+def _asked(options: Json) -> Deletion:
+    """Raises Malformed."""
+    conditions = options.get("preconditions") or {}
+    revision = str(conditions.get("resourceVersion") or "0")
+    if not revision.isdigit():
+        raise Malformed("preconditions.resourceVersion must be a number")
+    grace_s: int | None = options.get("gracePeriodSeconds")
+    return Deletion(grace_s, uid=conditions.get("uid") or "", revision=int(revision))
 
 
 def _lets_unhealthy_go(budget: Object) -> bool:

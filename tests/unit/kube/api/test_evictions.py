@@ -79,3 +79,33 @@ def test_two_budgets_are_one_too_many(play):
         assert "This pod has more than one PodDisruptionBudget" in answer.doc["message"]
 
     play(script)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "code"),
+    [
+        pytest.param(lambda meta: {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}, 201, id="it is that one"),
+        pytest.param(lambda meta: {"uid": "another"}, 409, id="it is another"),
+        pytest.param(lambda meta: {"resourceVersion": "1"}, 409, id="it has changed"),
+        pytest.param(lambda meta: {"resourceVersion": "x"}, 400, id="no number"),
+    ],
+)  # fmt: skip
+def test_preconditions(play, conditions, code):
+    async def script(api):
+        await running(api)
+        meta = (await api.get(f"{PODS}/web")).doc["metadata"]
+        options = {"preconditions": conditions(meta)}
+        answer = await api.ask("POST", f"{PODS}/web/eviction", {**EVICTION, "deleteOptions": options})
+        assert answer.status == code
+        assert ((await api.get(f"{PODS}/web")).status == 404) is (code == 201)
+
+    play(script)
+
+
+def test_the_name_is_the_pods(play):
+    async def script(api):
+        await running(api)
+        answer = await api.ask("POST", f"{PODS}/web/eviction", {**EVICTION, "metadata": {"name": "other"}})
+        assert answer.said == (400, "BadRequest", "name in URL does not match name in Eviction object")
+
+    play(script)
