@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from coracle.core.object import Object
-from coracle.core.quantity import ZERO, parse
+from coracle.core.quantity import ZERO, Quantity, parse
 from coracle.kube.kinds.podspec.amounts import requests
 from coracle.kube.kubelet.records import Attempt, Present, containers_of, init_containers_of
 from coracle.kube.kubelet.resources import group, limits
@@ -123,12 +123,19 @@ def postponed(pod: Object, others: Iterable[Object], capacity: Mapping[str, str]
     wanted = requests(pod.spec)
     for name in ("cpu", "memory"):
         if name in capacity and wanted.get(name, ZERO) > parse(capacity[name]):
-            said = f"Node didn't have enough capacity: {name}, requested: {wanted[name]}, capacity: {capacity[name]}"
+            asked, whole = _count(name, wanted[name]), _count(name, parse(capacity[name]))
+            said = f"Node didn't have enough capacity: {name}, requested: {asked}, capacity: {whole}"
             return Postponed("Infeasible", said)
     there = list(others)
     for name in ("cpu", "memory"):
         used = sum((requests(other.spec).get(name, ZERO) for other in there), ZERO)
         if name in capacity and wanted.get(name, ZERO) + used > parse(capacity[name]):
-            said = f"Node didn't have enough resource: {name}, requested: {wanted[name]}, used: {used}, "
-            return Postponed("Deferred", said + f"capacity: {capacity[name]}")
+            asked, taken, whole = (_count(name, one) for one in (wanted[name], used, parse(capacity[name])))
+            said = f"Node didn't have enough resource: {name}, requested: {asked}, used: {taken}, capacity: {whole}"
+            return Postponed("Deferred", said)
     return None
+
+
+def _count(name: str, amount: Quantity) -> int:
+    """As the kubelet says it: thousandths of processors, bytes."""
+    return amount.milli if name == "cpu" else amount.whole

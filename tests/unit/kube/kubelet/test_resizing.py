@@ -59,15 +59,15 @@ def test_resizes(container, present, expected):
     ("container", "others", "expected"),
     [
         (SMALL, [], None),
-        (sized("5", "64Mi"), [], "Infeasible"),
-        (sized("1", "9Gi"), [], "Infeasible"),
+        (sized("5", "64Mi"), [], ("Infeasible", "Node didn't have enough capacity: cpu, requested: 5000, capacity: 4000")),
+        (sized("1", "9Gi"), [], ("Infeasible", f"Node didn't have enough capacity: memory, requested: {9 << 30}, capacity: {8 << 30}")),
         (sized("2", "64Mi"), [pod(sized("2", "1Gi"))], None),
-        (sized("2", "64Mi"), [pod(sized("3", "1Gi"))], "Deferred"),
+        (sized("2", "64Mi"), [pod(sized("3", "1Gi"))], ("Deferred", "Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000")),
     ],
-)
+)  # fmt: skip
 def test_room(container, others, expected):
     found = postponed(pod(container), others, {"cpu": "4", "memory": "8Gi", "pods": "110"})
-    assert (found and found.reason) == expected
+    assert (found and (found.reason, found.message)) == expected
 
 
 def test_the_plan_waits_for_room_and_ends_what_wants_a_restart():
