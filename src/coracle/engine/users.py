@@ -83,7 +83,7 @@ def resolve(
     own_gid = account.gid if account else 0
     gid = _gid(group, known) if colon and group else own_gid
     if memberships == "all" or (not memberships and not group):
-        more += [one.gid for one in known if account and account.name in one.members]
+        more = [*(one.gid for one in known if account and account.name in one.members), *more]
     home = account.home if account else ""
     return Identity(uid, gid, tuple(dict.fromkeys((gid, *more))), home)
 

@@ -82,10 +82,11 @@ def expand(text: str, known: Mapping[str, str]) -> str:
 
 
 def expand_strictly(text: str, known: Mapping[str, str]) -> str:
-    """As `expand`, where every NAME has to be known.  Raises ConfigError."""
-    for found in _REFERENCE.finditer(text):
-        if found[0] != "$$" and found[1] not in known:
-            raise ConfigError(f'missing value for "{found[1]}"')
+    """As `expand`, where every NAME has to have a value that is not empty.  Raises ConfigError."""
+    asked = {found[1] for found in _REFERENCE.finditer(text) if found[0] != "$$"}
+    missing = sorted(name for name in asked if not known.get(name))
+    if missing:
+        raise ConfigError(f"missing value for {', '.join(missing)}")
     return expand(text, known)
 
 

@@ -55,8 +55,10 @@ def devices(container: Mapping[str, Any], volumes: Mapping[str, Volume]) -> tupl
 def _below(asked: Mapping[str, Any], known: Mapping[str, str]) -> str:
     if asked.get("subPathExpr"):
         below = expand_strictly(asked["subPathExpr"], known)
-        if below.startswith("/") or ".." in below.split("/"):
-            raise ConfigError(f'subPath "{below}" must be a relative path without ".."')
+        if below.startswith("/"):
+            raise ConfigError(f"error SubPath `{below}` must not be an absolute path")
+        if ".." in below.split("/"):
+            raise ConfigError(f"unable to provision SubPath `{below}`: must not contain '..'")
         return below
     return str(asked.get("subPath") or "")
 

@@ -60,8 +60,8 @@ def test_mounts(volume, asked, expected):
             {"subPath": "bad"},
             'failed to prepare subPath for volumeMount "data" of container "web": it leads to nothing',
         ),
-        ({"subPathExpr": "$(NOBODY)"}, 'missing value for "NOBODY"'),
-        ({"subPathExpr": "a/$(UP)/b"}, "must be a relative path"),
+        ({"subPathExpr": "$(NOBODY)/$(ALSO)"}, "missing value for ALSO, NOBODY"),
+        ({"subPathExpr": "a/$(UP)/b"}, "unable to provision SubPath `a/../b`: must not contain '..'"),
     ],
 )
 def test_what_cannot_be_mounted_is_named(asked, said):
