@@ -170,7 +170,8 @@ def test_block_volumes_are_devices_that_are_copied_and_grow(space, own):
     assert has("one") == [str(32 * 2**20), "written"]
 
     (volume,) = bound(space, "raw")
-    assert any("volume raw has volumeMode Block, but is" in text for _, text in said(space, "Pod", "files"))
+    wrong = "volume raw has volumeMode Block, but is specified in volumeMounts"
+    space.wait_for(lambda: any(text.endswith(wrong) for _, text in said(space, "Pod", "files")))
     space.kubectl("delete", "pod", "--all", "--wait=true")
     space.kubectl("delete", "pvc", "--all", "--wait=true")
     gone(space, "pv", volume)

@@ -67,7 +67,8 @@ def assign(volume: Object, old: Object | None, _reader: Reader) -> Object:
     if old is not None:
         return volume
     held = tuple(dict.fromkeys((*volume.meta.finalizers, PROTECTION)))
-    return volume.with_meta(finalizers=held).with_body(status={"phase": "Pending"})
+    since = {"lastPhaseTransitionTime": volume.meta.created} if volume.meta.created else {}
+    return volume.with_meta(finalizers=held).with_body(status={"phase": "Pending", **since})
 
 
 def validate(volume: Object) -> Problems:

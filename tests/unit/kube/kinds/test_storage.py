@@ -23,6 +23,10 @@ GIB = {"storage": "1Gi"}
 NOT_A_NAME = "a lowercase RFC 1123 subdomain must consist of"
 
 
+def claim(**spec):
+    return {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": GIB}, **spec}}
+
+
 def made(kind, body):
     return kind.default(Object(kind.name, Meta(name="x"), body, kind.api))
 
@@ -112,6 +116,7 @@ def test_what_of_a_volume_stays(old, new, field):
         ({"csi": {}}, "v[0].csi.driver", NOT_A_NAME),
         ({"gitRepo": {"repository": "a", "directory": "../b"}}, "v[0].gitRepo.directory", "must not contain '..'"),
         ({"cephfs": {}}, "v[0].cephfs.monitors", "Required value"),
+        ({"ephemeral": {"volumeClaimTemplate": {"metadata": {"name": "b"}, **claim()}}}, "v[0].ephemeral.volumeClaimTemplate.metadata.name", "Forbidden: cannot be set"),
         ({"flocker": {}}, "v[0].flocker", "one of datasetName and datasetUUID is required"),
         ({"gcePersistentDisk": {"pdName": "a", "partition": 256}}, "v[0].gcePersistentDisk.partition", "must be an integer between 0 and 255"),
         ({"storageos": {"volumeName": "A"}}, "v[0].storageos.volumeName", "a lowercase RFC 1123 label"),
@@ -145,10 +150,6 @@ def test_what_a_containers_devices_may_not_say(devices, mounted, field, text):
 
 
 # -- PersistentVolumeClaim ---------------------------------------------------------------------------------------------
-
-
-def claim(**spec):
-    return {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": GIB}, **spec}}
 
 
 OTHER = {"kind": "PersistentVolumeClaim", "name": "a"}

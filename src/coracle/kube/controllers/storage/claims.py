@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
 from coracle.core.errors import Conflict, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
+from coracle.kube.controllers.storage.phases import in_phase
 from coracle.kube.controllers.storage.plans import Around, Plan, plan
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import persistentvolume as volumes
@@ -27,6 +29,7 @@ from coracle.kube.kinds.storagematching import for_whom, is_for
 from coracle.kube.kinds.storagerules import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
+    OLD_PROVISIONER,
     PROVISIONER,
     SELECTED_NODE,
     class_of,
@@ -57,11 +60,16 @@ class ClaimBinder:
     name = "persistentvolume-binder"
 
     def __init__(
-        self, caches: Mapping[str, Informer], claims: Collection, volumes: Collection, recorder: EventRecorder
+        self,
+        caches: Mapping[str, Informer],
+        claims: Collection,
+        volumes: Collection,
+        recorder: EventRecorder,
+        clock: Clock,
     ) -> None:
         self._claims, self._volumes = caches[CLAIM], caches[VOLUME]
         self._classes, self._nodes = caches[CLASS], caches[NODE]
-        self._claim_writer, self._volume_writer, self._recorder = claims, volumes, recorder
+        self._claim_writer, self._volume_writer, self._recorder, self._clock = claims, volumes, recorder, clock
         self.watches = {CLAIM: itself, VOLUME: self._concerned, CLASS: self._all_waiting}
 
     async def reconcile(self, key: Key) -> None:
@@ -112,7 +120,8 @@ class ClaimBinder:
     async def _bind(self, claim: Object, volume: Object) -> None:
         try:
             volume = await self._volume_writer.change(volume.key, lambda now: _given(now, claim))
-            await self._volume_writer.change(volume.key, lambda now: now.with_status(phase="Bound"), "status")
+            moment = rfc3339(self._clock.now_s())
+            await self._volume_writer.change(volume.key, lambda now: in_phase(now, "Bound", moment), "status")
         except NotFound:
             return  # gone meanwhile; its event brings the claim back
         await self._change(claim, lambda now: _taken(now, volume))
@@ -160,4 +169,5 @@ def _bound(claim: Object, volume: Object) -> Object:
 def _asking(claim: Object, todo: Plan) -> Object:
     if todo.cls:
         return claim.with_spec(storageClassName=todo.cls)
-    return claim.with_meta(annotations={**claim.meta.annotations, PROVISIONER: todo.provisioner})
+    told = dict.fromkeys((OLD_PROVISIONER, PROVISIONER), todo.provisioner)
+    return claim.with_meta(annotations={**claim.meta.annotations, **told})

@@ -35,7 +35,7 @@ def loops(
 ) -> list[Reconciler]:
     wanted, made = writers[claims.CLAIM], writers[claims.VOLUME]
     return [
-        claims.ClaimBinder(caches, wanted, made, recorder),
+        claims.ClaimBinder(caches, wanted, made, recorder, clock),
         VolumeKeeper(caches, made, recorder, clock),
         Provisioner(caches, wanted, made, directories, recorder),
         Grower(caches, wanted, made, directories, recorder=recorder, clock=clock),

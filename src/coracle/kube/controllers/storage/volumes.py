@@ -20,6 +20,7 @@ from coracle.core.loop import itself
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
+from coracle.kube.controllers.storage.phases import in_phase
 from coracle.kube.kinds import persistentvolume as volumes
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kinds.storagerules import BOUND_BY_CONTROLLER, PROVISIONED_BY
@@ -98,9 +99,7 @@ class VolumeKeeper:
             self._recorder.emit(volume, "Warning", reason, message)
         if found.phase and found.phase != volume.status.get("phase"):
             now = rfc3339(self._clock.now_s())
-            said = {"phase": found.phase, "lastPhaseTransitionTime": now}
-            said |= {"reason": reason, "message": message} if reason else {}
-            await self._change(volume, lambda present: _said(present, said), "status")
+            await self._change(volume, lambda present: in_phase(present, found.phase, now, reason, message), "status")
 
     def _of_claim(self, event: Event) -> Iterable[Key]:
         claim = event.entry.object()
@@ -114,11 +113,6 @@ class VolumeKeeper:
             )
         except NotFound:
             return
-
-
-def _said(volume: Object, said: Mapping[str, str]) -> Object:
-    kept = {name: value for name, value in volume.status.items() if name not in ("reason", "message")}
-    return volume.with_body(status={**kept, **said})
 
 
 def unbound(volume: Object) -> Object:

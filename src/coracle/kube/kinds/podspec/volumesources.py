@@ -232,8 +232,11 @@ def _ephemeral(at: str, given: Mapping[str, Any]) -> list[Problem]:
     template = given.get("volumeClaimTemplate")
     if template is None:
         return [required(f"{at}.volumeClaimTemplate")]
-    here = f"{at}.volumeClaimTemplate"
-    found = label_problems((template.get("metadata") or {}).get("labels"), f"{here}.metadata.labels")
+    here, meta = f"{at}.volumeClaimTemplate", template.get("metadata") or {}
+    found = label_problems(meta.get("labels"), f"{here}.metadata.labels")
+    for name, value in meta.items():
+        if value and name not in ("labels", "annotations"):
+            found.append(forbidden(f"{here}.metadata.{name}", "cannot be set"))
     return found + spec_problems(f"{here}.spec", claim_spec(template.get("spec")))
 
 

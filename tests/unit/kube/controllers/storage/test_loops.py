@@ -29,6 +29,7 @@ def test_a_claim_is_provisioned_bound_kept_while_used_and_reclaimed():
         (volume,) = stage["PersistentVolume"].list()
         assert (claim.spec["storageClassName"], claim.spec["volumeName"]) == (STANDARD, volume.meta.name)
         assert (claim.status["phase"], volume.status["phase"]) == ("Bound", "Bound")
+        assert volume.status["lastPhaseTransitionTime"]
         assert stage.shelf.names == {volume.meta.name}
 
         await stage["Pod"].create(uses("user", "data"))
