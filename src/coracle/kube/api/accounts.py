@@ -15,6 +15,7 @@ from coracle.core.clock import rfc3339
 from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Problem, Unauthenticated, Unsupported, invalid
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
+from coracle.kube.api import sockets
 from coracle.kube.api.codec import read_document
 from coracle.kube.api.served import Target
 from coracle.kube.kinds.accounttokens import BINDABLE, NODE, POD, Holder, Issuer, Wish
@@ -38,7 +39,8 @@ class Tokens:
     def bearer(self, request: Request) -> Identity | None:
         """Who shows a token; None where nobody does.  Raises Unauthenticated."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = token if scheme.lower() == "bearer" else sockets.bearer(request)
+        if not token.strip():
             return None
         try:
             found = self._issuer.check(token.strip())

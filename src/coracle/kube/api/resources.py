@@ -13,7 +13,7 @@ from coracle.core.clock import Clock
 from coracle.core.errors import Malformed, NotFound, Unsupported
 from coracle.core.object import Object
 from coracle.core.store import Store, to_entry
-from coracle.kube.api import watch
+from coracle.kube.api import sockets, watch
 from coracle.kube.api.codec import decode, warning_headers
 from coracle.kube.api.deletions import read_deletion, read_dry_run
 from coracle.kube.api.discovery import verbs_of
@@ -75,12 +75,13 @@ class Resources:
         )
         return Response(200, view.many(page.entries, page.meta))
 
-    async def watch(self, request: Request, target: Target) -> Stream:
-        """GET .../{plural}?watch=true -> 200, a line of JSON per event"""
+    async def watch(self, request: Request, target: Target) -> Answer:
+        """GET .../{plural}?watch=true -> 200, a line of JSON per event; or as messages of a WebSocket"""
         view = read_view(request, target.kind, self.clock)
         selection = read_selection(request, target.kind, target.namespace, target.name)
         options = watch.read_options(request)
-        return Stream(200, watch.watch(self.store, watch.Lines(selection, view), options))
+        chunks = watch.watch(self.store, watch.Lines(selection, view), options)
+        return sockets.watch(request, chunks) if request.upgrade == "websocket" else Stream(200, chunks)
 
     async def create(self, request: Request, target: Target) -> Response:
         """POST .../{plural} -> 201"""

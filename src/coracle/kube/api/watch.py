@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from coracle.core.errors import CloudError, Expired, Invalid, Problem, forbidden, not_supported
@@ -122,7 +122,7 @@ class Lines:
         return _line("BOOKMARK", tables.dumps({"kind": name, "apiVersion": api, "metadata": meta}))
 
 
-async def watch(store: Store, lines: Lines, options: WatchOptions) -> AsyncIterator[bytes]:
+async def watch(store: Store, lines: Lines, options: WatchOptions) -> AsyncGenerator[bytes]:
     """The lines of one watch, until its time is over."""
     type = lines.selection.kind.type
     try:
