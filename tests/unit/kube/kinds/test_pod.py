@@ -174,6 +174,8 @@ def probed(**probe):
         (with_container(env=[{"name": "a", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]), "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath", 'Invalid value: "x": error converting fieldPath: field label not supported: x'),
         (with_container(env=[{"name": "a", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}}]), "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath", 'Unsupported value: "status.phase"'),
         (with_container(env=[{"name": "a", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}]), "spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor", "Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource"),
+        (with_container(env=[{"name": "a", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]), "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName", 'Not found: "v"'),
+        ({**with_container(env=[{"name": "a", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]), "volumes": [{"name": "v", "secret": {"secretName": "s"}}]}, "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName", 'Invalid value: "v": must be a volume of type emptyDir'),
         (with_container(envFrom=[{"prefix": "=", "configMapRef": {"name": "a"}}]), "spec.containers[0].envFrom[0].prefix", 'Invalid value: "=": a valid environment variable name'),
         (with_container(volumeMounts=[{"name": "x", "mountPath": "/a"}]), "spec.containers[0].volumeMounts[0].name", 'Not found: "x"'),
         ({**with_container(volumeMounts=[{"name": "v", "mountPath": "/a"}] * 2), "volumes": [{"name": "v"}]}, "spec.containers[0].volumeMounts[1].mountPath", 'Invalid value: "/a": must be unique'),

@@ -12,7 +12,7 @@ from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.names import label_problems, name_faults, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import containers as container_rules
-from coracle.kube.kinds.podspec import notes, placement, probes, resources, security, systems, volumes
+from coracle.kube.kinds.podspec import notes, placement, probes, resources, security, systems, variables, volumes
 from coracle.kube.kinds.rules import (
     LARGEST_INT32,
     address,
@@ -56,6 +56,7 @@ def _containers(spec: Mapping[str, Any], at: str) -> list[Problem]:
     found = [] if ordinary else [required(f"{at}.containers")]
     for path, container in _with_paths(at, ordinary, initial):
         found += container_rules.problems(path, container, known)
+        found += variables.files(path, container, spec.get("volumes") or ())
         found += volumes.devices(f"{path}.volumeDevices", container, spec.get("volumes") or ())
         found += probes.hooks(path, container, spec.get("terminationGracePeriodSeconds") or 0, os)
         found += container_rules.resize_policy(path, container, spec.get("restartPolicy") or "")
