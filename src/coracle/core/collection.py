@@ -298,7 +298,7 @@ class Collection:
         if not at or grace_s != old.meta.grace_s:
             at = rfc3339(self._clock.now_s() + grace_s)
         generation = old.meta.generation + (1 if self.kind.counts_generations and not old.meta.deleting else 0)
-        doomed = doomed.with_meta(deleting=at, grace_s=grace_s, generation=generation)
+        doomed = self.kind.default(doomed.with_meta(deleting=at, grace_s=grace_s, generation=generation))
         if doomed == old:
             return old
         return await self._commit(doomed, [Put(doomed, expect=old.meta.revision)], dry_run)

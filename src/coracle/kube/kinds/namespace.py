@@ -18,9 +18,9 @@ FINALIZER = "kubernetes"
 
 
 def default(namespace: Object) -> Object:
-    """The label by which selectors find it, and a phase."""
+    """The label by which selectors find it, and a phase, which is another from the moment of its deletion."""
     labels = {**namespace.meta.labels, NAME_LABEL: namespace.meta.name}
-    status = {"phase": "Active", **namespace.status}
+    status = {"phase": "Active", **namespace.status, **({"phase": "Terminating"} if namespace.meta.deleting else {})}
     return namespace.with_meta(labels=labels).with_body(spec=absent(namespace.body.get("spec")), status=status)
 
 

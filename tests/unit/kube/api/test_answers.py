@@ -106,3 +106,12 @@ def test_namespaces_are_deleted_one_by_one(play):
         return (await api.ask("DELETE", "/api/v1/namespaces?labelSelector=a=b")).status, "deletecollection" in verbs
 
     assert play(scene) == (405, False)
+
+
+def test_a_namespace_that_is_deleted_says_at_once_that_it_goes(play):
+    async def scene(api):
+        await api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
+        return (await api.ask("DELETE", "/api/v1/namespaces/shop")).doc
+
+    going = play(scene)
+    assert (going["kind"], going["status"]["phase"]) == ("Namespace", "Terminating")
