@@ -531,6 +531,33 @@ def test_what_is_refused(town, spec, said):
     assert said in refused.stderr
 
 
+def test_ranges_can_be_added_and_every_address_is_an_object(town):
+    more = {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": town.namespace}}
+    town.make({**more, "spec": {"cidrs": ["203.0.113.64/26"]}})
+    town.kubectl("wait", "--for=condition=Ready", "servicecidr/kubernetes", f"servicecidr/{town.namespace}")
+    town.make(service("far-away", clusterIP="203.0.113.70"))
+    town.until("far-away", "a", "b")
+    town.wait_for(lambda: town.kubectl("get", "ip", "203.0.113.70", check=False).returncode == 0)
+    assert f"services/{town.namespace}/far-away" in town.text("get", "ipaddresses", "203.0.113.70")
+    town.kubectl("delete", "servicecidr", town.namespace, "--wait=false")
+    town.kubectl("wait", "--for=condition=Ready=false", f"servicecidr/{town.namespace}")
+    town.kubectl("delete", "service", "far-away")
+    town.kubectl("wait", "--for=delete", f"servicecidr/{town.namespace}", "ipaddress/203.0.113.70")
+
+
+def test_ingresses_are_kept_for_who_makes_them_true(town):
+    default = {"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}, "name": town.namespace}
+    kind = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": default}
+    town.make({**kind, "spec": {"controller": "example.com/none"}})
+    town.kubectl("create", "ingress", "front", "--rule=shop.example/cart*=web:http,tls=secret", "--rule=/=web:80")
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.80"}]}}}
+    town.kubectl("patch", "ingress", "front", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    _, row = town.text("get", "ingresses").splitlines()
+    assert row.split()[:5] == ["front", town.namespace, "shop.example", "192.0.2.80", "80,"]
+    assert f"web:80 ({town.ip('a')}:8080" in town.text("describe", "ingress", "front")
+    town.kubectl("delete", "ingress/front", f"ingressclass/{town.namespace}")
+
+
 def test_everything_that_is_only_kept(town):
     port = {"name": "sctp", "port": 99, "protocol": "SCTP", "appProtocol": "example.org/x", "targetPort": 99}
     kept = {"trafficDistribution": "PreferClose", "ipFamilyPolicy": "PreferDualStack", "ports": [port]}

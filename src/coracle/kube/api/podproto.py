@@ -20,7 +20,7 @@ def _time(found: dict[str, Any]) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
 
 
-def _inlined(found: dict[str, Any]) -> dict[str, Any]:
+def inlined(found: dict[str, Any]) -> dict[str, Any]:
     """JSON has the fields of an embedded message among the others."""
     return {**found.pop("*", {}), **found}
 
@@ -50,7 +50,7 @@ SELECTOR = {1: ("matchLabels", Map("string")), 2: ("matchExpressions", [_NEED])}
 
 _FIELD = {1: ("apiVersion", "text"), 2: ("fieldPath", "string")}
 _RESOURCE = {1: ("containerName", "text"), 2: ("resource", "string"), 3: ("divisor", QUANTITY)}
-_KEY = As({1: ("*", NAME), 2: ("key", "string"), 3: ("optional", "bool")}, _inlined)
+_KEY = As({1: ("*", NAME), 2: ("key", "string"), 3: ("optional", "bool")}, inlined)
 _FILE_KEY = {1: ("volumeName", "string"), 2: ("path", "string"), 3: ("key", "string"), 4: ("optional", "bool")}
 _VARIABLE = {
     1: ("name", "string"), 2: ("value", "text"),
@@ -59,7 +59,7 @@ _VARIABLE = {
         4: ("secretKeyRef", _KEY), 5: ("fileKeyRef", _FILE_KEY),
     }),
 }  # fmt: skip
-_WHOLE = As({1: ("*", NAME), 2: ("optional", "bool")}, _inlined)
+_WHOLE = As({1: ("*", NAME), 2: ("optional", "bool")}, inlined)
 _FROM = {1: ("prefix", "text"), 2: ("configMapRef", _WHOLE), 3: ("secretRef", _WHOLE)}
 
 # -- probes and hooks ----------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ _PROBE = As({
     1: ("*", {1: ("exec", _EXEC), 2: ("httpGet", _HTTP), 3: ("tcpSocket", _TCP), 4: ("grpc", _GRPC)}),
     2: ("initialDelaySeconds", "number"), 3: ("timeoutSeconds", "number"), 4: ("periodSeconds", "number"),
     5: ("successThreshold", "number"), 6: ("failureThreshold", "number"), 7: ("terminationGracePeriodSeconds", "int"),
-}, _inlined)  # fmt: skip
+}, inlined)  # fmt: skip
 _HOOK = {1: ("exec", _EXEC), 2: ("httpGet", _HTTP), 3: ("tcpSocket", _TCP), 4: ("sleep", {1: ("seconds", "int")})}
 _LIFECYCLE = {1: ("postStart", _HOOK), 2: ("preStop", _HOOK), 3: ("stopSignal", "string")}
 
@@ -102,7 +102,7 @@ _ITEM = {1: ("key", "string"), 2: ("path", "string"), 3: ("mode", "int")}
 _DOWNWARD = {
     1: ("path", "string"), 2: ("fieldRef", _FIELD), 3: ("resourceFieldRef", _RESOURCE), 4: ("mode", "int"),
 }  # fmt: skip
-_PROJECTED_NAME = As({1: ("*", NAME), 2: ("items", [_ITEM]), 4: ("optional", "bool")}, _inlined)
+_PROJECTED_NAME = As({1: ("*", NAME), 2: ("items", [_ITEM]), 4: ("optional", "bool")}, inlined)
 _PROJECTION = {
     1: ("secret", _PROJECTED_NAME), 2: ("downwardAPI", {1: ("items", [_DOWNWARD])}), 3: ("configMap", _PROJECTED_NAME),
     4: ("serviceAccountToken", {1: ("audience", "text"), 2: ("expirationSeconds", "int"), 3: ("path", "string")}),
@@ -124,12 +124,12 @@ _SOURCE = {
     16: ("downwardAPI", {1: ("items", [_DOWNWARD]), 2: ("defaultMode", "int")}),
     19: ("configMap", As({
         1: ("*", NAME), 2: ("items", [_ITEM]), 3: ("defaultMode", "int"), 4: ("optional", "bool"),
-    }, _inlined)),
+    }, inlined)),
     26: ("projected", {1: ("sources", [_PROJECTION]), 2: ("defaultMode", "int")}),
     29: ("ephemeral", {1: ("volumeClaimTemplate", {1: ("metadata", META), 2: ("spec", _CLAIM)})}),
     30: ("image", {1: ("reference", "text"), 2: ("pullPolicy", "text")}),
 }  # fmt: skip
-_VOLUME = As({1: ("name", "string"), 2: ("*", _SOURCE)}, _inlined)
+_VOLUME = As({1: ("name", "string"), 2: ("*", _SOURCE)}, inlined)
 _MOUNT = {
     1: ("name", "string"), 2: ("readOnly", "flag"), 3: ("mountPath", "string"), 4: ("subPath", "text"),
     5: ("mountPropagation", "string"), 6: ("subPathExpr", "text"), 7: ("recursiveReadOnly", "string"),

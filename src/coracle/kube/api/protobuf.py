@@ -1,7 +1,7 @@
 """Bodies in `application/vnd.kubernetes.protobuf`, which kubectl's typed commands send without asking first.
 
-`kubectl create namespace|configmap|secret|serviceaccount|service|deployment|job|cronjob`, `kubectl auth` and evictions
-are sent so; everything else of kubectl is JSON.  Answers are always JSON, which these clients accept.
+`kubectl create namespace|configmap|secret|serviceaccount|service|ingress|deployment|job|cronjob`, `kubectl auth` and
+evictions are sent so; everything else of kubectl is JSON.  Answers are always JSON, which these clients accept.
 
 Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; generated.proto of core/v1 and meta/v1.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Malformed, Unsupported
-from coracle.kube.api import podproto, policyproto
+from coracle.kube.api import networkproto, podproto, policyproto
 from coracle.kube.api.podproto import INT_OR_STRING, META, NAME, QUANTITY
 from coracle.wire.protobuf import Map, fields, read
 
@@ -103,6 +103,7 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
     ("autoscaling/v1", "HorizontalPodAutoscaler"): {1: ("metadata", META), 2: ("spec", _AUTOSCALER_V1)},
     ("policy/v1", "Eviction"): {1: ("metadata", META), 2: ("deleteOptions", _OPTIONS)},
     **policyproto.TABLES,
+    **networkproto.TABLES,
 }  # fmt: skip
 _TYPE = {1: ("apiVersion", "string"), 2: ("kind", "string")}
 
