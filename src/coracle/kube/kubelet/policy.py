@@ -166,13 +166,13 @@ def cause(pod: Object, present: Present) -> Attempt | None:
     One that ended after all ordinary containers had ended for good is none: it was they that ended it.
     """
     mine = containers_of(pod)
+    pairs = [(one, present.latest(one["name"])) for one in (*init_containers_of(pod), *mine)]
+    asked = [last for one, last in pairs if last is not None and action(one, last) == RESTART_ALL]
+    if not asked:
+        return None
     done = _given_up(pod, present, mine)
     done_s = max((attempt.finished_s for attempt in done), default=0.0) if len(done) == len(mine) else float("inf")
-    for container in (*init_containers_of(pod), *mine):
-        last = present.latest(container["name"])
-        if last is not None and action(container, last) == RESTART_ALL and last.finished_s <= done_s:
-            return last
-    return None
+    return next((last for last in asked if last.finished_s <= done_s), None)
 
 
 def when_deleted(pod: Object, present: Present) -> Outcome:
