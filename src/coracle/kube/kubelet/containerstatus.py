@@ -96,11 +96,20 @@ def _is_ready(view: View, container: Mapping[str, Any], last: Attempt | None, ru
     return "readinessProbe" not in container or view.notes.health_of(running.id).ready is True
 
 
+def _remembered(view: View, name: str) -> Json:
+    """The last state, where the attempt that it is of was removed to make room."""
+    last, said = view.present.latest(name), _said(view.pod, name)
+    same = last is not None and last.number > 0 and said.get("restartCount") == last.number
+    return dict(said.get("lastState") or {}) if same else {}
+
+
 def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: Round) -> tuple[Json, Json]:
     """The state and the last state."""
     name, notes = container["name"], view.notes
     last, before = view.present.latest(name), view.present.before(name)
-    past = {"terminated": terminated(before, notes, view.longest_message)} if before is not None else {}
+    past = _remembered(view, name)
+    if before is not None:
+        past = {"terminated": terminated(before, notes, view.longest_message)}
     waiting = notes.waiting.get(name)
     if last is None or last.state == "created" or last.id in notes.hooking:
         return {"waiting": _why_waiting(view, name, may_start)}, past

@@ -19,7 +19,15 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.machine import Machine, read_stocks
-from coracle.kube.kubelet.nodestatus import allocatable, capacity, changed, node_object, node_status, same_but_for_time
+from coracle.kube.kubelet.nodestatus import (
+    allocatable,
+    capacity,
+    changed,
+    node_object,
+    node_status,
+    relabelled,
+    same_but_for_time,
+)
 from coracle.kube.kubelet.pressure import Relief
 from coracle.kube.kubelet.thresholds import Stocks, Strain
 
@@ -100,6 +108,8 @@ class NodeSync:
         if stale:
             self._told_at_s = now_s
         self._announce(before[0], node)
+        if relabelled(node, self._machine) != node:
+            await self._nodes.change(node.key, lambda now: relabelled(now, self._machine))
         if self._relief is None:
             return
         self._relief.note(self._strain.conditions(self._clock.monotonic_s(), self._settings.transition_s))

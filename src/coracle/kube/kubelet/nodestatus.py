@@ -66,6 +66,14 @@ def _less(amount: str, held: Quantity) -> str:
     return str(left) if left.family != "binary" else f"{left.whole // 1024}Ki"
 
 
+def relabelled(node: Object, machine: Machine) -> Object:
+    """With the labels that nobody else may change, as the kubelet sees to it while it runs."""
+    wanted = {"kubernetes.io/arch": machine.architecture, "kubernetes.io/os": "linux"}
+    if all(node.meta.labels.get(name) == value for name, value in wanted.items()):
+        return node
+    return node.with_meta(labels={**node.meta.labels, **wanted})
+
+
 def node_object(config: NodeConfig, machine: Machine) -> Object:
     """The Node as it is first registered, without its status."""
     labels = {

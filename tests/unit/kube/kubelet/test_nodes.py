@@ -181,6 +181,20 @@ def test_a_node_that_was_deleted_comes_back(cluster):
     assert run(main()) is not None
 
 
+def test_the_labels_of_its_system_are_mended(cluster):
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(live(cluster, 45))
+            await asyncio.sleep(5)
+            wrong = {"kubernetes.io/os": "other", "kubernetes.io/arch": "other", "disk": "ssd"}
+            await cluster[0].change(KEY, lambda one: one.with_meta(labels={**one.meta.labels, **wrong}))
+            await task
+            return cluster[0].get(KEY).meta.labels
+
+    labels = run(main())
+    assert (labels["kubernetes.io/os"], labels["kubernetes.io/arch"], labels["disk"]) == ("linux", "amd64", "ssd")
+
+
 def test_a_reboot_is_told(cluster):
     async def main():
         first = await live(cluster, 5, replace(MACHINE, boot_id="1"))

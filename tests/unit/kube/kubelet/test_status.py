@@ -222,3 +222,15 @@ def test_containers_are_listed_by_name_and_with_their_volumes():
         {"name": "v", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Disabled"},
         {"name": "v", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "Enabled"},
     ]
+
+
+def test_what_was_removed_to_make_room_is_remembered():
+    first, second = tried(state="exited", exit_code=137, oom_killed=True), tried(number=1)
+    before = a_pod().with_body(status=of(a_pod(), there(first, second)))
+    after = of(before, there(second))
+    assert states(after) == {"web": ("running", "OOMKilled")}
+    third = tried(number=2)
+    assert states(of(before, there(third))) == {"web": ("running", "")}
+    over = a_pod(restartPolicy="Never")
+    over = over.with_body(status=of(over, there(tried(state="exited"))))
+    assert of(over, there())["containerStatuses"] == over.status["containerStatuses"]
