@@ -71,7 +71,8 @@ class Namespaces:
         now = rfc3339(self._clock.now_s())
 
         def told(present: Object) -> Object:
-            if not left and present.status.get("phase") == "Terminating":
+            others = {*(present.spec.get("finalizers") or ()), *present.meta.finalizers} - {namespace.FINALIZER}
+            if not left and not others:
                 return present  # it goes next: no use in a last word
             conditions: list[Json] = present.status.get("conditions") or []
             for condition in state(left, finalizers):

@@ -111,3 +111,20 @@ def test_every_namespace_has_its_account_and_gets_it_back():
         assert accounts.find(Key("shop", "default")) is not None
 
     run(main())
+
+
+def test_an_empty_namespace_that_somebody_holds_says_that_nothing_is_left():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms("shop")
+        held = ["kubernetes", "example.com/f"]
+        await cluster["Namespace"].change(SHOP, lambda room: room.with_spec(finalizers=held), "finalize")
+        await cluster["Namespace"].delete(SHOP)
+        await cluster.settle(5)
+        room = cluster["Namespace"].get(SHOP)
+        assert (room.status["phase"], room.spec["finalizers"]) == ("Terminating", ["example.com/f"])
+        assert {one["status"] for one in room.status["conditions"]} == {"False"}
+        await cluster["Namespace"].change(SHOP, lambda room: room.with_spec(finalizers=[]), "finalize")
+        assert cluster["Namespace"].find(SHOP) is None
+
+    run(main())
