@@ -71,15 +71,18 @@ class Failure(NamedTuple):
     error: CloudError
 
 
-def plan(owner: Object, owned: Sequence[Object], now_s: float) -> Plan:
-    """The difference between asked and present; those that are missed least go first."""
+def plan(owner: Object, owned: Sequence[Object], now_s: float, near: Sequence[Object] = ()) -> Plan:
+    """The difference between asked and present; those that are missed least go first.
+
+    `near`: pods of its siblings (the other versions of a Deployment), beside which its own are in a crowd.
+    """
     alive = [pod for pod in owned if pods.active(pod)]
     missing = int(owner.spec["replicas"]) - len(alive)
     if owner.meta.deleting:
         return Plan()
     if missing >= 0:
         return Plan(make=min(missing, BURST))
-    return Plan(remove=tuple(pod.key for pod in doomed_first(alive, now_s)[: min(-missing, BURST)]))
+    return Plan(remove=tuple(pod.key for pod in doomed_first(alive, [*alive, *near], now_s)[: min(-missing, BURST)]))
 
 
 def count(owner: Object, owned: Sequence[Object], now_s: float) -> Json:
@@ -112,12 +115,21 @@ class Replication:
         terms = Terms(self._sort.selector(owner), living=True, adopts=pods.active)
         owned = await claimed(owner, self._pods, self._means.writers[POD], terms)
         now_s = self._means.clock.now_s()
-        failure = await self._act(owner, plan(owner, owned, now_s))
+        near = self._near(owner) if len(owned) > owner.spec["replicas"] else []
+        failure = await self._act(owner, plan(owner, owned, now_s, near))
         await self._tell(owner, self._count(owner, owned, now_s), failure)
         if failure is not None:
             raise failure.error
         wait_s = next_available_s(owned, owner.spec.get("minReadySeconds") or 0, now_s)
         return Again(wait_s) if wait_s else None
+
+    def _near(self, owner: Object) -> list[Object]:
+        """The pods of its siblings."""
+        above = owner.meta.controller
+        if above is None:
+            return []
+        siblings = [one for one in self._owners.owned_by(above.uid) if one.meta.uid != owner.meta.uid]
+        return [pod for one in siblings for pod in self._pods.by("living", one.meta.uid)]
 
     def _count(self, owner: Object, owned: Sequence[Object], now_s: float) -> Json:
         numbers = count(owner, owned, now_s)
@@ -135,14 +147,14 @@ class Replication:
     async def _tell(self, owner: Object, numbers: Json, failure: Failure | None) -> None:
         now = rfc3339(self._means.clock.now_s())
 
-        def told(present: Object) -> Object:
-            conditions = _conditions(present.status.get("conditions") or [], failure, now)
-            return present.with_body(status={**numbers, **({"conditions": conditions} if conditions else {})})
+        def status(present: Object) -> Object:
+            told = conditions(present.status.get("conditions") or [], failure, now)
+            return present.with_body(status={**numbers, **({"conditions": told} if told else {})})
 
-        await self._means.tell(owner, told)
+        await self._means.tell(owner, status)
 
 
-def _conditions(present: list[Json], failure: Failure | None, now: str) -> list[Json]:
+def conditions(present: list[Json], failure: Failure | None, now: str) -> list[Json]:
     """The first failure is told until there is none."""
     if failure is None:
         return [entry for entry in present if entry["type"] != FAILURE]

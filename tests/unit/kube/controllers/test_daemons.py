@@ -19,7 +19,7 @@ from coracle.testing.autojump import run
 from coracle.testing.kube import Kubelet, Stage, a_node, a_workload
 
 NOW_S = 1_700_000_000.0
-BEFORE = "2023-11-14T20:00:00Z"
+BEFORE, LATER = "2023-11-14T20:00:00Z", "2023-11-14T21:00:00Z"
 AGENT = Key("default", "agent")
 
 
@@ -97,7 +97,7 @@ def a_crew(*present, fits=None, strategy=None, **spec):
     nodes = fits or {"n1": Fit(True, True), "n2": Fit(True, True), "n3": Fit(True, True)}
     by_node = {}
     for pod in present:
-        by_node.setdefault(pod.spec["nodeName"], []).append(pod)
+        by_node.setdefault(pod.spec["nodeName"] or "n1", []).append(pod)
     return Crew(a_daemonset(strategy, **spec), "new", nodes, by_node, now_s=NOW_S)
 
 
@@ -112,7 +112,8 @@ ONE = {"n1": Fit(True, True)}
     ("fits", "present", "make", "remove", "ended"),
     [
         pytest.param(None, [a_daemon("a", "n1")], ["n2", "n3"], [], [], id="one on every node"),
-        pytest.param(ONE, [a_daemon("a", "n1"), a_daemon("b", "n1", created="2023-11-14T21:00:00Z")], [], ["b"], [], id="one only"),
+        pytest.param(ONE, [a_daemon("a", "n1"), a_daemon("b", "n1", created=LATER)], [], ["b"], [], id="one only"),
+        pytest.param(ONE, [a_daemon("a", "n1").with_spec(nodeName=""), a_daemon("b", "n1", created=LATER)], [], ["a"], [], id="the one that is placed stays"),
         pytest.param({"n1": Fit(False, True)}, [a_daemon("a", "n1")], [], [], [], id="none new, the old one stays"),
         pytest.param({"n1": Fit(False, True)}, [], [], [], [], id="none new"),
         pytest.param({"n1": Fit(False, False)}, [a_daemon("a", "n1")], [], ["a"], [], id="none at all"),
@@ -143,6 +144,11 @@ NEW = a_daemon("new", "n1")
         pytest.param(rolling(0, 1), [NEW, old("b", "n2"), old("c", "n3")], [], ["b"], id="then the next"),
         pytest.param(rolling(0, 1), [NEW, old("b", "n2", ready=False), old("c", "n3")], [], ["b"], id="an ill one at once"),
         pytest.param(rolling(0, 1), [NEW, old("c", "n3")], [], [], id="a node without one counts"),
+        pytest.param(rolling(0, 2), [old("a", "n1"), old("x", "n1"), old("b", "n2"), old("c", "n3")], [], ["b"], id="one with two old ones counts"),
+        pytest.param(rolling(0, 2), [NEW, a_daemon("x", "n1"), old("b", "n2"), old("c", "n3")], [], ["b"], id="or with two new ones"),
+        pytest.param(rolling(0, 2), [NEW, old("a", "n1"), old("b", "n2"), old("c", "n3")], [], ["b"], id="or with one of each"),
+        pytest.param(rolling(0, 2), [old("a", "n1", deleting=BEFORE), old("b", "n2"), old("c", "n3")], [], ["b"], id="or whose pod goes"),
+        pytest.param(rolling(1, 0), [NEW, a_daemon("x", "n1"), old("b", "n2")], [], [], id="beside, too"),
         pytest.param({"type": "OnDelete"}, [old("a", "n1"), old("b", "n2")], [], [], id="only when somebody deletes"),
         pytest.param(rolling(1, 0), [old("a", "n1"), old("b", "n2"), old("c", "n3")], ["n1"], [], id="a new one beside"),
         pytest.param(rolling(1, 0), [a_daemon("x", "n1", ready=False), old("a", "n1"), old("b", "n2")], [], [], id="until it is ready"),

@@ -216,6 +216,27 @@ def test_going_back_to_a_version_numbers_it_anew():
     }
 
 
+def test_a_long_history_loses_its_beginning():
+    history = ",".join(str(number) for number in range(1000, 1400))
+    old = a_set("n1", 0, **{REVISION: 1400, "deployment.kubernetes.io/revision-history": history})
+    found = a_family(a_deployment(), old, a_set("o2", 4, **{REVISION: 1401}))
+    kept = versions.marked(old, found).meta.annotations["deployment.kubernetes.io/revision-history"]
+    assert (kept[:9], kept[-9:], len(kept)) == ("1001,1002", "1399,1400", 1999)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 5), (3, 5), (5, 0)])
+def test_a_version_waits_as_long_as_its_deployment(before, after):
+    rs = a_set("n1", 4, **{REVISION: 1})
+    rs = rs.with_spec(minReadySeconds=before) if before else rs
+    marked = versions.marked(rs, a_family(a_deployment(minReadySeconds=after), rs))
+    assert marked.spec["minReadySeconds"] == after
+
+
+def test_a_version_that_is_as_it_should_be_stays_so():
+    rs = a_set("n1", 4, **{REVISION: 1})
+    assert versions.marked(rs, a_family(a_deployment(), rs)) is rs
+
+
 def test_hashes_are_equal_for_equal_templates_and_have_kubernetes_form():
     one = template_hash({"a": 1, "b": 2})
     assert one == template_hash({"b": 2, "a": 1})
@@ -233,7 +254,9 @@ def test_hashes_are_equal_for_equal_templates_and_have_kubernetes_form():
     ],
 )
 def test_old_versions_go(limit, gone):
-    old = [a_set("o2", 0, **{REVISION: 2}), a_set("o1", 0, **{REVISION: 1}), a_set("o3", 1, **{REVISION: 3})]
+    """One that goes already is none of those that are kept."""
+    going = a_set("o0", 0, **{REVISION: 1}).with_meta(deleting="2023-11-14T20:00:00Z")
+    old = [going, a_set("o2", 0, **{REVISION: 2}), a_set("o1", 0, **{REVISION: 1}), a_set("o3", 1, **{REVISION: 3})]
     found = a_family(a_deployment(revisionHistoryLimit=limit), a_set("n4", 4), *old)
     assert sorted(rs.meta.name for rs in versions.outdated(found)) == gone
 

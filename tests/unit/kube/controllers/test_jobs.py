@@ -249,7 +249,8 @@ def test_managing(spec, status, owned, make, remove, wait_s):
     [
         pytest.param(INDEXED, {}, [], [0, 1, 2], [], 0, id="each once"),
         pytest.param(INDEXED, {"completedIndexes": "1"}, [a_worker("a", index=0)], [2], [], 0, id="those that nothing works on"),
-        pytest.param(INDEXED, {}, [a_worker("a", index=0), a_worker("b", index=0)], [], ["b"], 0, id="no two at one"),
+        pytest.param(INDEXED, {}, [a_worker("a", index=0), a_worker("b", index=0)], [], ["a"], 0, id="no two at one"),
+        pytest.param(INDEXED, {}, [a_worker("a", index=0), a_worker("b", "Pending", index=0)], [], ["b"], 0, id="of two the one that has come less far"),
         pytest.param(INDEXED, {}, [a_worker("a", index=7)], [], ["a"], 0, id="none beyond the last"),
         pytest.param(PER_INDEX, {}, [a_worker("a", "Failed", index=1, ago_s=5)], [0, 2], [], 5, id="an index waits for itself only"),
         pytest.param(PER_INDEX, {"failedIndexes": "1"}, [], [0, 2], [], 0, id="one that has failed stays so"),
@@ -305,6 +306,18 @@ def test_what_a_status_says_of_indexes():
 
     assert said(**PER_INDEX)["failedIndexes"] == ""
     assert "failedIndexes" not in said(**INDEXED)
+
+
+def test_who_is_active_ready_and_going_is_counted():
+    ready = a_worker("a", conditions=[{"type": "Ready", "status": "True"}])
+    going = a_worker("c", deleting=AGO[5], held=False)
+    job = a_work(completions=3, parallelism=3)
+    said = conditions.status(job, tally(job, [ready, a_worker("b"), going]), None, NOW_S)
+    assert {name: said.get(name) for name in ("active", "ready", "terminating")} == {
+        "active": 2,
+        "ready": 1,
+        "terminating": 1,
+    }
 
 
 def test_a_suspended_job_has_not_begun():

@@ -14,7 +14,7 @@ from coracle.core.errors import Unavailable
 from coracle.core.object import Key, Meta, Object, Owner
 from coracle.core.store import MemoryStore, Put
 from coracle.kube.controllers import replication
-from coracle.kube.controllers.replication import Plan, Replication, count, plan
+from coracle.kube.controllers.replication import Failure, Plan, Replication, conditions, count, plan
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_pod, a_workload, an_rc, place
 
@@ -63,6 +63,29 @@ def test_plan(asked, present, expected):
 
 def test_a_controller_on_its_way_out_makes_and_removes_nothing():
     assert plan(an_rc(3).with_meta(deleting=BEFORE), [], NOW_S) == Plan()
+
+
+FAULT = Failure("FailedCreate", Unavailable("no room"))
+FAILED = {
+    "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no room",
+    "lastTransitionTime": BEFORE,
+}  # fmt: skip
+OTHER = {"type": "Other", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("present", "failure", "expected"),
+    [
+        pytest.param([], None, [], id="all is well"),
+        pytest.param([OTHER], FAULT, [OTHER, FAILED], id="it is told beside others"),
+        pytest.param(
+            [{**FAILED, "message": "first"}], FAULT, [{**FAILED, "message": "first"}], id="the first one stays"
+        ),
+        pytest.param([FAILED, OTHER], None, [OTHER], id="until all is well again"),
+    ],
+)
+def test_failures_are_told(present, failure, expected):
+    assert conditions(present, failure, BEFORE) == expected
 
 
 def test_count_tells_ready_and_available_apart():

@@ -83,7 +83,7 @@ def keep(crew: Crew) -> Plan:
 
 def _surplus(crew: Crew, running: Sequence[Object]) -> list[Object]:
     """Of the pods of one node all but the oldest; with surge all but the oldest of each revision."""
-    oldest_first = sorted(running, key=lambda pod: (pod.meta.created, pod.meta.name))
+    oldest_first = sorted(running, key=_seniority)
     if not crew.bounds()[0]:
         return oldest_first[1:]
     new = [pod for pod in oldest_first if crew.is_new(pod)]
@@ -92,6 +92,11 @@ def _surplus(crew: Crew, running: Sequence[Object]) -> list[Object]:
     if new and old and (not pods.ready(old[0]) or crew.available(new[0])):
         surplus.append(old[0])
     return surplus
+
+
+def _seniority(pod: Object) -> tuple[bool, str, str]:
+    """Those that are placed, then the oldest."""
+    return not pod.spec.get("nodeName"), pod.meta.created, pod.meta.name
 
 
 def _lost(there: Sequence[Object]) -> list[Object]:
@@ -157,10 +162,10 @@ def _surging(crew: Crew, allowed: int) -> Plan:
 
 
 def status(crew: Crew, before: Mapping[str, Any]) -> Json:
-    """Counts nodes, by the oldest pod of each; conditions, which others may set, stay as they were `before`."""
+    """Counts nodes, by the first pod of each; conditions, which others may set, stay as they were `before`."""
     desired = current = misplaced = ready = there = updated = 0
     for node, fit in crew.fits.items():
-        present = sorted(crew.pods.get(node, ()), key=lambda pod: (pod.meta.created, pod.meta.name))
+        present = sorted(crew.pods.get(node, ()), key=_seniority)
         desired += fit.runs
         misplaced += bool(present) and not fit.runs
         if fit.runs and present:

@@ -15,7 +15,7 @@ from coracle.core.object import Object
 from coracle.kube.controllers.jobs.indexes import failures_before, ignored_before, index_of, tries_before
 from coracle.kube.controllers.jobs.policies import judge, success
 from coracle.kube.controllers.jobs.tally import Tally, is_failed, is_indexed
-from coracle.kube.controllers.ranking import doomed_first
+from coracle.kube.controllers.ranking import youngest_first
 from coracle.kube.kinds.job import condition
 from coracle.kube.kinds.jobrules import WHEN_FAILED
 
@@ -136,7 +136,7 @@ def manage(job: Object, found: Tally, now_s: float) -> Plan:
     wanted = _wanted(job, found)
     surplus = len(found.active) - wanted
     if surplus > 0 or (is_indexed(job) and _useless(job, found)):
-        return Plan(remove=_surplus(job, found, max(0, surplus), now_s))
+        return Plan(remove=_surplus(job, found, max(0, surplus)))
     going = len(found.terminating) if job.spec.get("podReplacementPolicy") == WHEN_FAILED else 0
     missing = min(wanted - len(found.active) - going, BURST)
     if missing <= 0:
@@ -163,7 +163,7 @@ def _useless(job: Object, found: Tally) -> list[Object]:
     """Active pods of indexes that are out of range, that another pod works on, or that are done."""
     seen: set[int] = set(found.completed) | set(found.failed_indexes)
     useless = []
-    for pod in sorted(found.active, key=lambda pod: (pod.meta.created, pod.meta.name)):
+    for pod in reversed(youngest_first(found.active)):
         index = index_of(pod)
         if index is None or index >= job.spec["completions"] or index in seen:
             useless.append(pod)
@@ -172,10 +172,10 @@ def _useless(job: Object, found: Tally) -> list[Object]:
     return useless
 
 
-def _surplus(job: Object, found: Tally, count: int, now_s: float) -> tuple[Object, ...]:
+def _surplus(job: Object, found: Tally, count: int) -> tuple[Object, ...]:
     first = _useless(job, found) if is_indexed(job) else []
     chosen = {pod.meta.uid for pod in first}
-    rest = doomed_first([pod for pod in found.active if pod.meta.uid not in chosen], now_s)
+    rest = youngest_first(pod for pod in found.active if pod.meta.uid not in chosen)
     return tuple([*first, *rest[: max(0, count - len(first))]][:BURST])
 
 
