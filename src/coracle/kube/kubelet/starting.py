@@ -61,10 +61,13 @@ class SandboxStarter:
         try:
             self._check_runtime(pod)
             spec = sandbox_spec(pod, self._config)
-            again = self._sandboxes.find(spec.name) is not None
+            before = self._sandboxes.find(spec.name)
             users = users_of(await self._sandboxes.ensure(spec)) if spec.own_users else None
-            notes.volumes = await self._volumes.prepare(pod, again=again, users=users)
-            await self._sandboxes.ensure(spec)
+            notes.volumes = await self._volumes.prepare(pod, again=before is not None, users=users)
+            record = await self._sandboxes.ensure(spec)
+            if before is not None and record.status.get("mended") != before.status.get("mended"):
+                said = "Pod sandbox changed, it will be killed and re-created."
+                self._recorder.emit(pod, "Normal", "SandboxChanged", said)
         except MountFailed as error:
             self._failed(pod, notes, "FailedMount", str(error))
         except CloudError as error:

@@ -574,6 +574,7 @@ def test_after_a_reboot_init_containers_run_again(machine):
             return {one["name"]: one["restartCount"] for one in machine.pod().status["initContainerStatuses"]}
 
     assert run(main()) == {"first": 2, "beside": 2}
+    assert machine.messages("SandboxChanged") == ["Pod sandbox changed, it will be killed and re-created."] * 2
 
 
 # -- configuration ----------------------------------------------------------------------------------------------------
