@@ -210,7 +210,8 @@ def empty_dir_limit(pod: Object, volume: Mapping[str, Any]) -> int | None:
     """In bytes: what the volume says; one in memory holds no more than the pod may have of it.  None: no limit."""
     asked = volume["emptyDir"] or {}
     own = [parse(asked["sizeLimit"]).whole] if asked.get("sizeLimit") else []
-    memory = [amounts_of(one, "limits").get("memory") for one in containers_of(pod)]
+    holders = [pod.spec] if amounts_of(pod.spec, "limits").get("memory") else containers_of(pod)
+    memory = [amounts_of(one, "limits").get("memory") for one in holders]
     if asked.get("medium") == "Memory" and all(memory):
         own.append(sum(amount.whole for amount in memory if amount))
     return min(own, default=None)
