@@ -121,3 +121,9 @@ def test_what_containers_may_hold(pod, use, said):
 def test_what_volumes_hold_counts_for_the_pod():
     said = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
     assert broken(limited_to(a="1Mi"), DiskUse({"a": MIB}, {"v": 1})) == said
+
+
+def test_memory_holds_no_more_than_the_pod_may_have_as_a_whole():
+    volume = {"name": "v", "emptyDir": {"medium": "Memory"}}
+    pod = a_pod("one", volumes=[volume], resources={"limits": {"memory": "2Mi"}})
+    assert empty_dir_limit(pod, volume) == 2 * MIB
