@@ -179,7 +179,8 @@ def _keep(pod: Object, container: Mapping[str, Any], present: Present, notes: No
     if at_s > draft.now_s:
         draft.wait_until(at_s)
     elif before is not None and before.ended:
-        draft.start.append(Start(name, before.number + 1, policy.next_backoff_s(before), round=draft.round))
+        backoff_s = 0.0 if policy.changed(container, before) else policy.next_backoff_s(before)
+        draft.start.append(Start(name, before.number + 1, backoff_s, round=draft.round))
     elif last is not None:
         draft.start.append(Start(name, last.number, last.backoff_s, last.id))
     elif past is not None:

@@ -68,6 +68,13 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             id="restarts what could not be started after the back-off",
         ),
         pytest.param(
+            a_pod(),
+            there(tried(number=4, state="exited", backoff_s=160, image="nginx:0")),
+            CHECKED,
+            Plan(start=(Start("web", 5),)),
+            id="from another image at once, and as if for the first time",
+        ),
+        pytest.param(
             a_pod(restartPolicy="Never"),
             there(tried(state="exited", exit_code=1)),
             CHECKED,
