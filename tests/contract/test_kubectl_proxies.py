@@ -235,9 +235,15 @@ def test_the_kubelet_answers_for_its_node(place):
 
 def test_cluster_info_names_the_dns_service(place):
     assert "CoreDNS" in place.cloud.kubectl("cluster-info").stdout
-    dns = place.json("--namespace", "kube-system", "get", "service", "kube-dns")["spec"]["clusterIP"]
-    assert f"nameserver {dns}" in place.text("exec", "echo", "--", "cat", "/etc/resolv.conf")
-    found = place.text(
-        "exec", "echo", "--", "python3", "-c", "import socket; print(socket.gethostbyname('kubernetes.default'))"
+    address, dns = (
+        place.json("--namespace", room, "get", "service", name)["spec"]["clusterIP"]
+        for room, name in (("default", "kubernetes"), ("kube-system", "kube-dns"))
     )
-    assert found.strip() == place.json("--namespace", "default", "get", "service", "kubernetes")["spec"]["clusterIP"]
+    assert f"nameserver {dns}" in place.text("exec", "echo", "--", "cat", "/etc/resolv.conf")
+    ask = "import socket; print(socket.gethostbyname('kubernetes.default'))"
+    assert place.text("exec", "echo", "--", "python3", "-c", ask).strip() == address
+    labels = b"".join(bytes([len(one)]) + one.encode() for one in "kubernetes.default.svc.cluster.local".split("."))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:  # from this machine, as pods in its network do
+        asking.settimeout(5)
+        asking.sendto(b"\0\1\1\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\1\0\1", (dns, 53))
+        assert asking.recv(512).endswith(socket.inet_aton(address))

@@ -104,7 +104,7 @@ def _rules(family: Family, service_range: IPv4Network | None) -> Mapping[str, Se
         ],
         "leave": [
             f"oifname @bridges IP saddr {here} masquerade",
-            "ct status dnat IP saddr . IP daddr @hairpin masquerade fully-random",
+            'oifname != "lo" ct status dnat IP saddr . IP daddr @hairpin masquerade fully-random',
             'oifname != @bridges oifname != "lo" IP saddr @masqueraded masquerade fully-random',
             f'ct status dnat oifname != @bridges oifname != "lo" {_SERVICE} @away masquerade fully-random',
         ],
