@@ -14,7 +14,6 @@ from coracle.core.errors import NotFound, Unsupported
 from coracle.core.kind import Kind
 from coracle.core.object import Meta, Object
 from coracle.core.store import Store, to_entry
-from coracle.kube.api.codec import warning_headers
 from coracle.kube.api.lists import read_selection
 from coracle.kube.api.served import Place
 from coracle.kube.api.tables import read_view
@@ -23,7 +22,6 @@ from coracle.kube.kinds.definitions import schema
 from coracle.web.messages import Request, Response
 
 VERBS = ("get", "list")
-_HEADERS = warning_headers(["v1 ComponentStatus is deprecated in v1.19+"])
 
 
 def _said(name: str) -> Callable[[Object], str]:
@@ -65,10 +63,10 @@ class Components:
         selection = read_selection(request, kind, None, place.name)
         found = [entry for one in self._present() if selection.accepts(entry := to_entry(one))]
         if not place.name:
-            return Response(200, view.many(found, {}), _HEADERS)
+            return Response(200, view.many(found, {}))
         if not found:
             raise NotFound(kind=kind.plural, name=place.name)
-        return Response(200, view.one(found[0]), _HEADERS)
+        return Response(200, view.one(found[0]))
 
     def _present(self) -> Iterable[Object]:
         faults = {"controller-manager": "", "etcd-0": self._store.failure, "scheduler": ""}

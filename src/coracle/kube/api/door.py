@@ -13,7 +13,18 @@ from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import CloudError, NotFound
 from coracle.core.store import Store
-from coracle.kube.api import accounts, auth, components, health, metrics, proxies, reviews, versions, yamlanswers
+from coracle.kube.api import (
+    accounts,
+    auth,
+    components,
+    deprecations,
+    health,
+    metrics,
+    proxies,
+    reviews,
+    versions,
+    yamlanswers,
+)
 from coracle.kube.api.discovery import VERSION, Discovery, Resource, verbs_of
 from coracle.kube.api.errors import speaker
 from coracle.kube.api.evictions import BUDGET, Evictions
@@ -21,13 +32,13 @@ from coracle.kube.api.openapi import OpenApi
 from coracle.kube.api.podstreams import PodVerbs
 from coracle.kube.api.requests import check_timeout
 from coracle.kube.api.resources import Resources
-from coracle.kube.api.served import Served, read_path
+from coracle.kube.api.served import Place, Served, read_path
 from coracle.kube.api.streams import PodStreams
 from coracle.kube.api.subresources import BINDING, POD, Subresources
 from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.metrics import Meter
 from coracle.web.edge import edge
-from coracle.web.messages import Answer, Handler, Request, Response
+from coracle.web.messages import Answer, Handler, Identity, Request, Response
 from coracle.web.router import Router
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -132,6 +143,9 @@ class _Rooms:
             name=place.name,
         )
         auth.require(identity, attempt)
+        return deprecations.told(await self._answer(request, identity, place), place)
+
+    async def _answer(self, request: Request, identity: Identity, place: Place) -> Answer:
         review = reviews.find(place)
         if review is not None:
             return reviews.answer(request, identity, review, place, self.tokens.review)

@@ -115,3 +115,14 @@ def test_a_namespace_that_is_deleted_says_at_once_that_it_goes(play):
 
     going = play(scene)
     assert (going["kind"], going["status"]["phase"]) == ("Namespace", "Terminating")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_asks_for_what_goes_out_of_use_is_told(play, method):
+    async def scene(api):
+        body = {"metadata": {"name": "e"}, "colour": "red"} if method == "POST" else None
+        return (await api.ask(method, "/api/v1/namespaces/default/endpoints", body)).headers["Warning"]
+
+    said = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    more = ', 299 - "unknown field \\"colour\\""' if method == "POST" else ""
+    assert play(scene) == said + more
