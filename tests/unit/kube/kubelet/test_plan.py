@@ -155,7 +155,7 @@ STOP_WEB = Stop("web-0", "web", 30.0, "Stopping container web")
             a_pod(restartPolicy="Never"),
             there(tried(state="exited", backoff_s=10, image="nginx:0")),
             CHECKED,
-            Plan(start=(Start("web", 1, 20.0),)),
+            Plan(start=(Start("web", 1),)),
             id="and starts it again at once",
         ),
         pytest.param(
