@@ -20,7 +20,7 @@ from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each
 from coracle.kube.controllers.means import Means
-from coracle.kube.controllers.ownership import OF_OWNERS
+from coracle.kube.controllers.ownership import OF_OWNERS, is_of
 from coracle.kube.controllers.starts import Due, due
 from coracle.kube.kinds import cronjob as crons
 from coracle.kube.kinds import job as jobs
@@ -88,7 +88,7 @@ class CronJobs:
         cron = self._crons.find(key)
         if cron is None or cron.meta.deleting:
             return None  # its Jobs go with it, by their owner
-        owned = [job for job in self._jobs.owned_by(cron.meta.uid) if _is_of(job, cron.meta.uid)]
+        owned = [job for job in self._jobs.owned_by(cron.meta.uid) if is_of(job, cron.meta.uid)]
         self._notice(cron, owned)
         await for_each(outdated(cron, owned), lambda job: self._remove(cron, job))
         active = [job for job in owned if _is_active(cron, job) and not jobs.finished(job)]
@@ -128,7 +128,7 @@ class CronJobs:
             made = await self._job_writer.create(wanted)
         except AlreadyExists:
             present = self._jobs.find(wanted.key)
-            if present is not None and _is_of(present, cron.meta.uid) and not jobs.finished(present):
+            if present is not None and is_of(present, cron.meta.uid) and not jobs.finished(present):
                 active.append(present)  # made before, and not written down
             return found.missed_s
         except CloudError as error:
@@ -192,8 +192,3 @@ def _kept(before: Mapping[str, Sequence[Json]], active: Sequence[Object]) -> lis
 
 def _is_active(cron: Object, job: Object) -> bool:
     return any(ref.get("uid") == job.meta.uid for ref in cron.status.get("active") or ())
-
-
-def _is_of(job: Object, uid: str) -> bool:
-    ref = job.meta.controller
-    return ref is not None and ref.uid == uid

@@ -39,6 +39,12 @@ OF_PODS: dict[str, Index] = {**OF_DEPENDENTS, "living": _living}
 OF_OWNERS: dict[str, Index] = {"uid": lambda obj: (obj.meta.uid,), "namespace": lambda obj: (obj.meta.namespace,)}
 
 
+def is_of(obj: Object, uid: str) -> bool:
+    """Whether its controller is the one with this uid."""
+    ref = obj.meta.controller
+    return ref is not None and ref.uid == uid
+
+
 def selector_of(owner: Object) -> Selector:
     """Which objects are its own by their labels: `spec.selector`, a metav1.LabelSelector."""
     return from_label_selector(owner.spec.get("selector"))
@@ -109,7 +115,7 @@ def _candidates(owner: Object, cache: Informer, terms: Terms) -> tuple[Sequence[
 
 def sort_out(owner: Object, owned: Iterable[Object], orphans: Iterable[Object], fits: Fits) -> Claims:
     """`owned` have the owner as their controller, `orphans` have none; an owner on its way out takes no more."""
-    mine = [obj for obj in owned if (ref := obj.meta.controller) is not None and ref.uid == owner.meta.uid]
+    mine = [obj for obj in owned if is_of(obj, owner.meta.uid)]
     keep = tuple(obj for obj in mine if fits(obj))
     release = tuple(obj for obj in mine if not fits(obj) and not obj.meta.deleting)
     if owner.meta.deleting:
@@ -130,8 +136,7 @@ async def settle(owner: Object, claims: Claims, writer: Collection, terms: Terms
             await writer.change(obj.key, lambda obj: terms.released(_released(obj, owner)))
         except NotFound:
             continue
-    adopted = [obj for obj in taken if (ref := obj.meta.controller) is not None and ref.uid == owner.meta.uid]
-    return [*claims.keep, *adopted]
+    return [*claims.keep, *(obj for obj in taken if is_of(obj, owner.meta.uid))]
 
 
 def _adopted(obj: Object, owner: Object, terms: Terms) -> Object:

@@ -22,7 +22,7 @@ from coracle.kube.controllers.jobs.plans import Outcome, Plan
 from coracle.kube.controllers.jobs.starting import job_pod
 from coracle.kube.controllers.jobs.tally import FINALIZER, Tally, is_tracked, tally
 from coracle.kube.controllers.means import Means
-from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, selector_of
+from coracle.kube.controllers.ownership import OF_DEPENDENTS, OF_OWNERS, Terms, claimed, concerned, is_of, selector_of
 from coracle.kube.kinds import job as jobs
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.jobrules import OURS, UNLIMITED
@@ -66,7 +66,7 @@ class Jobs:
     async def reconcile(self, key: Key) -> Again | None:
         job = self._jobs.find(key)
         uid = job.meta.uid if job is not None else ""
-        await self._let_go([pod for pod in self._pods.by("tracked", str(key)) if not _is_of(pod, uid)])
+        await self._let_go([pod for pod in self._pods.by("tracked", str(key)) if not is_of(pod, uid)])
         if job is None or (job.spec.get("managedBy") or OURS) != OURS:
             return None
         if jobs.finished(job):
@@ -163,8 +163,3 @@ class Jobs:
             return keys
         name = _job_of(entry.object())
         return (Key(entry.key.namespace, name),) if name else ()
-
-
-def _is_of(pod: Object, uid: str) -> bool:
-    ref = pod.meta.controller
-    return ref is not None and ref.uid == uid
