@@ -127,6 +127,30 @@ def test_parts_of_volumes_are_shown_and_links_lead_nowhere(space, cloud, tmp_pat
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o644
 
 
+def test_mounts_in_a_path_of_the_host_pass_from_pod_to_pod_and_not_to_the_host(space, tmp_path):
+    def a_user(name, propagation, **more):
+        mount = {"name": "data", "mountPath": "/v", **({"mountPropagation": propagation} if propagation else {})}
+        pod = a_pod(name, {"data": {"hostPath": {"path": str(tmp_path)}}})
+        pod["spec"]["containers"] = [
+            {"name": "c", "image": "busybox", "command": WAIT, "volumeMounts": [mount], **more}
+        ]
+        return pod
+
+    privileged = {"securityContext": {"privileged": True}}
+    create(
+        space,
+        a_user("takes", "HostToContainer"),
+        a_user("gives", "Bidirectional", **privileged),
+        a_user("keeps-out", None),
+    )
+    ready(space, "takes", "gives", "keeps-out")
+    inside(space, "gives", "mkdir /v/in; mount -t tmpfs none /v/in; touch /v/in/file")
+    found = {name: inside(space, name, "ls /v/in").stdout for name in ("takes", "keeps-out")}
+    assert (found, os.listdir(tmp_path / "in")) == ({"takes": "file\n", "keeps-out": ""}, [])
+    inside(space, "gives", "umount /v/in")
+    assert inside(space, "takes", "ls /v/in").stdout == ""
+
+
 def test_mounts_pass_from_one_container_to_those_that_ask(space, cloud):
     def one(name, propagation, **more):
         mount = {"name": "v", "mountPath": "/v", **({"mountPropagation": propagation} if propagation else {})}

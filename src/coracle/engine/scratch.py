@@ -78,6 +78,14 @@ class Scratch:
         await offload(_share, path, volume_path)
         return str(path)
 
+    async def passing(self, path: str) -> bool:
+        """Let what is mounted below a directory of the host by one of us be seen there by all of us; never by the host.
+
+        False where that is not done: no directory, or one below which something is mounted already.  Idempotent.
+        Raises: Broken.
+        """
+        return await offload(_pass_on, path)
+
     async def device(self, owner: str, volume: str, path: str) -> str:
         """The block device at `path`, or one that shows the file there, for `owner` until it is dropped.
 
@@ -230,6 +238,19 @@ def _share(path: Path, volume_path: str) -> None:
             mounts.mount("none", path, flags=mounts.MS_REC | mounts.MS_SHARED)
     except OSError as error:
         raise Broken(f"cannot share volume {path.name}: {error.strerror}") from error
+
+
+def _pass_on(path: str) -> bool:
+    place = Path(os.path.realpath(path))
+    try:
+        if not place.is_dir() or (not mounts.is_mount_point(place) and mounts.any_below(place)):
+            return False  # what is mounted there would be hidden from who has mounted it
+        if not mounts.is_mount_point(place):
+            mounts.bind(place, place)
+        mounts.mount("none", place, flags=mounts.MS_REC | mounts.MS_SHARED)
+    except OSError as error:
+        raise Broken(f"cannot share {path}: {error.strerror}") from error
+    return True
 
 
 def _make_directories(root: int, below: str, mode: int) -> None:

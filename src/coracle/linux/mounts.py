@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -96,6 +97,19 @@ def unmount(target: Path) -> bool:
 def is_mount_point(path: Path) -> bool:
     """Whether something is mounted at `path`, also a directory of the same file system.  Raises OSError."""
     return _mount_id(path) != _mount_id(path.parent)
+
+
+def any_below(path: Path) -> bool:
+    """Whether something is mounted in the directory or deeper.  Raises OSError."""
+    top = os.fsencode(os.path.realpath(path)).rstrip(b"/") + b"/"
+    lines = Path("/proc/thread-self/mountinfo").read_bytes().splitlines()
+    points = (_plain(line.split(b" ", 5)[4]) for line in lines)
+    return any(point.startswith(top) and point != top for point in points)
+
+
+def _plain(point: bytes) -> bytes:
+    """A path without the kernel's escapes: a blank is written as a backslash and 040."""
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), point)
 
 
 def _mount_id(path: Path) -> str:

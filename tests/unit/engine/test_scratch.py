@@ -8,6 +8,7 @@ import pytest
 
 from coracle.core.errors import Invalid, NotFound
 from coracle.engine.scratch import Scratch
+from coracle.linux import mounts
 
 
 def run(main):
@@ -178,6 +179,28 @@ def test_a_shared_volume_is_one_mount_however_often_it_is_asked_for(tmp_path):
         assert path not in Path("/proc/self/mountinfo").read_text()  # noqa: ASYNC240
 
     run(main())
+
+
+def test_a_directory_of_the_host_passes_mounts_on_unless_something_of_ours_would_be_hidden(tmp_path):
+    plain, crowded = tmp_path / "plain", tmp_path / "crow ded"
+    (crowded / "in").mkdir(parents=True)
+    plain.mkdir()
+    (tmp_path / "file").touch()
+    mounts.bind(plain, crowded / "in")
+
+    async def main():
+        volumes = Scratch(root_path=str(tmp_path / "root"))
+        asked = [plain, plain, crowded, tmp_path / "file", Path("/")]
+        return [await volumes.passing(str(path)) for path in asked]
+
+    try:
+        assert run(main()) == [True, True, False, False, False]
+        found = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        assert [line[6].partition(":")[0] for line in found if line[4] == str(plain)] == ["shared"]
+    finally:
+        for place in (plain, crowded / "in"):
+            while mounts.unmount(place):
+                pass
 
 
 def test_a_file_in_the_way_of_a_part_is_said(tmp_path):

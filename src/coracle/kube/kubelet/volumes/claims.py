@@ -12,12 +12,15 @@ from typing import Any
 from coracle.core.errors import CloudError
 from coracle.core.kind import Reader
 from coracle.core.object import Key, Object
+from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import persistentvolume, persistentvolumeclaim
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.nodeterms import Place as NodePlace
+from coracle.kube.kinds.storagematching import node_fits
 from coracle.kube.kinds.storagerules import BIND_OPTIONS, PROVISIONED_BY, claims_of
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 
-_CLAIM, _VOLUME = persistentvolumeclaim.KIND.type, persistentvolume.KIND.type
+_CLAIM, _VOLUME, _NODE = persistentvolumeclaim.KIND.type, persistentvolume.KIND.type, nodes.KIND.type
 
 
 class ClaimUnusable(CloudError):
@@ -60,6 +63,12 @@ def locate(pod: Object, volume: Mapping[str, Any], reader: Reader) -> Place:
     if not persistentvolumeclaim.is_bound(claim) or found is None:
         raise ClaimUnusable(_unmounted(volume, f"{about}: PVC is not bound"))
     persistent = found.object()
+    node = reader.find(_NODE, Key("", pod.spec.get("nodeName") or ""))
+    if node is not None and not node_fits(persistent, NodePlace(node.key.name, node.labels)):
+        said = (
+            f'MountVolume.NodeAffinity check failed for volume "{persistent.meta.name}" : no matching NodeSelectorTerms'
+        )
+        raise ClaimUnusable(said)
     wrong = _wrong_mode(pod, volume["name"], persistent)
     if wrong:
         raise ClaimUnusable(_unmounted(volume, wrong))

@@ -34,9 +34,10 @@ from coracle.kube.kubelet.resources import asked as amounts_of
 from coracle.kube.kubelet.volumes import atomic, ownership
 from coracle.kube.kubelet.volumes.claims import ClaimUnusable, Place, locate, nobody_mounts
 from coracle.kube.kubelet.volumes.payloads import SORTS, is_secret, payload
-from coracle.kube.kubelet.volumes.using import used
+from coracle.kube.kubelet.volumes.using import propagation, used
 from coracle.linux.idmaps import Users
 
+_OF_THE_HOST = ("hostPath", "persistentVolumeClaim", "ephemeral")
 _IMAGE = "image."  # before the names of image volumes, in place of a directory of their own
 
 
@@ -80,7 +81,7 @@ class PodVolumes:
                     continue
                 with _told(pod, volume):
                     made = await self._one(pod, volume, again=again, users=users)
-                    found[volume["name"]] = await self._shown(pod, volume["name"], made)
+                    found[volume["name"]] = await self._shown(pod, volume, made)
         return found
 
     async def refresh(self, pod: Object) -> list[str]:
@@ -142,12 +143,17 @@ class PodVolumes:
                 return await self._image(pod, volume, users)
         raise ClaimUnusable(nobody_mounts(volume["name"], sort, volume[sort]))
 
-    async def _shown(self, pod: Object, name: str, volume: Volume) -> Volume:
-        """Where containers pass on what they mount, they do so through one place."""
-        if not _passes_on(pod, name):
+    async def _shown(self, pod: Object, asked: Mapping[str, Any], volume: Volume) -> Volume:
+        """Where containers pass on what they mount, they do so through one place: of the host, for all pods."""
+        name = asked["name"]
+        wanted = propagation(pod, name)
+        of_the_host = _sort(asked) in _OF_THE_HOST and not volume.device
+        if wanted and of_the_host and await self._directories.passing(volume.path):
             return volume
-        path = await self._directories.shared(sandbox_name(pod.meta.uid), f"shared.{name}", volume.path)
-        return replace(volume, path=path)
+        if "Bidirectional" in wanted:
+            path = await self._directories.shared(sandbox_name(pod.meta.uid), f"shared.{name}", volume.path)
+            return replace(volume, path=path)
+        return volume
 
     async def _files(self, pod: Object, volume: Mapping[str, Any]) -> Volume:
         files = payload(pod, volume, self._around)
@@ -220,12 +226,6 @@ def empty_dir_limit(pod: Object, volume: Mapping[str, Any]) -> int | None:
 def _group(pod: Object) -> int | None:
     gid: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
     return gid
-
-
-def _passes_on(pod: Object, name: str) -> bool:
-    """Whether a container's mounts in the volume are for others too."""
-    asked = (mount for one in containers_of(pod) for mount in one.get("volumeMounts") or ())
-    return any(mount["name"] == name and mount.get("mountPropagation") == "Bidirectional" for mount in asked)
 
 
 def _sort(volume: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which of a pod's volumes its containers use: the others are not set up.  Pure.
+"""Which of a pod's volumes its containers use (the others are not set up), and how mounts pass between them.  Pure.
 
 Source: the kubelet's volume manager ("Volume is not used in the pod, ignore it").
 """
@@ -24,3 +24,9 @@ def used_by(container: Mapping[str, Any]) -> Iterable[str]:
         ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
         if ref:
             yield ref["volumeName"]
+
+
+def propagation(pod: Object, name: str) -> set[str]:
+    """How containers pass on, or want to see, what is mounted in the volume; empty where none does."""
+    asked = (mount for one in everyone(pod) for mount in one.get("volumeMounts") or () if mount["name"] == name)
+    return {mount["mountPropagation"] for mount in asked if mount.get("mountPropagation") not in (None, "None")}

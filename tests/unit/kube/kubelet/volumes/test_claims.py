@@ -25,7 +25,9 @@ class Objects:
 
     def find(self, type, key):
         found = self.kept.get(type)
-        return SimpleNamespace(object=lambda: found) if found is not None and found.meta.name == key.name else None
+        if found is None or found.meta.name != key.name:
+            return None
+        return SimpleNamespace(key=key, labels=found.meta.labels, object=lambda: found)
 
 
 def user(field, volume=USED):
@@ -118,4 +120,18 @@ def test_a_claim_for_one_pod_is_for_one_pod(pod, other, taken):
         locate(pod, pod.spec["volumes"][0], reader)
         return
     with pytest.raises(ClaimUnusable, match="is already in use by another pod"):
+        locate(pod, pod.spec["volumes"][0], reader)
+
+
+@pytest.mark.parametrize(("zone", "fits"), [("here", True), ("there", False)])
+def test_a_volume_is_where_it_says_even_for_a_pod_that_was_put_there_by_hand(zone, fits):
+    need = {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}
+    volume = a_volume(**LOCAL, nodeAffinity={"required": {"nodeSelectorTerms": [need]}})
+    node = Object("Node", Meta(name="n", labels={"zone": "here"}), {})
+    pod = user("volumeMounts").with_spec(nodeName="n")
+    reader = Objects(PersistentVolumeClaim=a_claim(), PersistentVolume=volume, Node=node)
+    if fits:
+        assert locate(pod, pod.spec["volumes"][0], reader).path == "/p"
+        return
+    with pytest.raises(ClaimUnusable, match="no matching NodeSelectorTerms"):
         locate(pod, pod.spec["volumes"][0], reader)
