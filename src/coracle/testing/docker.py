@@ -30,7 +30,8 @@ _STATUS = {NotFound: 404, Conflict: 409, AlreadyExists: 409}
 class FakeDocker:
     """`asked`: every call that changes something, as "POST /containers/demo-web-1/start".
 
-    `refuses`: (verb, container) -> message; `images`: name -> id; `stop_s`: how long containers take to stop.
+    `refuses`: (verb, container) -> message; `images`: name -> id; `stop_s`, `start_s`: how long containers
+    take to stop, and starts to come to something or nothing.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -38,7 +39,7 @@ class FakeDocker:
         self.asked: list[str] = []
         self.refuses: dict[tuple[str, str], str] = {}
         self.images = {"busybox": "sha256:busybox"}
-        self.stop_s = 0.0
+        self.stop_s = self.start_s = 0.0
         self._router = Router()
         for method, pattern, handler in (
             ("GET", "/images/{name:path}/json", self._image),
@@ -123,6 +124,8 @@ class FakeDocker:
 
     async def _verb(self, request: Request) -> Answer:
         one, verb = self._get(request.params["id"]), request.params["verb"]
+        if verb == "start" and self.start_s:
+            await self._clock.sleep(self.start_s)
         self._note(request, verb, str(one.spec["name"]))
         if verb == "rename":
             await self._store.commit(Put(one.with_spec(name=request.query.get("name"))))

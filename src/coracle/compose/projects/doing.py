@@ -68,19 +68,21 @@ class Doing:
             await self._failed(step, spec, Refused("internal error", 500), work)
         else:
             work.pauses.pop(step.subject, None)
-            if not done:
+            if not done and work.turn == spec.turn:
                 work.given_up.add(step.subject)
 
     async def _failed(self, step: Step, spec: Spec, error: CloudError, work: Work) -> None:
         one = about(step)
-        work.pause(step.subject, self._clock.monotonic_s())
         if one is not None and await self._docker.find(path("containers", one.id, "json")) is None:
             work.pauses.pop(step.subject, None)
             return  # somebody has removed it meanwhile: the next plan knows
+        if work.turn != spec.turn:
+            log.info("project %s, %s: %s; something else is asked for by now", spec.name, step.subject, error)
+            return
+        work.pause(step.subject, self._clock.monotonic_s())
         log.warning("project %s, %s: %s", spec.name, step.subject, error)
         work.tell(one.title if one else step.subject, "Error", str(error))
-        if work.turn == spec.turn:
-            work.error = work.error or f"{_whose(step)}: {error}"
+        work.error = work.error or f"{_whose(step)}: {error}"
         if spec.trial is not None:
             await self._take_back(spec, work)
 

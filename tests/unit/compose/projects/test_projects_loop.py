@@ -295,6 +295,21 @@ def test_a_later_word_ends_the_earlier_ones_wait():
     on_stage(main)
 
 
+def test_what_fails_of_the_declaration_before_is_not_held_against_the_next():
+    async def main(stage):
+        stage.docker.refuses["start", "demo-web-1"] = "busy"
+        await stage.declare("up", PAIR, keep_going=True)
+        stage.docker.start_s = 5
+        await stage.clock.sleep(1)  # it is being tried again
+        lines = await stage.declare("down")
+        assert lines[-1]["end"] == {"exit_code": 0, "error": ""}
+        assert not [text for text in texts(lines) if "Error" in text]
+        assert stage.docker.names() == []
+        assert stage.project() is None
+
+    on_stage(main)
+
+
 def test_a_new_daemon_goes_on_where_the_last_one_died():
     first = Stage()
 
