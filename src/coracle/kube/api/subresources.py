@@ -15,12 +15,15 @@ from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unsuppor
 from coracle.core.kind import Kind
 from coracle.core.object import Object
 from coracle.core.selectors import selector_text
+from coracle.core.store import to_entry
 from coracle.kube.api.codec import read_document
 from coracle.kube.api.deletions import read_dry_run
 from coracle.kube.api.errors import success
 from coracle.kube.api.patching import read_patch
 from coracle.kube.api.resources import Resources
 from coracle.kube.api.served import Place, Target
+from coracle.kube.api.tables import read_view
+from coracle.kube.kinds import printing
 from coracle.kube.kinds.definitions import schema
 from coracle.web.messages import Answer, Request, Response
 
@@ -28,6 +31,17 @@ from coracle.web.messages import Answer, Request, Response
 PARTS = frozenset(("status", "finalize", "approval", "resize", "ephemeralcontainers"))
 _BINDING = ("v1", "Binding")
 BINDING = Kind(name="Binding", plural="bindings", singular="binding", schema=schema(*_BINDING))
+SCALE = Kind(
+    name="Scale",
+    plural="scales",
+    api="autoscaling/v1",
+    columns=(
+        printing.NAME,
+        printing.number("Desired", lambda scale: scale.spec.get("replicas") or 0),
+        printing.number("Available", lambda scale: scale.status.get("replicas") or 0),
+        printing.AGE,
+    ),
+)
 POD = "Pod"
 Verb = Callable[[Request, Target], Awaitable[Answer]]
 
@@ -69,25 +83,29 @@ class Subresources:
     # -- scale ---------------------------------------------------------------------------------------------------
 
     async def _get_scale(self, request: Request, target: Target) -> Response:
-        return Response.of(200, scale_of(target.collection.get(target.key)))
+        return self._shown(request, scale_of(target.collection.get(target.key)))
+
+    def _shown(self, request: Request, scale: dict[str, Any]) -> Response:
+        """The Scale in the form that is asked for."""
+        return Response(200, read_view(request, SCALE, self.clock).one(to_entry(Object.from_json(scale))))
 
     async def _put_scale(self, request: Request, target: Target) -> Response:
         dry_run = read_dry_run(request, "UpdateOptions")
         doc = read_document(request)
-        return await self._rescale(target, lambda _scale: doc, dry_run)
+        return await self._rescale(request, target, lambda _scale: doc, dry_run)
 
     async def _patch_scale(self, request: Request, target: Target) -> Response:
         dry_run = read_dry_run(request, "PatchOptions")
         patch = read_patch(request, target.kind)
-        return await self._rescale(target, patch.apply, dry_run)
+        return await self._rescale(request, target, patch.apply, dry_run)
 
-    async def _rescale(self, target: Target, change: Callable[[Any], Any], dry_run: bool) -> Response:
+    async def _rescale(self, request: Request, target: Target, change: Callable[[Any], Any], dry_run: bool) -> Response:
         def scaled(old: Object) -> Object:
             return _scaled(old, change(scale_of(old)), target)
 
         if dry_run:
-            return Response.of(200, scale_of(scaled(target.collection.get(target.key))))
-        return Response.of(200, scale_of(await target.collection.change(target.key, scaled, "scale")))
+            return self._shown(request, scale_of(scaled(target.collection.get(target.key))))
+        return self._shown(request, scale_of(await target.collection.change(target.key, scaled, "scale")))
 
     # -- pods ----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from unit.kube.api.conftest import TABLE
+
 POD = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -126,3 +128,15 @@ def test_who_asks_for_what_goes_out_of_use_is_told(play, method):
     said = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
     more = ', 299 - "unknown field \\"colour\\""' if method == "POST" else ""
     assert play(scene) == said + more
+
+
+def test_a_scale_is_printed_as_one(play):
+    async def scene(api):
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        rcs = "/api/v1/namespaces/default/replicationcontrollers"
+        await api.ask("POST", rcs, {"metadata": {"name": "rc"}, "spec": {"replicas": 2, "template": template}})
+        return (await api.get(f"{rcs}/rc/scale", accept=TABLE)).doc
+
+    table = play(scene)
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["rc", 2, 0]
