@@ -73,7 +73,8 @@ class LostPods:
         }
 
         def failed(present: Object) -> Object:
-            conditions = pods.with_condition(present.status.get("conditions"), said, now)
+            new = {**said, "observedGeneration": present.meta.generation}
+            conditions = pods.with_condition(present.status.get("conditions"), new, now)
             return present.with_status(phase="Failed", conditions=conditions)
 
         try:

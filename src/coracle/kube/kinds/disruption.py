@@ -19,4 +19,5 @@ def doomed(pod: Object, uid: str, said: Json, now: str) -> Object:
     """The pod saying why it goes; as it is where it is another one by now (`uid`), has ended or is going."""
     if (uid and pod.meta.uid != uid) or ended(pod) or pod.meta.deleting:
         return pod
-    return pod.with_status(conditions=with_condition(pod.status.get("conditions"), said, now))
+    new = {**said, "observedGeneration": pod.meta.generation}
+    return pod.with_status(conditions=with_condition(pod.status.get("conditions"), new, now))
