@@ -296,3 +296,43 @@ def test_what_cannot_be_stored(space, object, text):
     done = space.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(object), check=False)
     assert done.returncode == 1
     assert text in done.stderr
+
+
+def a_thing(kind, name, **body):
+    return {"apiVersion": "storage.k8s.io/v1", "kind": kind, "metadata": {"name": name}, **body}
+
+
+def test_what_drivers_say_of_themselves_is_kept_and_printed(space, own):
+    where = {"persistentVolumeName": "disk"}
+    rows = {
+        "csidriver": (
+            a_thing(
+                "CSIDriver", own("csidriver", "d"), spec={"podInfoOnMount": True, "tokenRequests": [{"audience": "a"}]}
+            ),
+            ["true", "true", "false", "a", "false", "Persistent"],
+        ),
+        "csinode": (a_thing("CSINode", own("csinode", "n"), spec={"drivers": [{"name": "d.e", "nodeID": "1"}]}), ["1"]),
+        "csistoragecapacity": (
+            a_thing("CSIStorageCapacity", "c", storageClassName="fast", capacity="2Gi"),
+            ["fast", "2Gi"],
+        ),
+        "volumeattachment": (
+            a_thing(
+                "VolumeAttachment",
+                own("volumeattachment", "a"),
+                spec={"attacher": "d.e", "nodeName": "n", "source": where},
+            ),
+            ["d.e", "disk", "n", "false"],
+        ),
+        "vac": (a_thing("VolumeAttributesClass", own("vac", "v"), driverName="d.e", parameters={"iops": "9"}), ["d.e"]),
+    }
+    create(space, *(thing for thing, _ in rows.values()))
+    for kind, (thing, cells) in rows.items():
+        name = thing["metadata"]["name"]
+        row = space.text("get", kind, name, "--no-headers").split()
+        assert row[: len(cells) + 1] == [name, *cells]
+    attached = ("patch", "volumeattachment", rows["volumeattachment"][0]["metadata"]["name"], "--subresource=status")
+    space.kubectl(*attached, "--type=merge", "-p", '{"status":{"attached":true}}')
+    assert "true" in space.text("get", attached[1], attached[2], "--no-headers").split()
+    (node,) = (one["metadata"]["name"] for one in space.json("get", "nodes")["items"])
+    assert space.text("get", "csinode", node, "--no-headers").split()[:2] == [node, "0"]
