@@ -4,10 +4,11 @@
     one of its own           else: out of the services' range, from its end; to be had on this machine and by its pods
     spec.loadBalancerIP      one of these two, as asked; where that cannot be, an event says why
 
-A Service with a `loadBalancerClass` is somebody else's.
+A Service with a `loadBalancerClass` is somebody else's.  Ours are held by a finalizer until their balancer is gone.
 
 Decide: choose(), pure.  Act: Balancers.reconcile().
-Source: Kubernetes documentation, "Service", type: LoadBalancer; the events of the service controller.
+Source: Kubernetes documentation, "Service", type: LoadBalancer, garbage collecting load balancers; the events of the
+service controller.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from coracle.net.api import Transport
 from coracle.net.forwards import ANY, Forwards
 from coracle.net.holds import HostPort
 
+CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 RETRY_S = 60.0  # for an address that cannot be had
 
 TryPort = Callable[[HostPort], None]  # raises where it is somebody's
@@ -94,6 +96,17 @@ def _present(service: Object) -> str:
     return str(ingress[0].get("ip") or "") if ingress else ""
 
 
+def wanted(service: Object) -> bool:
+    """Whether it has a balancer of ours."""
+    ours = service.spec.get("type") == "LoadBalancer" and not service.spec.get("loadBalancerClass")
+    return ours and not service.meta.deleting
+
+
+def _held(service: Object, holds: bool) -> Object:
+    others = tuple(one for one in service.meta.finalizers if one != CLEANUP)
+    return service.with_meta(finalizers=(*others, CLEANUP) if holds else others)
+
+
 def held(service: Object) -> Iterable[str]:
     """What nobody else can have: its cluster IP, and as a balancer `192.0.2.2` and `192.0.2.2/TCP:80`."""
     yield str(service.spec.get("clusterIP") or "")
@@ -122,8 +135,11 @@ class Balancers:
     async def reconcile(self, key: Key) -> Again | None:
         """Again after a while where no address can be had as asked."""
         service = self._services.find(key)
-        if service is None or service.spec.get("type") != "LoadBalancer" or service.spec.get("loadBalancerClass"):
+        if service is None or not wanted(service):
+            await self._let_go(service)
             return None
+        if CLEANUP not in service.meta.finalizers:
+            await self._writer.change(key, lambda now: _held(now, wanted(now)))
         free = all(self._is_free(service, *port) for port in _ports(service))
 
         def taken(address: str) -> bool:
@@ -137,9 +153,16 @@ class Balancers:
             await self._write(service, {})
             return Again(RETRY_S)
         if chosen != _present(service):
+            self._recorder.emit(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
             await self._write(service, {"ingress": [{"ip": chosen, "ipMode": "VIP"}]})
             self._recorder.emit(service, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
         return None
+
+    async def _let_go(self, service: Object | None) -> None:
+        if service is not None and CLEANUP in service.meta.finalizers:
+            self._recorder.emit(service, "Normal", "DeletingLoadBalancer", "Deleting load balancer")
+            await self._writer.change(service.key, lambda now: _held(now, wanted(now)))
+            self._recorder.emit(service, "Normal", "DeletedLoadBalancer", "Deleted load balancer")
 
     async def _write(self, service: Object, balancer: Json) -> None:
         """Nothing where the service has changed since it was seen: it comes again."""

@@ -124,3 +124,26 @@ def test_what_is_asked_and_cannot_be_is_said():
         assert cluster.given() == ["192.0.2.2"]
 
     run(main())
+
+
+def test_a_service_is_held_until_its_balancer_is_gone():
+    async def main():
+        cluster = Cluster()
+        await cluster.make(a_balancer(), a_balancer("theirs", loadBalancerClass="example.org/x"))
+        services = cluster["Service"]
+        kept = [services.get(Key("default", name)).meta.finalizers for name in ("web", "theirs")]
+        await services.change(Key("default", "web"), lambda web: web.with_spec(type="ClusterIP"))
+        await cluster.settle(5)
+        plain = services.get(Key("default", "web")).meta.finalizers
+        await services.change(Key("default", "web"), lambda web: web.with_spec(type="LoadBalancer"))
+        await cluster.settle(5)
+        await services.delete(Key("default", "web"))
+        going = services.find(Key("default", "web"))
+        await cluster.settle(5)
+        assert kept == [("service.kubernetes.io/load-balancer-cleanup",), ()]
+        assert plain == ()
+        assert going is not None
+        assert services.find(Key("default", "web")) is None
+        assert cluster.said("DeletedLoadBalancer") == ["Deleted load balancer"]  # twice
+
+    run(main())
