@@ -1,6 +1,7 @@
 """One cloud for the tests that drive it through clients; for each test a namespace, or Docker's tidied up."""
 
 import json
+import signal
 import uuid
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 
 from contract.docker_api import Api
 from coracle.testing.cloud import Cloud
+
+# A shell's background jobs ignore it, and so would every client that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

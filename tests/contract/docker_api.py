@@ -32,7 +32,8 @@ class Api:
             raw = answer.read()
         finally:
             connection.close()
-        lines = [line for line in raw.split(b"\r\n") if line]
+        end = b"\n" if raw.startswith(b"{") else b"\r\n"  # what is no JSON stays as it is
+        lines = [line for line in raw.split(end) if line.strip()]
         if len(lines) > 1 or raw.endswith(b"\r\n"):
             return answer.status, [json.loads(line) for line in lines]
         return answer.status, json.loads(raw) if raw[:1] in b'{["' and raw else raw
