@@ -15,13 +15,15 @@ from coracle.core.store import Event
 from coracle.kube.kinds import secret as secrets
 from coracle.kube.kinds import serviceaccount
 from coracle.kube.kinds.accounttokens import Issuer
-from coracle.kube.kinds.tokensecrets import NAME, belongs, filled, is_token
+from coracle.kube.kinds.tokensecrets import NAME, TYPE, belongs, filled, is_token
 
+_TYPE = TYPE.encode()
 SECRET, ACCOUNT = secrets.KIND.type, serviceaccount.KIND.type
 
 
 def _tokens(event: Event) -> Iterable[Key]:
-    return (event.entry.key,) if is_token(event.entry.object()) else ()
+    """Without decoding the many that are none."""
+    return (event.entry.key,) if _TYPE in event.entry.raw and is_token(event.entry.object()) else ()
 
 
 class TokenSecrets:
