@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "Nodes", "Reserve Compute Resources for System
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from coracle.kube.kubelet.machine import Machine
 from coracle.kube.kubelet.thresholds import MEMORY, Threshold
 
 VERSION = "v1.36.0+coracle"
-HANDLER_FEATURES = {"recursiveReadOnlyMounts": True, "userNamespaces": False}  # of the one runtime
+_USERS_SINCE = (6, 3)  # the kernel whose tmpfs shows files as other users'
 _NANO = 10**9
 _MOST_IMAGES, _MOST_NAMES = 50, 5  # as the kubelet shows
 _HELD_BACK = {MEMORY: "memory", "nodefs.available": "ephemeral-storage"}
@@ -117,9 +118,15 @@ def node_status(
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.kubelet_port}},
         "nodeInfo": _info(machine),
         "images": _images(images),
-        "runtimeHandlers": [{"name": name, "features": HANDLER_FEATURES} for name in ("", config.runtime)],
+        "runtimeHandlers": [{"name": name, "features": _features(machine)} for name in ("", config.runtime)],
         "features": {"supplementalGroupsPolicy": True},
     }
+
+
+def _features(machine: Machine) -> Json:
+    """Of the one runtime."""
+    version = tuple(int(part) for part in re.findall("[0-9]+", machine.kernel)[:2])
+    return {"recursiveReadOnlyMounts": True, "userNamespaces": version >= _USERS_SINCE}
 
 
 def _images(images: Iterable[Object]) -> list[Json]:

@@ -25,11 +25,11 @@ FINE = {name: Stock(1 << 40, 1 << 39) for name in SIGNALS}
 KEY = Key("", "node")
 
 
-def status_of(pressed, had=None, images=()):
+def status_of(pressed, had=None, images=(), machine=MACHINE):
     known = had or Object("Node", Meta(name="node"))
-    has = capacity(MACHINE, Settings())
+    has = capacity(machine, Settings())
     return node_status(
-        known, CONFIG, MACHINE, has=has, gives=has, pressed=pressed, images=images, now="2023-11-14T22:13:20Z"
+        known, CONFIG, machine, has=has, gives=has, pressed=pressed, images=images, now="2023-11-14T22:13:20Z"
     )
 
 
@@ -41,6 +41,14 @@ def test_pressure(pressed):
         {"MemoryPressure": "KubeletHasInsufficientMemory", "DiskPressure": "KubeletHasDiskPressure", "PIDPressure": "KubeletHasInsufficientPID"}[one]
         for one in pressed
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kernel", "there"), [("6.18.44-generic", True), ("6.3", True), ("6.2.9", False), ("5.15.0-1", False), ("", False)]
+)
+def test_users_of_pods_own_need_a_kernel(kernel, there):
+    told = status_of(set(), machine=replace(MACHINE, kernel=kernel))["runtimeHandlers"]
+    assert told[0] == {"name": "", "features": {"recursiveReadOnlyMounts": True, "userNamespaces": there}}
 
 
 def test_what_has_turned_is_told():
