@@ -120,6 +120,13 @@ class Scratch:
         """What a scratch volume takes of its disk; 0 where there is none."""
         return await offload(_usage_bytes, self._scratch / _checked(owner) / _checked(volume))
 
+    async def room(self, owner: str, volume: str) -> os.statvfs_result | None:
+        """What the file system of a scratch volume says; None where there is no such volume."""
+        try:
+            return await offload(os.statvfs, self._scratch / _checked(owner) / _checked(volume))
+        except FileNotFoundError:
+            return None
+
     async def host_path(self, path: str, type: str = "") -> str:
         """The host's `path`, which must be of that type; the types ...OrCreate make what is missing.
 

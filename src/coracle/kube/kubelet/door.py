@@ -3,7 +3,7 @@
     /healthz                                         ok
     /pods, /runningpods/                             the pods of this node
     /stats/summary, /metrics/resource                what they use
-    /metrics, /metrics/cadvisor, /metrics/probes     how many there are; the same as /metrics/resource
+    /metrics, /metrics/cadvisor, /metrics/probes     how many there are, how full claims; as /metrics/resource
     /configz                                         how the kubelet is set
     /containerLogs/{namespace}/{pod}/{container}     as pods/log
     /logs/{path}                                     the files below the host's /var/log
@@ -17,7 +17,7 @@ import html
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,7 +29,8 @@ from coracle.core.tasks import offload
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.metering import Metering
 from coracle.kube.kubelet.streams import PodStreams
-from coracle.kube.kubelet.summary import Use, Used, exposition, summary
+from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
+from coracle.kube.kubelet.volumes.metering import VolumeMeter, VolumeUse
 from coracle.linux.rooted import open_in_root
 from coracle.web.messages import Answer, Handler, Request, Response, Stream
 from coracle.web.router import Router
@@ -68,6 +69,7 @@ class KubeletDoor:
     meter: Metering
     config: NodeConfig
     clock: Clock
+    volumes: VolumeMeter
 
     @property
     def handler(self) -> Handler:
@@ -113,7 +115,7 @@ class KubeletDoor:
         return Response.of(200, {"kubeletconfig": told})
 
     async def _summary(self, _request: Request) -> Answer:
-        return Response.of(200, summary(await self._used()))
+        return Response.of(200, summary(replace(await self._used(), volumes=await self._volumes())))
 
     async def _resources(self, _request: Request) -> Answer:
         return Response(200, exposition(await self._used()).encode(), content_type=_PROMETHEUS)
@@ -131,7 +133,9 @@ class KubeletDoor:
             "# TYPE kubelet_running_pods gauge\n"
             f"kubelet_running_pods {sum(1 for count in running if count)}\n"
         )
-        return Response(200, text.encode(), content_type=_PROMETHEUS)
+        volumes = await self._volumes()
+        claimed = [(pod.meta.namespace, use) for pod in self._here() for use in volumes[pod.meta.uid] if use.claim]
+        return Response(200, f"{text}{volumes_exposition(claimed)}".encode(), content_type=_PROMETHEUS)
 
     async def _container_log(self, request: Request) -> Answer:
         params = request.params
@@ -151,6 +155,10 @@ class KubeletDoor:
     def _here(self) -> list[Object]:
         pods = (entry.object() for entry in self.pods.entries())
         return [pod for pod in pods if pod.spec.get("nodeName") == self.config.name]
+
+    async def _volumes(self) -> dict[str, list[VolumeUse]]:
+        """By the uids of the pods."""
+        return {pod.meta.uid: await self.volumes.measured(pod) for pod in self._here()}
 
     async def _used(self) -> Used:
         pods = self._here()

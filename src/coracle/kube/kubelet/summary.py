@@ -6,11 +6,12 @@ Source: kubelet's stats/v1alpha1 Summary; Kubernetes documentation, "Node metric
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from coracle.core.clock import rfc3339
 from coracle.core.object import Json, Object
+from coracle.kube.kubelet.volumes.metering import VolumeUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +25,35 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a node uses at `at_s` (seconds since 1970): itself, and its pods' containers by name."""
+    """What a node uses at `at_s` (seconds since 1970): itself, its pods' containers by name, their volumes by uid."""
 
     name: str
     at_s: float
     node: Use
     pods: tuple[tuple[Object, Mapping[str, Use]], ...]
+    volumes: Mapping[str, Sequence[VolumeUse]] = field(default_factory=dict)
 
 
 def summary(used: Used) -> Json:
     """stats/v1alpha1 Summary."""
     node = {"nodeName": used.name, **_stats(used.node, used.at_s)}
-    return {"node": node, "pods": [_pod(pod, containers, used.at_s) for pod, containers in used.pods]}
+    return {"node": node, "pods": [_pod(pod, containers, used) for pod, containers in used.pods]}
 
 
-def _pod(pod: Object, containers: Mapping[str, Use], at_s: float) -> Json:
+def _pod(pod: Object, containers: Mapping[str, Use], used: Used) -> Json:
+    at_s = used.at_s
     began = _beginnings(pod)
     ref = {"name": pod.meta.name, "namespace": pod.meta.namespace, "uid": pod.meta.uid}
     listed = [{"name": name, "startTime": began.get(name), **_stats(use, at_s)} for name, use in containers.items()]
     together = _stats(_together(containers.values()), at_s)
-    return {"podRef": ref, "startTime": pod.status.get("startTime"), "containers": listed, **together}
+    volumes = [_volume(use, pod.meta.namespace, rfc3339(at_s)) for use in used.volumes.get(pod.meta.uid, ())]
+    told = {"volume": volumes} if volumes else {}
+    return {"podRef": ref, "startTime": pod.status.get("startTime"), "containers": listed, **together, **told}
+
+
+def _volume(use: VolumeUse, namespace: str, time: str) -> Json:
+    ref = {"pvcRef": {"name": use.claim, "namespace": namespace}} if use.claim else {}
+    return {"time": time, **use.amounts, "name": use.name, **ref}
 
 
 def _stats(use: Use, at_s: float) -> Json:
@@ -94,8 +104,30 @@ def exposition(used: Used) -> str:
     return "\n".join((*lines, *_family("resource_scrape_error", "gauge", said, [({}, 0.0)]))) + "\n"
 
 
-def _family(name: str, sort: str, said: str, samples: Iterable[Sample]) -> Iterator[str]:
-    yield f"# HELP {name} [STABLE] {said}"
+_VOLUMES = {
+    "available_bytes": ("availableBytes", "Number of available bytes in the volume"),
+    "capacity_bytes": ("capacityBytes", "Capacity in bytes of the volume"),
+    "inodes": ("inodes", "Maximum number of inodes in the volume"),
+    "inodes_free": ("inodesFree", "Number of free inodes in the volume"),
+    "inodes_used": ("inodesUsed", "Number of used inodes in the volume"),
+    "used_bytes": ("usedBytes", "Number of used bytes in the volume"),
+}
+
+
+def volumes_exposition(uses: Sequence[tuple[str, VolumeUse]]) -> str:
+    """The kubelet_volume_stats_* of claims, each with its namespace, in Prometheus' text format."""
+    lines: list[str] = []
+    for name, (amount, said) in _VOLUMES.items() if uses else ():
+        samples = [
+            ({"namespace": namespace, "persistentvolumeclaim": use.claim}, float(use.amounts[amount]))
+            for namespace, use in uses
+        ]
+        lines += _family(f"kubelet_volume_stats_{name}", "gauge", said, samples, "ALPHA")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _family(name: str, sort: str, said: str, samples: Iterable[Sample], level: str = "STABLE") -> Iterator[str]:
+    yield f"# HELP {name} [{level}] {said}"
     yield f"# TYPE {name} {sort}"
     for labels, value in samples:
         told = ",".join(f'{label}="{text}"' for label, text in sorted(labels.items()))

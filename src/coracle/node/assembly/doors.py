@@ -12,6 +12,7 @@ from coracle.kube.api.door import Insides, door
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.door import KubeletDoor
 from coracle.kube.kubelet.streams import PodStreams
+from coracle.kube.kubelet.volumes.metering import VolumeMeter
 from coracle.node.admin import Admin
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
@@ -52,7 +53,8 @@ def own_door(base: Foundation, agent: Switch) -> Part:
 def kubernetes_door(base: Foundation, kube: Kubernetes, pki: Pki, config: NodeConfig) -> Part:
     port, clock = base.settings.api_port, base.clock
     streams = PodStreams(kube.records, base.engine.logs, base.engine.execs)
-    kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock)
+    full = VolumeMeter(base.engine.scratch, base.store)
+    kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock, full)
     insides = Insides(streams, kube.meter, kube.issuer, kubelet_door.handler)
     api = door(kube.writers.values(), base.store, clock, insides)
     tls = server_context(*pki.server, pki.authority)

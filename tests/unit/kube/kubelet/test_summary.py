@@ -1,7 +1,10 @@
 """What monitoring reads of the kubelet."""
 
+from dataclasses import replace
+
 from coracle.core.object import Meta, Object
-from coracle.kube.kubelet.summary import Use, Used, exposition, summary
+from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
+from coracle.kube.kubelet.volumes.metering import VolumeUse
 
 MIB = 1 << 20
 POD = Object(
@@ -41,3 +44,24 @@ def test_an_exposition_has_a_line_for_each_with_full_numbers():
     assert 'pod_memory_working_set_bytes{namespace="shop",pod="web"} 2097152.0' in lines
     assert "node_memory_working_set_bytes 83886080.0" in lines
     assert "resource_scrape_error 0.0" in lines
+
+
+FULL = VolumeUse("data", capacity_bytes=100, available_bytes=60, used_bytes=30, inodes=10, inodes_free=4, claim="disk")
+
+
+def test_a_pods_volumes_are_told_with_their_claims():
+    (pod,) = summary(replace(USED, volumes={"u1": [FULL, replace(FULL, name="tmp", claim="")]}))["pods"]
+    amounts = {"availableBytes": 60, "capacityBytes": 100, "usedBytes": 30}
+    inodes = {"inodes": 10, "inodesFree": 4, "inodesUsed": 6}
+    said = {"time": "1970-01-01T00:00:00Z", **amounts, **inodes}
+    assert pod["volume"] == [
+        {**said, "name": "data", "pvcRef": {"name": "disk", "namespace": "shop"}},
+        {**said, "name": "tmp"},
+    ]
+
+
+def test_claims_are_exposed_by_their_names_and_nothing_where_there_are_none():
+    assert volumes_exposition([]) == ""
+    lines = volumes_exposition([("shop", FULL)]).splitlines()
+    assert 'kubelet_volume_stats_used_bytes{namespace="shop",persistentvolumeclaim="disk"} 30.0' in lines
+    assert sum(line.startswith("# TYPE kubelet_volume_stats_") for line in lines) == 6

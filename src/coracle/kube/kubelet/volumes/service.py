@@ -99,10 +99,6 @@ class PodVolumes:
                     failures.append(str(error))
         return failures
 
-    async def usage_bytes(self, pod: Object, volume: str) -> int:
-        """What an emptyDir takes of its disk."""
-        return await self._directories.usage_bytes(sandbox_name(pod.meta.uid), volume)
-
     async def drop(self, owner: str) -> None:
         """Remove what was made for a pod; `owner` is its sandbox's name.  Idempotent."""
         async with self._locks.setdefault(owner, asyncio.Lock()):
