@@ -33,12 +33,15 @@ Guard = Callable[[Literal["create", "update", "delete"], Object, Object | None, 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """How to delete.  `grace_s` None: the kind's default.  `uid`, `revision`: only if it is still that."""
+    """How to delete.  `grace_s` None: the kind's default.  `uid`, `revision`: only if it is still that.
+
+    `propagation` None: what was asked for before, by finalizers; else its dependents go after it.
+    """
 
     grace_s: int | None = None
     uid: str = ""
     revision: int = 0
-    propagation: Propagation = "Background"
+    propagation: Propagation | None = None
 
 
 class _Head:
@@ -320,11 +323,14 @@ def _only_status(obj: Object) -> dict[str, object]:
     return {"status": obj.body["status"]} if "status" in obj.body else {}
 
 
-def _finalizers(obj: Object, propagation: Propagation) -> tuple[str, ...]:
-    """An object that is deleted in the foreground, or whose dependents stay, is held until the garbage loop is done."""
-    kept = tuple(name for name in obj.meta.finalizers if name not in ("foregroundDeletion", "orphan"))
-    if obj.meta.deleting:
+def _finalizers(obj: Object, propagation: Propagation | None) -> tuple[str, ...]:
+    """An object that is deleted in the foreground, or whose dependents stay, is held until the garbage loop is done.
+
+    Somebody may change their mind about it, but for what takes its time to go.
+    """
+    if propagation is None or (obj.meta.deleting and obj.meta.grace_s):
         return obj.meta.finalizers
+    kept = tuple(name for name in obj.meta.finalizers if name not in ("foregroundDeletion", "orphan"))
     if propagation == "Background":
         return kept
     return (*kept, "foregroundDeletion" if propagation == "Foreground" else "orphan")

@@ -202,6 +202,44 @@ def test_deleting_in_the_foreground_leaves_the_work_to_the_garbage_loop():
     run(main())
 
 
+MINE, WAITS, STAYS = "example.com/hold", "foregroundDeletion", "orphan"
+
+
+@pytest.mark.parametrize(
+    ("present", "asked", "left"),
+    [
+        pytest.param((MINE,), [None], (MINE,), id="nothing asked"),
+        pytest.param((MINE,), ["Foreground"], (MINE, WAITS), id="its dependents first"),
+        pytest.param((MINE,), ["Orphan"], (MINE, STAYS), id="its dependents stay"),
+        pytest.param((MINE, STAYS), [None], (MINE, STAYS), id="asked for before it was deleted"),
+        pytest.param((MINE, STAYS), ["Background"], (MINE,), id="and then not"),
+        pytest.param((MINE,), ["Foreground", None], (MINE, WAITS), id="asked for once"),
+        pytest.param((MINE,), ["Foreground", "Background"], (MINE,), id="another mind"),
+        pytest.param((MINE,), ["Foreground", "Orphan"], (MINE, STAYS), id="yet another"),
+    ],
+)
+def test_what_becomes_of_dependents_is_held_in_finalizers(present, asked, left):
+    async def main():
+        collection = things()
+        await collection.create(thing().with_meta(finalizers=present))
+        for propagation in asked:
+            last = await collection.delete(KEY, Deletion(propagation=propagation))
+        assert last.meta.finalizers == left
+
+    run(main())
+
+
+def test_what_takes_its_time_to_go_goes_as_it_was_asked_at_first():
+    async def main():
+        collection = things()
+        await collection.create(thing(grace=30))
+        await collection.delete(KEY, Deletion(propagation="Foreground"))
+        last = await collection.delete(KEY, Deletion(propagation="Background"))
+        assert last.meta.finalizers == (WAITS,)
+
+    run(main())
+
+
 def test_preconditions_of_a_deletion():
     async def main():
         collection = things()

@@ -15,6 +15,7 @@ from coracle.kube.kinds.definitions import schema_of_meta
 from coracle.web.messages import Request
 
 _POLICIES = ("Background", "Foreground", "Orphan")
+_WARNED = ("Job.batch",)
 _STAY = (
     "child pods are preserved by default when {plural} are deleted; set propagationPolicy=Background to remove them or "
     "set propagationPolicy=Orphan to suppress this warning"
@@ -48,9 +49,10 @@ def read_deletion(request: Request, kind: Kind) -> tuple[Deletion, bool, list[st
         grace_s=grace_s,
         uid=conditions.get("uid") or "",
         revision=int(revision),
-        propagation=cast("Propagation", policy or ("Orphan" if kind.orphans else "Background")),
+        propagation=cast("Propagation | None", policy or ("Orphan" if kind.orphans else None)),
     )
-    return how, bool(dry_run), [_STAY.format(plural=kind.plural)] if kind.orphans and not policy else []
+    warned = kind.type in _WARNED and not policy
+    return how, bool(dry_run), [_STAY.format(plural=kind.plural)] if warned else []
 
 
 def read_dry_run(request: Request, options: str) -> bool:

@@ -142,7 +142,7 @@ class CronJobs:
 
     async def _remove(self, cron: Object, job: Object) -> None:
         try:
-            await self._job_writer.delete(job.key, Deletion(uid=job.meta.uid))
+            await self._job_writer.delete(job.key, Deletion(uid=job.meta.uid, propagation="Background"))
         except NotFound:
             return
         self._recorder.emit(cron, "Normal", "SuccessfulDelete", f"Deleted job {job.meta.name}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection
+from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, itself
@@ -64,7 +64,7 @@ class Namespaces:
         """Ask everything of one kind to go.  Returns what is still there."""
         for obj in collection.list(room):
             if not obj.meta.deleting:
-                await collection.delete(obj.key, missing_ok=True)
+                await collection.delete(obj.key, Deletion(propagation="Background"), missing_ok=True)
         return list(collection.list(room))
 
     async def _tell(self, key: Key, left: Mapping[str, int], finalizers: Mapping[str, int]) -> None:

@@ -84,5 +84,6 @@ KIND = Kind(
         printing.wide("Selector", lambda rc: printing.labels(rc.spec.get("selector"))),
     ),
     subresources=frozenset(("status", "scale")),
+    orphans=True,
     loop="coracle.kube.controllers.replication:Replication",
 )

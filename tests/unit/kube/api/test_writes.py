@@ -257,6 +257,18 @@ def test_the_pods_of_a_job_stay_unless_the_client_says_otherwise(play):
     assert (goes.doc["status"], goes.headers) == ("Success", {})
 
 
+def test_the_pods_of_a_replication_controller_stay_too_and_nobody_is_warned(play):
+    async def scene(api):
+        rcs = "/api/v1/namespaces/default/replicationcontrollers"
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+        await api.ask("POST", rcs, {"metadata": {"name": "stays"}, "spec": {"template": template}})
+        return await api.ask("DELETE", rcs + "/stays")
+
+    stays = play(scene)
+    assert stays.doc["metadata"]["finalizers"] == ["orphan"]
+    assert stays.headers == {}
+
+
 def test_a_collection_is_deleted_by_selector(play):
     async def scene(api):
         await api.config_map("a", {"x": "1"})
