@@ -80,8 +80,16 @@ def reasons(cloud, name):
     return {one["reason"] for one in cloud.json("get", "events")["items"] if one["involvedObject"]["name"] == name}
 
 
-def fill(cloud, name, mi):
-    cloud.kubectl("exec", "filler", "--", "dd", "if=/dev/zero", f"of=/v/{name}", "bs=1M", f"count={mi}")
+def fill(cloud, name, bytes):
+    cloud.kubectl("exec", "filler", "--", "fallocate", "-l", str(bytes), f"/v/{name}")
+
+
+def fill_up(cloud):
+    """To the last byte, before anybody has looked."""
+    disk = os.statvfs(cloud.root)
+    most = disk.f_bavail * disk.f_frsize - MI
+    words = f"fallocate -l {most} /v/most; dd if=/dev/zero of=/v/rest bs=4k"
+    cloud.kubectl("exec", "filler", "--", "sh", "-c", words, check=False)
 
 
 def an_image(mi):
@@ -106,7 +114,7 @@ def test_a_full_disk(small):
     name = small.json("get", "nodes")["items"][0]["metadata"]["name"]
     assert small.json("get", "node", name)["status"]["allocatable"]["ephemeral-storage"] == "256000Ki"
 
-    fill(small, "a", 240)
+    fill(small, "a", 220 * MI)
     small.wait_for(lambda: "EvictionThresholdMet" in reasons(small, name))
     small.wait_for(lambda: node(small) == ({**node(small)[0], "DiskPressure": "False"}, set()))
     assert "unneeded" not in small.docker("images").stdout
@@ -114,7 +122,7 @@ def test_a_full_disk(small):
     assert done["containerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
     assert small.json("get", "pod", "filler")["status"]["phase"] == "Running"
 
-    fill(small, "b", 60)
+    fill_up(small)
     small.wait_for(lambda: small.json("get", "pod", "filler")["status"].get("reason") == "Evicted")
     said = small.json("get", "pod", "filler")["status"]
     assert said["phase"] == "Failed"

@@ -5,8 +5,9 @@ commit).  WAL with synchronous=FULL: a commit that was acknowledged survives the
 
     commit --prepare--> head, queue --thread: one transaction, fsync--> apply: visible, watchers told, caller woken
 
-A full disk refuses the batch and what queued behind it (Unavailable) and leaves the store as it was; writing works
-again once there is room.  Any other failure of the disk ends writing until the next start (what an fsync that failed
+On a full disk the ballast makes room for the commits that tell of it and do something about it.  When that is used up,
+the batch and what queued behind it are refused (Unavailable) and the store is left as it was; writing works again once
+there is room.  Any other failure of the disk ends writing until the next start (what an fsync that failed
 has kept is not known), reading goes on.
 
 Source: https://sqlite.org/wal.html; measurements in docs/adr/0003-store.md.
@@ -32,17 +33,21 @@ import orjson
 from coracle.core.errors import CloudError, Conflict, Unavailable
 from coracle.core.object import Key
 from coracle.core.store import HISTORY, Change, Entry, Event, Table, TableReads
+from coracle.store.ballast import BALLAST_BYTES, Ballast
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 _CHECKPOINT_PAGES = 2_000  # some 8 MB of log; folded into the file when the writer has nothing else to do
+_TIGHT_PAGES = 100  # the same while there is no ballast: the log is to stay within the room it has
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects(
     type TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, raw BLOB NOT NULL,
     PRIMARY KEY(type, namespace, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS room(held BLOB NOT NULL);
+DELETE FROM room;
 """
 _PUT = "INSERT OR REPLACE INTO objects VALUES(?,?,?,?,?)"
 _DELETE = "DELETE FROM objects WHERE type=? AND namespace=? AND name=?"
@@ -65,6 +70,7 @@ class SqliteStore(TableReads):
     def __init__(self, directory: Path, history: int = HISTORY) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _lock(directory / "lock")
+        self._ballast = Ballast(directory / "ballast")
         super().__init__(Table(history))
         self._queued: list[_Commit] = []
         self._writing = False
@@ -72,6 +78,7 @@ class SqliteStore(TableReads):
         self._handed: queue.SimpleQueue[list[_Commit] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         try:
+            self._ballast.hold()
             self._db = _open(directory / "store.sqlite")
             self._table.load(*_load(self._db))
         except apsw.Error as error:
@@ -144,13 +151,35 @@ class SqliteStore(TableReads):
         while (batch := self._handed.get()) is not None:
             error: Exception | None = None
             try:
-                self._write(batch)
+                self._write_with_room(batch)
             except Exception as caught:  # told to everybody who waits, in _written
                 error = caught
             if (loop := self._loop) is not None:
                 loop.call_soon_threadsafe(self._written, batch, error)
             if error is None and self._handed.empty():
                 self._checkpoint()
+                self._ballast.hold()
+
+    def _write_with_room(self, batch: Sequence[_Commit]) -> None:
+        """`_write`, and once more where the ballast has made room for it."""
+        try:
+            self._write(batch)
+        except apsw.FullError:
+            if not self._ballast.release():
+                raise
+            log.warning("store: the disk is full; the room that was held back for it is used now")
+            self._fold()
+            self._write(batch)
+            self._grab()
+
+    def _grab(self) -> None:
+        """Make half of the room ours before others fill it: pages that are free in the file, and a log that is long."""
+        with contextlib.suppress(apsw.Error):
+            with self._transaction():
+                self._db.execute("INSERT INTO room VALUES(zeroblob(?))", (BALLAST_BYTES // 2,))
+            with self._transaction():
+                self._db.execute("DELETE FROM room")
+            self._fold()
 
     def _write(self, batch: Sequence[_Commit]) -> None:
         execute = self._db.execute
@@ -177,9 +206,13 @@ class SqliteStore(TableReads):
             raise
 
     def _checkpoint(self) -> None:
-        if self._db.wal_pages > _CHECKPOINT_PAGES:
-            with contextlib.suppress(apsw.Error):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._db.wal_pages > (_CHECKPOINT_PAGES if self._ballast.is_held else _TIGHT_PAGES):
+            self._fold()
+
+    def _fold(self) -> None:
+        """Bring what is in the log into the file; the log is written from its beginning then."""
+        with contextlib.suppress(apsw.Error):
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 class _Database(apsw.Connection):
