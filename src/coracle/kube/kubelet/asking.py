@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 from coracle.wire.grpchealth import HealthCall, ProtocolError
 
 USER_AGENT = "kube-probe/1.36"
+SPEAKS_HTTP = "http: server gave HTTP response to HTTPS client"
 _MOST_HEAD_BYTES, _MOST_BODY_BYTES = 64 * 1024, 10 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 _MOST_REDIRECTS = 10
@@ -102,7 +103,7 @@ def _words(error: Exception, host: str, port: int) -> str:
         case EOFError():
             return "EOF"
         case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error):
-            return "http: server gave HTTP response to HTTPS client"
+            return SPEAKS_HTTP
         case socket.gaierror():
             return f"dial tcp: lookup {host}: no such host"
         case OSError() if error.strerror:
