@@ -612,13 +612,15 @@ def test_a_cloud_that_vanished_does_not_keep_forwarding_on(island):
 def test_isolated_plugs_get_and_send_what_is_allowed_alone(island):
     a, b, _c = (plug(island, name, last) for last, name in ((10, "a"), (11, "b"), (12, "c")))
     steer(island, forward(a))
-    from_b = Allowance((IPv4Network(b.address),), (), (Span("TCP", 8080, 8080),))
-    island.run(island.driver.isolate([Isolation(a.address, (from_b,)), Isolation(b.address, None, (from_b,))]))
+    from_b = Allowance((str(b.address),), (), (Span("TCP", 8080, 8080),))
+    island.run(
+        island.driver.isolate([Isolation(str(a.address), (from_b,)), Isolation(str(b.address), None, (from_b,))])
+    )
     assert [island.connect(client, a.address, 8080) for client in ("a", "host")] == ["a", "a"]
     assert island.is_silent("c", a.address, 8080)
     assert island.is_silent("c", SERVICE, 80)
     assert island.is_silent("b", a.address, 8080), "b may send to itself alone"
-    island.run(island.driver.isolate([Isolation(a.address, (from_b,))]))
+    island.run(island.driver.isolate([Isolation(str(a.address), (from_b,))]))
     assert [island.connect("b", address, port) for address, port in ((a.address, 8080), (SERVICE, 80))] == ["a", "a"]
     assert island.is_silent("b", a.address, 8080, "UDP")
     island.run(island.driver.isolate([]))

@@ -1,13 +1,13 @@
 """Who may speak to whom: addresses that are isolated, and what is allowed to them all the same.
 
-Beside `api.NetDriver`: an ability of its own, which costs nothing while nothing is isolated.
+Beside `api.NetDriver`: an ability of its own, which costs nothing while nothing is isolated.  Addresses (`10.32.0.5`)
+and ranges (`10.0.0.0/8`) are texts: there may be many, and they are compared often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
 from coracle.net.api import Transport
@@ -26,8 +26,8 @@ class Span:
 class Allowance:
     """With whom (None: everybody; never `excepted`), and at which ports (None: everything, pings too)."""
 
-    networks: tuple[IPv4Network, ...] | None = None
-    excepted: tuple[IPv4Network, ...] = ()
+    networks: tuple[str, ...] | None = None
+    excepted: tuple[str, ...] = ()
     spans: tuple[Span, ...] | None = None
 
 
@@ -35,7 +35,7 @@ class Allowance:
 class Isolation:
     """One address of a plug: what may come to it, and what may go from it.  None: whatever likes."""
 
-    address: IPv4Address
+    address: str
     ingress: tuple[Allowance, ...] | None = None
     egress: tuple[Allowance, ...] | None = None
 

@@ -34,12 +34,8 @@ class Plugged:
 
     namespace: str
     labels: Mapping[str, str]
-    address: IPv4Address
+    address: str
     ports: Mapping[tuple[str, str], int]
-
-    @property
-    def network(self) -> IPv4Network:
-        return IPv4Network(self.address)
 
 
 def plugged(pod: Object) -> Plugged | None:
@@ -49,7 +45,7 @@ def plugged(pod: Object) -> Plugged | None:
         return None
     named = (port for one in pod.spec.get("containers") or () for port in one.get("ports") or () if port.get("name"))
     ports = {(port.get("protocol") or "TCP", port["name"]): int(port["containerPort"]) for port in named}
-    return Plugged(pod.meta.namespace, pod.meta.labels, IPv4Address(ip), ports)
+    return Plugged(pod.meta.namespace, pod.meta.labels, ip, ports)
 
 
 Rooms = Mapping[str, Mapping[str, str]]  # namespace -> its labels
@@ -57,7 +53,7 @@ Rooms = Mapping[str, Mapping[str, str]]  # namespace -> its labels
 
 def isolations(policies: Iterable[Object], all_pods: Sequence[Plugged], rooms: Rooms) -> list[Isolation]:
     """The pods that a policy is about, and what all policies together allow them."""
-    found: dict[IPv4Address, dict[str, list[Allowance]]] = {}
+    found: dict[str, dict[str, list[Allowance]]] = {}
     for policy in policies:
         selector = from_label_selector(policy.spec.get("podSelector") or {})
         mine = [one for one in all_pods if one.namespace == policy.meta.namespace and selector.accepts(one.labels)]
@@ -92,8 +88,7 @@ def _peers(given: Sequence[Json] | None, policy: Object, all_pods: Sequence[Plug
         else:
             meant += _meant(peer, policy, all_pods, rooms)
     if meant:
-        known = dict.fromkeys(one.network for one in meant)
-        yield meant, Allowance(tuple(sorted(known)))
+        yield meant, Allowance(tuple(sorted({one.address for one in meant})))
 
 
 def _meant(peer: Json, policy: Object, all_pods: Sequence[Plugged], rooms: Rooms) -> list[Plugged]:
@@ -110,7 +105,7 @@ def _block(block: Json) -> Allowance:
     whole, *excepted = (ip_network(text, strict=False) for text in (block["cidr"], *(block.get("except") or ())))
     if not isinstance(whole, IPv4Network):
         return Allowance(())
-    return Allowance((whole,), tuple(one for one in excepted if isinstance(one, IPv4Network)))
+    return Allowance((str(whole),), tuple(str(one) for one in excepted if isinstance(one, IPv4Network)))
 
 
 def _allowances(
@@ -137,12 +132,15 @@ def _by_name(named: Sequence[Json], peers: Iterable[Plugged], allowance: Allowan
     for one in peers:
         spans = {span for port in named if (span := _named(port, one)) is not None}
         if spans and _covers(allowance, one.address):
-            yield Allowance((one.network,), (), tuple(sorted(spans)))
+            yield Allowance((one.address,), (), tuple(sorted(spans)))
 
 
-def _covers(allowance: Allowance, address: IPv4Address) -> bool:
-    within = allowance.networks is None or any(address in one for one in allowance.networks)
-    return within and not any(address in one for one in allowance.excepted)
+def _covers(allowance: Allowance, address: str) -> bool:
+    return (allowance.networks is None or _has(allowance.networks, address)) and not _has(allowance.excepted, address)
+
+
+def _has(networks: Sequence[str], address: str) -> bool:
+    return address in networks or any(IPv4Address(address) in IPv4Network(one) for one in networks if "/" in one)
 
 
 def _span(port: Mapping[str, Any]) -> Span:

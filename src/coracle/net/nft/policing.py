@@ -20,7 +20,7 @@ from coracle.net.nft.render import removed
 from coracle.net.policing import Allowance, Isolation, Span
 
 Allowances = tuple[Allowance, ...]
-_EVERYBODY = IPv4Network("0.0.0.0/0")
+_EVERYBODY = "0.0.0.0/0"
 
 
 class PolicyTable:
@@ -105,9 +105,10 @@ def _rules(allowance: Allowance, side: str) -> list[str]:
     return [f"{match}{_ports(transport, allowance.spans)} accept" for transport in transports]
 
 
-def _addresses(networks: Iterable[IPv4Network]) -> str:
+def _addresses(networks: Iterable[str]) -> str:
     """A set without overlaps, which the kernel would refuse."""
-    merged = (str(one.network_address) if one.prefixlen == 32 else str(one) for one in collapse_addresses(networks))
+    whole = collapse_addresses(IPv4Network(one) for one in networks)
+    merged = (str(one.network_address) if one.prefixlen == 32 else str(one) for one in whole)
     return f"{{ {', '.join(merged)} }}"
 
 

@@ -1,7 +1,5 @@
 """NetworkPolicies: whom they isolate, and what is allowed all the same."""
 
-from ipaddress import IPv4Address, IPv4Network
-
 import pytest
 
 from coracle.core.object import Key, Meta, Object
@@ -16,7 +14,7 @@ ROOMS = {"shop": {"team": "a"}, "other": {"team": "b"}}
 
 def a_plug(number, namespace="shop", **labels):
     ports = {("TCP", "http"): 8000 + number}
-    return Plugged(namespace, labels, IPv4Address(f"10.32.0.{number}"), ports)
+    return Plugged(namespace, labels, f"10.32.0.{number}", ports)
 
 
 WEB, DB, FAR = a_plug(1, app="web"), a_plug(2, app="db"), a_plug(3, "other", app="web")
@@ -29,7 +27,7 @@ def a_policy(selector=None, name="one", namespace="shop", **spec):
 
 
 def nets(*numbers):
-    return tuple(IPv4Network(f"10.32.0.{number}") for number in numbers)
+    return tuple(f"10.32.0.{number}" for number in numbers)
 
 
 def of(*pods):
@@ -37,7 +35,7 @@ def of(*pods):
 
 
 def told(*policies):
-    return {int(one.address) & 255: (one.ingress, one.egress) for one in isolations(policies, PODS, ROOMS)}
+    return {int(one.address.rpartition(".")[2]): (one.ingress, one.egress) for one in isolations(policies, PODS, ROOMS)}
 
 
 ONLY_WEB = {"matchLabels": {"app": "web"}}
@@ -70,7 +68,7 @@ TCP_80 = (Span("TCP", 80, 80),)
         ),
         pytest.param(
             [a_policy(ONLY_WEB, ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}])],
-            {1: ((Allowance((IPv4Network("10.0.0.0/8"),), (IPv4Network("10.1.0.0/16"),)),), None)},
+            {1: ((Allowance(("10.0.0.0/8",), ("10.1.0.0/16",)),), None)},
             id="from addresses",
         ),
         pytest.param(
@@ -146,7 +144,7 @@ def test_the_kernel_is_told_what_changes_and_nothing_else():
         policy = a_policy(namespace="default")
         await stage["NetworkPolicy"].create(policy)
         await stage.settle(1)
-        isolated = [Isolation(IPv4Address("10.32.0.1"), ())]
+        isolated = [Isolation("10.32.0.1", ())]
         assert net.told[1:] == [isolated]
         change = stage["Pod"].change
         await change(Key("default", "web"), lambda pod: pod.with_meta(annotations={"a": "b"}))
