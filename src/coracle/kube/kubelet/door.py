@@ -17,7 +17,7 @@ import html
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +27,9 @@ from coracle.core.informer import Informer
 from coracle.core.object import Json, Key, Object
 from coracle.core.tasks import offload
 from coracle.kube.kubelet.config import NodeConfig
+from coracle.kube.kubelet.configuration import Settings
+from coracle.kube.kubelet.configz import configz
+from coracle.kube.kubelet.machine import read_stocks
 from coracle.kube.kubelet.metering import Metering
 from coracle.kube.kubelet.streams import PodStreams
 from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
@@ -70,6 +73,7 @@ class KubeletDoor:
     config: NodeConfig
     clock: Clock
     volumes: VolumeMeter
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def handler(self) -> Handler:
@@ -104,15 +108,8 @@ class KubeletDoor:
         return Response.of(200, _listed(pod for pod in self._here() if self.meter.counters(pod)))
 
     async def _settings(self, _request: Request) -> Answer:
-        config = self.config
-        told = {
-            "kind": "KubeletConfiguration",
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "port": config.kubelet_port,
-            "clusterDomain": config.domain,
-            "clusterDNS": [config.cluster_dns],
-        }
-        return Response.of(200, {"kubeletconfig": told})
+        stocks = await offload(read_stocks, self.config.disk_path)
+        return Response.of(200, configz(self.config, self.settings, stocks))
 
     async def _summary(self, _request: Request) -> Answer:
         return Response.of(200, summary(replace(await self._used(), volumes=await self._volumes())))
@@ -174,7 +171,8 @@ class KubeletDoor:
             found.append((pod, uses))
         whole = self.meter.machine()
         node = Use(whole.cpu_ns, machine.cpu_nano, whole.memory_bytes)
-        return Used(self.config.name, self.clock.now_s(), node, tuple(found))
+        stocks = await offload(read_stocks, self.config.disk_path)
+        return Used(self.config.name, self.clock.now_s(), node, tuple(found), stocks=stocks)
 
 
 def _listed(pods: Iterable[Object]) -> Json:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from coracle.core.clock import rfc3339
 from coracle.core.object import Json, Object
+from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Stocks
 from coracle.kube.kubelet.volumes.metering import VolumeUse
 
 
@@ -25,19 +26,40 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a node uses at `at_s` (seconds since 1970): itself, its pods' containers by name, their volumes by uid."""
+    """What a node uses at `at_s` (seconds since 1970): itself, its pods' containers by name, their volumes by uid; and
+    what is left (`stocks`)."""
 
     name: str
     at_s: float
     node: Use
     pods: tuple[tuple[Object, Mapping[str, Use]], ...]
     volumes: Mapping[str, Sequence[VolumeUse]] = field(default_factory=dict)
+    stocks: Stocks = field(default_factory=dict)
 
 
 def summary(used: Used) -> Json:
     """stats/v1alpha1 Summary."""
     node = {"nodeName": used.name, **_stats(used.node, used.at_s)}
+    if used.stocks:
+        node |= _machine(used.stocks, rfc3339(used.at_s))
+        node["memory"] |= {"availableBytes": used.stocks[MEMORY].available}
     return {"node": node, "pods": [_pod(pod, containers, used) for pod, containers in used.pods]}
+
+
+def _machine(stocks: Stocks, time: str) -> Json:
+    """The disk, which is that of the images and containers, too; and the processes."""
+    room, names, processes = stocks["nodefs.available"], stocks["nodefs.inodesFree"], stocks[PIDS]
+    disk = {
+        "time": time,
+        "availableBytes": room.available,
+        "capacityBytes": room.capacity,
+        "usedBytes": room.capacity - room.available,
+        "inodesFree": names.available,
+        "inodes": names.capacity,
+        "inodesUsed": names.capacity - names.available,
+    }
+    limit = {"time": time, "maxpid": processes.capacity, "curproc": processes.capacity - processes.available}
+    return {"fs": disk, "runtime": {"imageFs": disk, "containerFs": disk}, "rlimit": limit}
 
 
 def _pod(pod: Object, containers: Mapping[str, Use], used: Used) -> Json:

@@ -20,6 +20,7 @@ from coracle.node.assembly.host import address, node_name
 from coracle.node.assembly.kubernetes import Kubernetes
 from coracle.node.config import Settings
 from coracle.node.kubeconfig import render_kubeconfig, write_own
+from coracle.node.kubelet import read_kubelet
 from coracle.node.pki import Pki, ensure_pki
 from coracle.web.listeners import Tcp, Unix
 from coracle.web.server import Server
@@ -54,7 +55,8 @@ def kubernetes_door(base: Foundation, kube: Kubernetes, pki: Pki, config: NodeCo
     port, clock = base.settings.api_port, base.clock
     streams = PodStreams(kube.records, base.engine.logs, base.engine.execs)
     full = VolumeMeter(base.engine.scratch, base.store)
-    kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock, full)
+    kubelet_settings = read_kubelet(base.settings.root)
+    kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock, full, kubelet_settings)
     insides = Insides(streams, kube.meter, kube.issuer, kubelet_door.handler)
     api = door(kube.writers.values(), base.store, clock, insides)
     tls = server_context(*pki.server, pki.authority)

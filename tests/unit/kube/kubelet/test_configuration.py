@@ -6,7 +6,9 @@ import pytest
 
 from coracle.core.errors import Malformed
 from coracle.core.quantity import parse
+from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.configuration import Settings, duration_s, parse_configuration
+from coracle.kube.kubelet.configz import configz
 from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Amount, Stock, Threshold
 from coracle.node.kubelet import read_kubelet
 
@@ -102,6 +104,18 @@ def test_refused(said, message):
     with pytest.raises(Malformed) as caught:
         parse_configuration(said)
     assert str(caught.value).startswith(message)
+
+
+def test_it_is_told_with_what_was_left_out():
+    said = {"evictionHard": {DISK: "10%"}, "evictionSoft": {MEMORY: "1Gi"}, "evictionSoftGracePeriod": {MEMORY: "90s"}}
+    config = NodeConfig(name="n1", address="192.0.2.1", cluster_dns="100.64.0.10")
+    told = configz(config, parse_configuration(said), stocks())["kubeletconfig"]
+    assert (told["kind"], told["evictionHard"]) == ("KubeletConfiguration", {DISK: "10%"})
+    assert (told["evictionSoft"], told["evictionSoftGracePeriod"]) == ({MEMORY: str(GI)}, {MEMORY: "1m30s"})
+    assert (told["nodeLeaseDurationSeconds"], told["nodeStatusReportFrequency"], told["maxPods"]) == (40, "5m0s", 110)
+    ours = configz(config, Settings(), stocks())["kubeletconfig"]
+    assert "evictionSoft" not in ours
+    assert parse_configuration({"evictionHard": ours["evictionHard"]}).hard == tuple(Settings().thresholds(stocks()))
 
 
 @pytest.mark.parametrize(("text", "expected"), [("0", 0), ("90s", 90), ("1h2m3s", 3723), ("1.5m", 90), ("250ms", 0.25)])

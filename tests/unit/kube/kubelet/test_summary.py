@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from coracle.core.object import Meta, Object
 from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
+from coracle.kube.kubelet.thresholds import SIGNALS, Stock
 from coracle.kube.kubelet.volumes.metering import VolumeUse
 
 MIB = 1 << 20
@@ -36,6 +37,15 @@ def test_a_summary_has_the_node_and_each_pod_with_its_containers():
         ("www", "2026-01-01T00:00:02Z"), ("side", None),
     ]  # fmt: skip
     assert (pod["memory"]["workingSetBytes"], pod["cpu"]["usageNanoCores"]) == (2 * MIB, 8)
+
+
+def test_a_summary_says_what_is_left_of_the_machine():
+    stocks = {name: Stock(100, 60) for name in SIGNALS}
+    node = summary(replace(USED, stocks=stocks))["node"]
+    assert node["memory"]["availableBytes"] == 60
+    assert (node["fs"]["usedBytes"], node["fs"]["inodesUsed"]) == (40, 40)
+    assert node["runtime"] == {"imageFs": node["fs"], "containerFs": node["fs"]}
+    assert (node["rlimit"]["maxpid"], node["rlimit"]["curproc"]) == (100, 40)
 
 
 def test_an_exposition_has_a_line_for_each_with_full_numbers():
