@@ -7,7 +7,7 @@ import pytest
 from coracle.core.clock import rfc3339
 from coracle.core.object import Key, Meta, Object
 from coracle.kube.controllers import replication
-from coracle.kube.controllers.disruption import Budgets, plan
+from coracle.kube.controllers.disruption import Budgets, Count, plan
 from coracle.kube.controllers.ownership import OF_DEPENDENTS
 from coracle.kube.controllers.replication import Replication
 from coracle.kube.kinds import poddisruptionbudget as budgets
@@ -42,11 +42,17 @@ def some(ready, unready=0):
         pytest.param({"minAvailable": 1}, some(3), 7, (3, 1, 3, 2), id="of those that are there, not of those wanted"),
         pytest.param({"maxUnavailable": "100%"}, some(2), 3, (3, 0, 2, 2), id="a share that is all"),
         pytest.param({}, some(2), 2, (2, 0, 2, 2), id="no demand"),
+        pytest.param({"maxUnavailable": 1}, some(2), 0, (0, 0, 2, 0), id="nobody wants any"),
     ],
 )  # fmt: skip
 def test_counts(spec, members, wanted, expected):
     found = plan(a_budget(**spec), members, {"uid": wanted}, ())
     assert (found.expected, found.desired, found.healthy, found.allowed) == expected
+
+
+def test_what_cannot_be_counted_lets_nobody_go():
+    assert Count(2, 1, 2).allowed == 1
+    assert Count(2, 1, 2, fault="nobody knows").allowed == 0
 
 
 def test_one_that_was_evicted_just_now_does_not_count():

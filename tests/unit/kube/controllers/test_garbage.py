@@ -43,6 +43,10 @@ def test_decide(obj, verdicts, dependents, fate):
     assert decide(obj, verdicts, dependents) == fate
 
 
+def a_class(name):
+    return Object("RuntimeClass", Meta(name=name), {"handler": "crun"}, "node.k8s.io/v1")
+
+
 class Cluster(Stage):
     def __init__(self):
         super().__init__()
@@ -190,6 +194,20 @@ def test_an_owner_of_another_namespace_is_none_and_told():
         assert cluster.names() == []
         named = f"[v1/Secret, namespace: default, name: owner, uid: {owner.meta.uid}]"
         assert cluster.said("OwnerRefInvalidNamespace") == [f'ownerRef {named} does not exist in namespace "default"']
+
+    run(main())
+
+
+def test_what_has_no_namespace_goes_after_an_owner_that_has_none():
+    async def main():
+        cluster = Cluster()
+        owner = await cluster["RuntimeClass"].create(a_class("owner"))
+        await cluster["RuntimeClass"].create(a_class("child").with_meta(owners=(owner.as_owner(),)))
+        await cluster.settle(1)
+        assert len(cluster["RuntimeClass"].list()) == 2
+        await cluster["RuntimeClass"].delete(owner.key)
+        await cluster.settle(1)
+        assert cluster["RuntimeClass"].list() == []
 
     run(main())
 

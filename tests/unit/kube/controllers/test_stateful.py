@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coracle.core.object import Key, Meta, Object
+from coracle.core.object import Key, Meta, Object, Owner
 from coracle.kube.controllers import history, workloads
 from coracle.kube.controllers.stateful import identity, plans
 from coracle.kube.controllers.stateful.loop import StatefulSets
@@ -201,6 +201,29 @@ def test_who_a_claim_goes_with(deleted, scaled, condemned, owners, before):
     claim = identity.kept_by(claim, first, pod, condemned=condemned)
     kept = identity.kept_by(claim, stateful, pod, condemned=condemned)
     assert [owner.kind for owner in kept.meta.owners] == owners
+
+
+@pytest.mark.parametrize(
+    ("deleted", "scaled", "controls", "taken"),
+    [
+        pytest.param("Delete", "Delete", True, True, id="somebody else controls it"),
+        pytest.param("Retain", "Delete", True, True, id="it goes with its pod only"),
+        pytest.param("Delete", "Retain", True, True, id="or with the set only"),
+        pytest.param("Retain", "Retain", True, False, id="it stays anyway"),
+        pytest.param("Delete", "Delete", False, False, id="somebody else is an owner among others"),
+    ],
+)
+@pytest.mark.parametrize("condemned", [False, True])
+def test_a_claim_that_somebody_else_controls_is_left_to_them(deleted, scaled, controls, taken, condemned):
+    stateful = a_statefulset(persistentVolumeClaimRetentionPolicy={"whenDeleted": deleted, "whenScaled": scaled})
+    pod = a_present_pod(4)
+    other = Owner("example.com/v1", "Backup", "b", "other", controls)
+    claim = Object("PersistentVolumeClaim", Meta(name="data-db-4", owners=(other, stateful.as_owner())))
+    assert identity.is_taken(claim, stateful, pod) is taken
+    kept = identity.kept_by(claim, stateful, pod, condemned=condemned)
+    if taken:
+        assert kept.meta.owners == (other,)
+    assert sum(owner.controller for owner in kept.meta.owners) <= 1
 
 
 # -- on virtual time ---------------------------------------------------------------------------------------------------

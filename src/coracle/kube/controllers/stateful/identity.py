@@ -6,14 +6,14 @@ Source: Kubernetes documentation, "StatefulSets: Pod Identity", "Start ordinal".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from coracle.core.object import Json, Meta, Object
+from coracle.core.object import Json, Meta, Object, Owner
 from coracle.kube.controllers.history import HASH
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import persistentvolumeclaim
-from coracle.kube.kinds.statefulset import with_claims
+from coracle.kube.kinds.statefulset import DELETE, with_claims
 
 NAME, INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
 
@@ -73,18 +73,30 @@ def is_claim_of(stateful: Object, name: str) -> bool:
 def kept_by(claim: Object, stateful: Object, pod: Object | None, *, condemned: bool) -> Object:
     """The claim with the owners that the set's retention policy gives it; `condemned`: its pod is being scaled away.
 
-    A claim that goes with the set is owned by the set, one that goes with its pod is owned by the pod.
+    A claim that goes with the set is owned by the set, one that goes with its pod is owned by the pod; one that
+    somebody else controls is owned by neither.
     """
     policy = stateful.spec["persistentVolumeClaimRetentionPolicy"]
-    with_pod = condemned and policy["whenScaled"] == "Delete" and pod is not None
-    with_set = policy["whenDeleted"] == "Delete" and not with_pod
-    ours = {stateful.meta.uid, pod.meta.uid if pod is not None else stateful.meta.uid}
-    owners = [owner for owner in claim.meta.owners if owner.uid not in ours]
+    taken = is_taken(claim, stateful, pod)
+    with_pod = condemned and policy["whenScaled"] == DELETE and pod is not None and not taken
+    with_set = policy["whenDeleted"] == DELETE and not with_pod and not taken
+    owners = list(_strangers(claim, stateful, pod))
     if with_pod and pod is not None:
         owners.append(pod.as_owner())
     if with_set:
         owners.append(stateful.as_owner())
     return claim.with_meta(owners=tuple(owners)) if tuple(owners) != claim.meta.owners else claim
+
+
+def is_taken(claim: Object, stateful: Object, pod: Object | None) -> bool:
+    """Whether somebody else controls a claim that is to go with the set or its pod."""
+    goes = DELETE in stateful.spec["persistentVolumeClaimRetentionPolicy"].values()
+    return goes and any(owner.controller for owner in _strangers(claim, stateful, pod))
+
+
+def _strangers(claim: Object, stateful: Object, pod: Object | None) -> Iterable[Owner]:
+    ours = {stateful.meta.uid, pod.meta.uid if pod is not None else ""}
+    return (owner for owner in claim.meta.owners if owner.uid not in ours)
 
 
 def is_stale(claim: Object, pod: Object | None) -> bool:

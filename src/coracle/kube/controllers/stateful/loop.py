@@ -32,6 +32,10 @@ SET, REVISION = statefulset.KIND.type, controllerrevision.KIND.type
 POD, CLAIM = pods.KIND.type, persistentvolumeclaim.KIND.type
 INDEXES: Mapping[str, Mapping[str, Index]] = {SET: OF_OWNERS, REVISION: OF_DEPENDENTS, POD: OF_DEPENDENTS}
 _LABEL = "controller.kubernetes.io/hash"
+_TAKEN = (
+    "PersistentVolumeClaim {name} has a conflicting OwnerReference that acts as a managing controller, the retention "
+    "policy is ignored for this claim"
+)
 
 
 class StatefulSets:
@@ -112,6 +116,9 @@ class StatefulSets:
         return found
 
     async def _own(self, claim: Object, roster: Roster, pod: Object | None, *, condemned: bool) -> None:
+        if identity.is_taken(claim, roster.stateful, pod):
+            why = _TAKEN.format(name=claim.meta.name)
+            self._recorder.emit(roster.stateful, "Warning", "ConflictingController", why)
         wanted = identity.kept_by(claim, roster.stateful, pod, condemned=condemned)
         if wanted is not claim:
             await self._writers[CLAIM].change(
