@@ -79,7 +79,7 @@ class SqliteStore(TableReads):
         self._loop: asyncio.AbstractEventLoop | None = None
         try:
             self._ballast.hold()
-            self._db = _open(directory / "store.sqlite")
+            self._db = self._open_with_room(directory / "store.sqlite")
             self._table.load(*_load(self._db))
         except apsw.Error as error:
             raise Unavailable(f"the store in {directory} cannot be read: {error}") from error
@@ -113,6 +113,14 @@ class SqliteStore(TableReads):
     def close(self) -> None:
         self._db.close()
         os.close(self._lock_fd)
+
+    def _open_with_room(self, path: Path) -> _Database:
+        try:
+            return _open(path)
+        except apsw.FullError:
+            if not self._ballast.release():
+                raise
+            return _open(path)
 
     # -- on the loop ---------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ import pytest
 
 from coracle.core.errors import Unavailable
 from coracle.core.store import Put
-from coracle.store import ballast
+from coracle.store import ballast, sqlite
 from coracle.store.ballast import Ballast
+from coracle.store.sqlite import SqliteStore
 from suites.store_suite import key, thing
 from unit.store.test_sqlite import opened
 
@@ -39,6 +40,20 @@ def test_it_takes_its_room_and_is_found_again(tmp_path):
     assert Ballast(tmp_path / "ballast", MI).hold()
     assert (tmp_path / "ballast").stat().st_blocks * 512 >= MI
     assert Ballast(tmp_path / "ballast", MI).is_held
+
+
+def test_a_store_is_opened_on_a_full_disk(tmp_path, monkeypatch):
+    open_, full = sqlite._open, [False, True]
+
+    def refusing(path):
+        if full.pop():
+            raise apsw.FullError("database or disk is full")
+        return open_(path)
+
+    SqliteStore(tmp_path).close()
+    monkeypatch.setattr(sqlite, "_open", refusing)
+    SqliteStore(tmp_path).close()
+    assert not (tmp_path / "ballast").exists()
 
 
 def test_a_commit_that_does_not_fit_is_made_room_for_once(tmp_path, monkeypatch):
