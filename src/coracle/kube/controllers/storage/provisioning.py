@@ -15,7 +15,7 @@ from coracle.core.collection import Collection
 from coracle.core.errors import AlreadyExists, CloudError
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import ToKeys
-from coracle.core.object import Key, Meta, Object
+from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.controllers.storage.claims import CLAIM, CLASS, VOLUME
 from coracle.kube.controllers.storage.cloning import NoSource, original, source_name, unknown_kind
@@ -98,8 +98,16 @@ def new_volume(claim: Object, cls: Object, path: str) -> Object:
     }
     if cls.body.get("mountOptions"):
         spec["mountOptions"] = cls.body["mountOptions"]
+    if cls.body.get("allowedTopologies"):
+        terms = [_node_term(term) for term in cls.body["allowedTopologies"]]
+        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": terms}}
     meta = Meta(name=volume_name(claim), annotations={PROVISIONED_BY: NAME}, finalizers=(FINALIZER,))
     return Object("PersistentVolume", meta, {"spec": spec})
+
+
+def _node_term(term: Json) -> Json:
+    """A topology selector term, as one for nodes."""
+    return {"matchExpressions": [{**need, "operator": "In"} for need in term.get("matchLabelExpressions") or ()]}
 
 
 class Provisioner:

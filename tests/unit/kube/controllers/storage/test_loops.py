@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.object import Key
-from coracle.kube.controllers.storage.provisioning import STANDARD, ensure_class, refused, sweep
+from coracle.kube.controllers.storage.provisioning import STANDARD, ensure_class, new_volume, refused, sweep
 from coracle.testing.autojump import run
 from coracle.testing.kube import a_node, a_pod, place
 from unit.kube.controllers.storage.house import Storage, a_claim, a_class, a_volume, for_claim
@@ -160,6 +160,15 @@ def test_directories_of_which_nobody_knows_are_swept_away_at_start():
 )  # fmt: skip
 def test_what_is_not_made(claim, cls, said):
     assert refused(claim, cls) == said
+
+
+def test_a_volume_is_made_where_and_as_its_class_says():
+    within = [{"matchLabelExpressions": [{"key": "zone", "values": ["a", "b"]}]}]
+    cls = a_class(mountOptions=["noatime"], allowedTopologies=within)
+    spec = new_volume(a_claim(), cls, "/x").spec
+    (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term == {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}
+    assert spec["mountOptions"] == ["noatime"]
 
 
 def block(name="data", size="1Gi", **spec):
