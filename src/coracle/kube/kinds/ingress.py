@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from coracle.core.errors import Forbidden, invalid, required
+from coracle.core.errors import Forbidden, Invalid, invalid, required
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.names import name_faults
 from coracle.core.object import Object
@@ -37,10 +37,14 @@ def default(ingress: Object) -> Object:
 
 
 def assign(ingress: Object, old: Object | None, reader: Reader) -> Object:
-    """A new one without a class has the default one.  Raises Forbidden where several are."""
+    """A new one without a class has the default one.  Raises Forbidden where several are, Invalid."""
     if old is not None:
         return ingress
     ingress = ingress.with_body(status={"loadBalancer": {}})
+    named, noted = ingress.spec.get("ingressClassName"), ingress.meta.annotations.get(CLASS_NOTE)
+    if named and noted is not None and noted != named:
+        problem = invalid(f"annotations.{CLASS_NOTE}", noted, "must match `ingressClassName` when both are specified")
+        raise Invalid([problem], kind=KIND.type, name=ingress.meta.name)
     if ingress.spec.get("ingressClassName") or CLASS_NOTE in ingress.meta.annotations:
         return ingress
     classes = [entry.object() for entry in reader.entries(ingressclass.KIND.type)]

@@ -11,6 +11,7 @@ from typing import Any
 from coracle.core.names import name_faults
 from coracle.core.object import Object
 from coracle.kube.kinds.jobrules import INDEXED
+from coracle.kube.kinds.networkwarnings import of_network
 from coracle.kube.kinds.podspec.warnings import fractions, of_pods
 from coracle.kube.kinds.storagewarnings import of_storage
 
@@ -68,6 +69,7 @@ def _of_kind(obj: Object) -> Iterator[str]:
         yield from _of_stateful(obj.spec)
     else:
         yield from of_storage(obj)
+        yield from of_network(obj)
 
 
 def _of_job(at: str, spec: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from coracle.core.errors import Forbidden, Invalid
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.kube.kinds import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
+from coracle.kube.kinds.warnings import warnings
 from coracle.testing.autojump import run
 
 API = "networking.k8s.io/v1"
@@ -148,6 +149,38 @@ def test_an_address_is_named_after_itself(name, fault):
             await addresses.change(Key("", name), lambda old: old.with_spec(parentRef={"resource": "x", "name": "y"}))
 
     run(main())
+
+
+HEADLESS = {"clusterIP": "None", "type": "ClusterIP", "sessionAffinity": "None"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"type": "ClusterIP", "sessionAffinity": "None"}, []),
+        ({**HEADLESS, "sessionAffinity": "ClientIP"}, ["spec.SessionAffinity is ignored for headless services"]),
+        ({**HEADLESS, "externalIPs": ["192.0.2.1"]}, ["spec.externalIPs is ignored for headless services"]),
+        ({"type": "ClusterIP", "externalName": "x"}, ['spec.externalName is ignored when spec.type is not "ExternalName"']),
+        ({"trafficDistribution": "PreferClose"}, ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"']),
+        ({"externalIPs": ["2001:DB8::1"]}, ['spec.externalIPs[0]: IPv6 address "2001:DB8::1" is not in RFC 5952 canonical format ("2001:db8::1"), which may cause controller apply-loops']),
+    ],
+)  # fmt: skip
+def test_what_is_hardly_meant_is_warned_of(spec, said):
+    assert warnings(Object("Service", Meta(name="web"), {"spec": spec})) == said
+
+
+def test_a_class_by_annotation_is_old_and_may_not_contradict():
+    async def main():
+        ingresses = Collection(ingress.KIND, MemoryStore(), LoopClock())
+        old = {"kubernetes.io/ingress.class": "nginx"}
+        made = await ingresses.create(an(ingress.KIND, "web", old, defaultBackend=BACKEND, ingressClassName="nginx"))
+        with pytest.raises(Invalid, match="must match `ingressClassName` when both are specified"):
+            await ingresses.create(an(ingress.KIND, "two", old, defaultBackend=BACKEND, ingressClassName="other"))
+        return warnings(made)
+
+    assert run(main()) == [
+        "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"
+    ]
 
 
 def test_columns_are_printed_as_kubectl_does():
