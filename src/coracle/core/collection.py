@@ -81,6 +81,10 @@ class Collection:
     def list(self, namespace: str | None = None, labels: Selector = EVERYTHING) -> Sequence[Object]:
         return [e.object() for e in self._store.entries(self.kind.type, namespace) if labels.accepts(e.labels)]
 
+    def entries(self, namespace: str | None = None) -> Sequence[Entry]:
+        """As `list`, without looking into them."""
+        return self._store.entries(self.kind.type, namespace)
+
     # -- writing -------------------------------------------------------------------------------------------------
 
     async def create(self, obj: Object, *, dry_run: bool = False) -> Object:

@@ -10,13 +10,14 @@ Source: Kubernetes v1 API, Event; client-go's event correlation (what counts as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
 from coracle.core.clock import Clock, from_rfc3339, rfc3339
-from coracle.core.collection import Collection
+from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import AlreadyExists, CloudError, NotFound
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.workqueue import Workqueue
@@ -154,29 +155,48 @@ def _repeated(event: Object, waiting: _Waiting) -> Object:
 
 
 class EventExpiry:
-    """Removes Events an hour after they were last said.  A Part; sleeps until the next one is due."""
+    """Removes Events an hour after they were last said.  A Part; sleeps until the next one is due.
+
+    Each is looked into once for every time that it is said; some at a time, for there may be many thousands.
+    """
 
     def __init__(self, events: Collection, clock: Clock, lifetime_s: float = LIFETIME_S) -> None:
         self._events, self._clock, self._lifetime_s = events, clock, lifetime_s
+        self._due: dict[Key, tuple[int, float]] = {}
 
     async def run(self, up: Callable[[], None]) -> None:
         up()
+        rest_s = _AT_FIRST_S
         while True:
-            await self._clock.sleep(await self._remove_old())
+            await self._clock.sleep(rest_s)
+            rest_s = await self._remove_old()
 
     async def _remove_old(self) -> float:
         """Returns how long it is until there may be something to remove again (seconds)."""
-        now_s, next_s = self._clock.now_s(), self._lifetime_s
-        for event in self._events.list():
-            left_s = _last_s(event) + self._lifetime_s - now_s
-            if left_s <= 0:
-                await self._events.delete(event.key, missing_ok=True)
-            else:
-                next_s = min(next_s, left_s)
-        return max(next_s, _NOT_MORE_OFTEN_S)
+        await self._look()
+        now_s = self._clock.now_s()
+        old = {key: revision for key, (revision, due_s) in self._due.items() if due_s <= now_s}
+        for key, revision in old.items():
+            del self._due[key]
+            with contextlib.suppress(CloudError):  # said again meanwhile, or the store is full: the next look knows
+                await self._events.delete(key, Deletion(revision=revision), missing_ok=True)
+        left_s = min((due_s for _, due_s in self._due.values()), default=now_s + self._lifetime_s) - now_s
+        return max(left_s, _NOT_MORE_OFTEN_S)
+
+    async def _look(self) -> None:
+        """Bring `_due` up to date: by key, the revision looked at, and when it is to go."""
+        present = {entry.key: entry for entry in self._events.entries()}
+        self._due = {key: due for key, due in self._due.items() if key in present and present[key].revision == due[0]}
+        fresh = [entry for key, entry in present.items() if key not in self._due]
+        for begin in range(0, len(fresh), _AT_A_TIME):
+            for entry in fresh[begin : begin + _AT_A_TIME]:
+                self._due[entry.key] = entry.revision, _last_s(entry.object()) + self._lifetime_s
+            await self._clock.sleep(0)  # others have their turn
 
 
+_AT_FIRST_S = 10.0  # a start has more urgent things to do
 _NOT_MORE_OFTEN_S = 60.0  # so that a stream of Events is removed in batches, not one by one
+_AT_A_TIME = 100
 
 
 def _last_s(event: Object) -> float:
