@@ -64,7 +64,9 @@ class Tainted:
         node = self._nodes.find(Key("", pod.spec["nodeName"]))
         taints = evicting(node) if node is not None else []
         if not taints:
-            self._since_s.pop(pod.meta.uid, None)
+            if self._since_s.pop(pod.meta.uid, None) is not None:
+                said = f"Cancelling deletion of Pod {pod.meta.namespace}/{pod.meta.name}"
+                self._recorder.emit(pod, "Normal", "TaintManagerEviction", said)
             return None
         wait_s = patience_s(taints, pod.spec.get("tolerations") or ())
         if math.isinf(wait_s):

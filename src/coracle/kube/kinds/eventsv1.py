@@ -38,7 +38,7 @@ _FEWEST_IN_SERIES = 2
 
 def shown(stored: Object) -> Object:
     """As a client of events.k8s.io/v1 reads it."""
-    return Object(stored.kind, stored.meta, _renamed(stored, _CORE_NAMES), API)
+    return Object(stored.kind, stored.meta, {"eventTime": None, **_renamed(stored, _CORE_NAMES)}, API)
 
 
 def kept(given: Object) -> Object:
