@@ -29,6 +29,8 @@ from coracle.web.messages import Answer, Request, Response, Stream
 _CREATED_BY_PUT = {"Service", "Endpoints", "Event", "Lease.coordination.k8s.io", "LimitRange"}
 _ANSWER_DELETED = {
     "Pod", "PodTemplate", "ResourceQuota", "Service", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim",
+    "CSIDriver.storage.k8s.io", "CSINode.storage.k8s.io", "StorageClass.storage.k8s.io",
+    "VolumeAttachment.storage.k8s.io", "VolumeAttributesClass.storage.k8s.io",
 }  # fmt: skip
 
 
