@@ -166,6 +166,21 @@ def test_a_taint_by_hand(spec, after_s, goes):
     run(main())
 
 
+def test_a_taint_that_is_taken_away_in_time_lets_the_pod_stay():
+    async def main():
+        house = House()
+        await house.furnish(tolerations=[bears(30)])
+        await house.settle(1)
+        await house["Node"].change(NODE, lambda one: one.with_spec(taints=[GPU]))
+        await house.settle(20)
+        await house["Node"].change(NODE, lambda one: one.with_spec(taints=[]))
+        await house.settle(15)
+        assert not house["Pod"].get(ONE).meta.deleting
+        assert house.said("TaintManagerEviction") == ["Cancelling deletion of Pod default/one"]
+
+    run(main())
+
+
 def test_a_cordon_is_a_taint():
     async def main():
         house = House()
