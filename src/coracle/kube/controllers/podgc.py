@@ -1,6 +1,8 @@
-"""Remove pods of nodes that are gone: nobody is left to end them.
+"""Remove pods that nobody is left to end: their node is gone, or out of service; and the oldest of very many that are
+over, those first that were evicted.
 
-Source: Kubernetes documentation, "Pod Lifecycle: Garbage collection of Pods"; condition DisruptionTarget.
+Source: Kubernetes documentation, "Pod Lifecycle: Garbage collection of Pods", "Non-graceful node shutdown"; condition
+DisruptionTarget.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import Conflict, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
-from coracle.core.object import Key, Object
+from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
 
 POD, NODE = pods.KIND.type, nodes.KIND.type
 PATIENCE_S = 40.0  # a node that is registered anew keeps its pods
+MOST_ENDED = 12_500
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+_LOST = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "DeletionByPodGC",
+    "message": "PodGC: node no longer exists",
+}
 
 
 def _on(pod: Object) -> Iterable[str]:
@@ -28,10 +38,19 @@ def _on(pod: Object) -> Iterable[str]:
 INDEXES: Mapping[str, Mapping[str, Index]] = {POD: {"node": _on}}
 
 
+def out_of_service(node: Object) -> bool:
+    """Somebody has said that it will not come back as it was, and it does not answer."""
+    return not nodes.ready(node) and any(taint["key"] == OUT_OF_SERVICE for taint in node.spec.get("taints") or ())
+
+
 class LostPods:
     name = "podgc"
 
-    def __init__(self, caches: Mapping[str, Informer], writer: Collection, clock: Clock) -> None:
+    def __init__(
+        self, caches: Mapping[str, Informer], writer: Collection, clock: Clock, *, most_ended: int = MOST_ENDED
+    ) -> None:
+        self._most_ended = most_ended
+        self._ended: dict[Key, tuple[bool, str, str]] = {}  # the pods that are over, and who of them goes first
         self._pods, self._nodes = caches[POD], caches[NODE]
         self._writer, self._clock = writer, clock
         self._missed_since_s: dict[str, float] = {}
@@ -39,42 +58,53 @@ class LostPods:
 
     async def reconcile(self, key: Key) -> Again | None:
         pod = self._pods.find(key)
+        await self._thin_out(key, pod)
         name = pod.spec.get("nodeName") if pod is not None else None
         if pod is None or not name:
             return None
-        if self._nodes.find(Key("", name)) is not None:
+        node = self._nodes.find(Key("", name))
+        if node is not None:
             self._missed_since_s.pop(name, None)
+            if pod.meta.deleting and out_of_service(node):
+                await self._remove(pod)
             return None
         since_s = self._missed_since_s.setdefault(name, self._clock.monotonic_s())
         left_s = since_s + PATIENCE_S - self._clock.monotonic_s()
         if left_s > 0:
             return Again(left_s)
-        await self._remove(pod)
+        await self._remove(pod, _LOST)
         return None
 
-    def _on_node(self, event: Event) -> Iterable[Key]:
-        return self._pods.keys_by("node", event.entry.key.name) if event.type != "MODIFIED" else ()
+    async def _thin_out(self, key: Key, pod: Object | None) -> None:
+        if pod is None or not pods.ended(pod):
+            self._ended.pop(key, None)
+            return
+        self._ended[key] = (pod.status.get("reason") != "Evicted", pod.meta.created, pod.meta.name)
+        if len(self._ended) > self._most_ended:
+            first = self._pods.find(min(self._ended, key=self._ended.__getitem__))
+            if first is not None:
+                await self._remove(first)
 
-    async def _remove(self, pod: Object) -> None:
+    def _on_node(self, event: Event) -> Iterable[Key]:
+        changed = event.type != "MODIFIED" or out_of_service(event.entry.object())
+        return self._pods.keys_by("node", event.entry.key.name) if changed else ()
+
+    async def _remove(self, pod: Object, why: Json | None = None) -> None:
         if not pods.ended(pod):
-            await self._fail(pod)
+            await self._fail(pod, why)
         try:
             await self._writer.delete(pod.key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
         except Conflict:
             return  # another pod by now
 
-    async def _fail(self, pod: Object) -> None:
+    async def _fail(self, pod: Object, why: Json | None) -> None:
         now = rfc3339(self._clock.now_s())
-        said = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByPodGC",
-            "message": "PodGC: node no longer exists",
-        }
 
         def failed(present: Object) -> Object:
-            new = {**said, "observedGeneration": present.meta.generation}
-            conditions = pods.with_condition(present.status.get("conditions"), new, now)
+            conditions = present.status.get("conditions")
+            if why is not None:
+                new = {**why, "observedGeneration": present.meta.generation}
+                conditions = pods.with_condition(conditions, new, now)
             return present.with_status(phase="Failed", conditions=conditions)
 
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from coracle.core.object import Key
 from coracle.kube.controllers import podgc
 from coracle.kube.controllers.podgc import LostPods
@@ -9,9 +11,9 @@ from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_node, a_pod, place
 
 
-def a_cluster():
+def a_cluster(**options):
     stage = Stage(podgc.INDEXES)
-    stage.run(LostPods(stage.caches, stage["Pod"], stage.clock))
+    stage.run(LostPods(stage.caches, stage["Pod"], stage.clock, **options))
     return stage
 
 
@@ -46,5 +48,44 @@ def test_a_node_that_comes_back_keeps_its_pods():
         await cluster["Node"].create(a_node())
         await cluster.settle(100)
         assert cluster["Pod"].find(one.key) is not None
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("ready", "tainted", "deleted", "stays"),
+    [("Unknown", True, True, False), ("True", True, True, True), ("Unknown", False, True, True), ("Unknown", True, False, True)],
+    ids=["it will not come back", "it answers", "it may come back", "nobody wants the pod to go"],
+)  # fmt: skip
+def test_terminating_pods_of_a_node_that_is_out_of_service(ready, tainted, deleted, stays):
+    async def main():
+        cluster = a_cluster()
+        await cluster.rooms()
+        await cluster["Node"].create(a_node())
+        one = await cluster["Pod"].create(a_pod("one"))
+        await place(cluster, one.key)
+        if deleted:
+            await cluster["Pod"].delete(one.key)
+        await cluster.settle(5)
+        told = [{"type": "Ready", "status": ready}]
+        await cluster["Node"].change(Key("", "n1"), lambda node: node.with_status(conditions=told), "status")
+        if tainted:
+            taint = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+            await cluster["Node"].change(Key("", "n1"), lambda node: node.with_spec(taints=[taint]))
+        await cluster.settle(5)
+        assert (cluster["Pod"].find(one.key) is not None) is stays
+
+    run(main())
+
+
+def test_of_very_many_that_are_over_the_evicted_and_the_oldest_go():
+    async def main():
+        cluster = a_cluster(most_ended=2)
+        await cluster.rooms()
+        for name, status in (("a", {"phase": "Failed"}), ("b", {"phase": "Succeeded"}), ("c", {"phase": "Failed", "reason": "Evicted"}), ("d", {"phase": "Succeeded"}), ("e", {"phase": "Running"})):  # fmt: skip
+            pod = await cluster["Pod"].create(a_pod(name))
+            await cluster["Pod"].change(pod.key, lambda one, status=status: one.with_status(**status), "status")
+            await cluster.settle(1)
+        assert [pod.meta.name for pod in cluster["Pod"].list()] == ["b", "d", "e"]
 
     run(main())
