@@ -187,3 +187,47 @@ def test_jobs_of_others_and_by_hand():
         assert cluster.crons.get(TICK).status["lastSuccessfulTime"] == "2023-11-14T22:13:21Z"
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("ours", "ended", "active"),
+    [
+        pytest.param(True, False, ["tick-28333335"], id="made before, and not written down"),
+        pytest.param(True, True, [], id="made before, and over"),
+        pytest.param(False, False, [], id="somebody else's"),
+    ],
+)
+def test_a_job_of_the_name_is_there(ours, ended, active):
+    async def main():
+        cluster = Cluster(runs_s=480)
+        await cluster.start()
+        owners = (cluster.crons.get(TICK).as_owner(),) if ours else ()
+        there = await cluster.jobs.create(a_job("tick-28333335").with_meta(owners=owners))
+        if ended:
+            over = {"type": "Complete", "status": "True"}
+            met = {"type": "SuccessCriteriaMet", "status": "True"}
+            done = {
+                "conditions": [met, over],
+                "completionTime": "2023-11-14T22:13:21Z",
+                "startTime": "2023-11-14T22:13:20Z",
+            }
+            await cluster.jobs.change(there.key, lambda job: job.with_status(**done), "status")
+        await cluster.settle(120)  # it is 22:15:20
+        status = cluster.crons.get(TICK).status
+        assert cluster.names() == ["tick-28333335"]
+        assert [ref["name"] for ref in status.get("active", ())] == active
+        assert status["lastScheduleTime"] == "2023-11-14T22:15:00Z"
+
+    run(main())
+
+
+def test_one_that_goes_makes_nothing():
+    async def main():
+        cluster = Cluster()
+        await cluster.start()
+        await cluster.crons.change(TICK, lambda cron: cron.with_meta(finalizers=("example.com/hold",)))
+        await cluster.crons.delete(TICK)
+        await cluster.settle(600)
+        assert cluster.names() == []
+
+    run(main())
