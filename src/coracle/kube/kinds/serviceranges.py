@@ -1,16 +1,13 @@
 """Where a Service's addresses and ports are taken from, and who has them: each is a claim.
 
-Addresses that are not asked for come from the upper part of a range while it has some: the lower is for those that are.
 Source: Kubernetes documentation, "Service", "Service ClusterIP allocation", "Extend Service IP Ranges", "IPv4/IPv6
 dual-stack".
 """
 
 from __future__ import annotations
 
-import builtins
 import ipaddress
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +15,8 @@ from coracle.core import claims
 from coracle.core.errors import Exhausted, Invalid, Problem, invalid
 from coracle.core.kind import Reader
 from coracle.core.object import Json, Key, Object
+from coracle.kube.kinds import bands, servicecidr
 from coracle.kube.kinds import ipaddress as ipaddresses
-from coracle.kube.kinds import servicecidr
 from coracle.kube.kinds.servicetypes import (
     answers_health_checks,
     balances,
@@ -30,8 +27,6 @@ from coracle.kube.kinds.servicetypes import (
     opens_node_ports,
 )
 
-_GUESSES = 64  # before looking at every one
-_BAND = (16, 256)  # addresses of a range that are given to nobody who has not asked for them: least and most
 _TAKEN = "provided port is already allocated"
 _ONE_FAMILY = "this cluster is not configured for dual-stack services"
 
@@ -94,7 +89,7 @@ class Ranges:
         if asked.version == 6:
             problem = invalid("spec.clusterIPs[0]", [chosen], "IPv6 is not configured on this cluster")
             raise Invalid([problem], kind="Service", name=name)
-        if not any(asked in one and asked not in _ends(one) for one in self._all(reader)):
+        if not any(asked in one and asked not in bands.ends(one) for one in self._all(reader)):
             said = "the provided network does not match the current range"
         elif _is_taken(chosen, reader) and not claims.held_by(reader, _address_claim(chosen), uid):
             said = "provided IP is already allocated"
@@ -114,7 +109,9 @@ class Ranges:
 
     def _free_address(self, reader: Reader) -> str:
         for range in self._all(reader):
-            for number in _by_chance(range, skip=1 if range == self.addresses else 0):  # the first is `kubernetes`' own
+            for number in bands.addresses(
+                range, skip=1 if range == self.addresses else 0
+            ):  # the first is `kubernetes`' own
                 text = str(ipaddress.IPv4Address(number))
                 if not _is_taken(text, reader):
                     return text
@@ -170,7 +167,7 @@ class Ranges:
             raise Invalid([problem], kind="Service", name=service.meta.name)
 
     def _free_port(self, protocol: str, given: set[Any], reader: Reader) -> int:
-        for number in _random_first(*self.node_ports):
+        for number in bands.ports(*self.node_ports):
             if self._free((protocol, number), given, reader):
                 return number
         raise Exhausted("range is full: no node port is left", kind="Service")
@@ -219,27 +216,6 @@ def _status(service: Object, old: Object | None, spec: Mapping[str, Any]) -> Jso
     if balances(old.spec) and not balances(spec):
         return {**service.status, "loadBalancer": {}}
     return dict(service.status)
-
-
-def _random_first(first: int, last: int) -> Iterator[int]:
-    """Some numbers by chance, then all in order: quick while the range is wide, complete when it is nearly full."""
-    for _ in range(_GUESSES):
-        yield random.randint(first, last)  # noqa: S311 - spread, not secrecy
-    yield from range(first, last + 1)
-
-
-def _by_chance(range: ipaddress.IPv4Network, skip: int) -> Iterator[int]:
-    """The addresses of `range` but the first `skip`, those above the band for what is asked for first."""
-    first, last = int(range.network_address) + 1, int(range.broadcast_address) - 1
-    begin, size = first + skip, last - first + 1
-    band = min(max(_BAND[0], size // _BAND[0]), _BAND[1])
-    above = first + band if size > band else begin
-    yield from _random_first(above, last)
-    yield from builtins.range(begin, above)
-
-
-def _ends(range: ipaddress.IPv4Network) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
-    return range.network_address, range.broadcast_address
 
 
 def _is_taken(address: str, reader: Reader) -> bool:
