@@ -21,6 +21,11 @@ from coracle.kube.kubelet.view import LONGEST_MESSAGE, View
 
 RUNTIME = "coracle"
 _NEVER = "1970-01-01T00:00:00Z"  # when a container began that could not be started, as containerd reports it
+_ANEW: Json = {
+    "reason": "RestartingAllContainers",
+    "message": "The container is removed because RestartAllContainers in place",
+}
+_SWEPT: Json = {"terminated": {"exitCode": 137, **_ANEW, "startedAt": None, "finishedAt": None}}
 _FAILED_CODE = 128  # of a container that could not be started, as containerd reports it
 
 
@@ -32,16 +37,16 @@ def container_status(view: View, container: Mapping[str, Any], may_start: bool, 
         return dict(had)  # its container was removed to make room
     state, past = _states(view, container, may_start, stands)
     running = last if last is not None and "running" in state else None
-    shown = last or before
+    shown, swept = last or before, last is not None and _is_swept(view, last, stands)
     return {
         "name": name,
         "state": state,
         "lastState": past,
         "ready": _is_ready(view, container, last, running),
-        "restartCount": last.number if last is not None else 0,
+        "restartCount": last.number + swept if last is not None else 0,
         "image": shown.image if shown is not None and shown.image else container.get("image", ""),
         "imageID": shown.image_id if shown is not None else "",
-        **({"containerID": container_id(last)} if last is not None else {}),
+        **({"containerID": container_id(last)} if last is not None and not swept else {}),
         "started": running is not None and policy.started(container, running, view.notes),
         **_resources(view, container, running),
         **_mounts(container),
@@ -110,14 +115,16 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: R
     past = _remembered(view, name)
     if before is not None:
         past = {"terminated": terminated(before, notes, view.longest_message)}
+    if before is not None and last is not None and before.round < last.round:
+        past = _SWEPT
     waiting = notes.waiting.get(name)
     if last is None or last.state == "created" or last.id in notes.hooking:
         return {"waiting": _why_waiting(view, name, may_start)}, past
     if last.state == "running":
         return {"running": {"startedAt": _seconds(last.started_at)}}, past
     ended = {"terminated": terminated(last, notes, view.longest_message)}
-    if last.round < stands.number and not is_ephemeral(view.pod, name):
-        return {"waiting": _why_waiting(view, name, may_start)}, ended
+    if _is_swept(view, last, stands):
+        return {"waiting": _reason(waiting.reason, waiting.message) if waiting is not None else _ANEW}, _SWEPT
     final = view.pod.meta.deleting or view.outcome is not None or is_ephemeral(view.pod, name)
     if final or not policy.restarts(view.pod, container, last):
         return ended, past
@@ -128,6 +135,11 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: R
     if view.now_s < policy.restart_at_s(last, container) or last.state == "failed":
         return {"waiting": _crashing(view.pod, name, last)}, ended
     return ended, past
+
+
+def _is_swept(view: View, last: Attempt, stands: Round) -> bool:
+    """Whether an attempt is of a round before, and its container was not begun anew so far."""
+    return last.ended and last.round < stands.number and not is_ephemeral(view.pod, last.container)
 
 
 def _why_waiting(view: View, name: str, may_start: bool) -> Json:

@@ -6,6 +6,7 @@ Source: Kubernetes v1 API, Container, Probe, Lifecycle, EnvVar, ResourceRequirem
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, not_found, required
 from coracle.core.object import Json
@@ -18,6 +19,7 @@ from coracle.kube.kinds.rules import (
     port_name_faults,
     port_number,
     unique,
+    unsupported,
 )
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -66,17 +68,19 @@ def _restarts(at: str, container: Json) -> list[Problem]:
 
 
 def _restart_rule(at: str, rule: Json) -> list[Problem]:
-    found = one_of(f"{at}.action", rule.get("action"), ("Restart", "RestartAllContainers"))
+    found = _known(f"{at}.action", rule.get("action"), ("Restart", "RestartAllContainers"))
     codes = rule.get("exitCodes")
     if codes is None:
         return [*found, required(f"{at}.exitCodes", "must be specified")]
-    found += one_of(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
-    if not codes.get("values"):
-        found.append(invalid(f"{at}.exitCodes.values", codes.get("values"), "must specify at least 1 value"))
+    found += _known(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
     if len(codes.get("values") or ()) > _MOST_CODES:
         said = f"must have at most {_MOST_CODES} items"
         found.append(invalid(f"{at}.exitCodes.values", len(codes["values"]), said))
     return found
+
+
+def _known(field: str, word: Any, words: Sequence[str]) -> list[Problem]:
+    return [] if word in words else [unsupported(field, word or "", words)]
 
 
 def ephemeral(at: str, container: Json, volumes: Iterable[str], targets: Container[str]) -> list[Problem]:
