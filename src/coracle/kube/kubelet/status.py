@@ -34,11 +34,8 @@ def status(view: View) -> Json:
     main = [container_status(view, container, ready_to_start, stands) for container in _told(view, containers_of(pod))]
     late = [container_status(view, container, True, stands) for container in ephemeral_of(pod)]
     end = view.end
-    phase = (
-        end.phase
-        if end is not None
-        else _phase(main, anew=stands.number > 0 and stands.cause is None and not ready_to_start)
-    )
+    begins = stands.number > 0 and stands.cause is None and not ready_to_start
+    phase = end.phase if end is not None else _phase(main, anew=begins)
     statuses, ready = {"init": init, "main": main}, present.sandbox_ready
     said = conditions.verdicts(pod, phase, statuses, sandbox=ready, notes=view.notes)
     said |= rounds.verdict(pod, phase, stands)

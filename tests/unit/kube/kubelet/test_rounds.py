@@ -98,8 +98,28 @@ def said(present):
 def test_a_condition_tells():
     message = "Container asks exited with code 42, triggering pod restart"
     assert said(there(FIRST, tried("asks"), tried("other"))) == ("Running", "False", None, None)
-    assert said(there(FIRST, ASKED, ENDED)) == ("Pending", "True", "ContainerExited", message)
+    assert said(there(FIRST, ASKED, ENDED)) == ("Running", "True", "ContainerExited", message)
     assert said(there(FIRST, again(tried("first")), ASKED, ENDED)) == ("Pending", "False", None, None)
+
+
+SWEPT = {
+    "reason": "RestartingAllContainers",
+    "message": "The container is removed because RestartAllContainers in place",
+}
+
+
+def test_containers_of_the_round_before_are_said_to_be_removed():
+    def states(*attempts):
+        found = status(View(pod(), there(*attempts), CHECKED, NOW_S, "192.0.2.2"))
+        return {
+            one["name"]: (one["state"], one["lastState"], one["restartCount"]) for one in found["containerStatuses"]
+        }
+
+    past = {"terminated": {"exitCode": 137, **SWEPT, "startedAt": None, "finishedAt": None}}
+    assert states(FIRST, ASKED, ENDED)["asks"] == ({"waiting": SWEPT}, past, 1)
+    begun = states(FIRST, again(FIRST), ASKED, again(tried("asks")), ENDED)
+    assert begun["other"] == ({"waiting": SWEPT}, past, 1)
+    assert ("running" in begun["asks"][0], *begun["asks"][1:]) == (True, past, 1)
 
 
 def test_a_pod_is_started_anew_where_it_stands(machine):
