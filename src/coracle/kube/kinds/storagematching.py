@@ -35,6 +35,8 @@ def mismatch(volume: Object, claim: Object) -> str:
         return "requested PV is too small"
     if class_of(volume) != class_of(claim):
         return "storageClassName does not match"
+    if (volume.spec.get("volumeAttributesClassName") or "") != (claim.spec.get("volumeAttributesClassName") or ""):
+        return "volumeAttributesClassName does not match"
     if volume.spec.get("volumeMode") != claim.spec.get("volumeMode"):
         return "incompatible volumeMode"
     wanted = set(claim.spec.get("accessModes") or ())

@@ -22,6 +22,7 @@ from coracle.kube.controllers.storage.plans import Around, Plan, plan
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import persistentvolume as volumes
 from coracle.kube.kinds import persistentvolumeclaim as claims
+from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import storageclass as classes
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.kinds.recorder import EventRecorder
@@ -32,11 +33,12 @@ from coracle.kube.kinds.storagerules import (
     OLD_PROVISIONER,
     PROVISIONER,
     SELECTED_NODE,
+    claims_of,
     class_of,
     default_class,
 )
 
-CLAIM, VOLUME, CLASS, NODE = (module.KIND.type for module in (claims, volumes, classes, nodes))
+CLAIM, VOLUME, CLASS, NODE, POD = (module.KIND.type for module in (claims, volumes, classes, nodes, pods))
 PENDING = "pending"
 
 
@@ -48,7 +50,21 @@ def _of_volume(claim: Object) -> Iterable[str]:
     return (claim.spec["volumeName"],) if claim.spec.get("volumeName") else ()
 
 
+def _homeless(pod: Object) -> Iterable[str]:
+    """The claims of a pod that has no node yet."""
+    if pod.spec.get("nodeName") or pods.ended(pod):
+        return ()
+    return [f"{pod.meta.namespace}/{name}" for name in claims_of(pod).values()]
+
+
+def _of_pod(event: Event) -> Iterable[Key]:
+    if event.type == "DELETED" or b'"nodeName"' in event.entry.raw or b'"volumes"' not in event.entry.raw:
+        return ()
+    return [Key(event.entry.key.namespace, name) for name in claims_of(event.entry.object()).values()]
+
+
 INDEXES: Mapping[str, Mapping[str, Index]] = {
+    POD: {"homeless-claims": _homeless},
     CLAIM: {"unbound": _unbound, "volume": _of_volume},
     VOLUME: {"for": for_whom},
 }
@@ -68,9 +84,9 @@ class ClaimBinder:
         clock: Clock,
     ) -> None:
         self._claims, self._volumes = caches[CLAIM], caches[VOLUME]
-        self._classes, self._nodes = caches[CLASS], caches[NODE]
+        self._classes, self._nodes, self._pods = caches[CLASS], caches[NODE], caches[POD]
         self._claim_writer, self._volume_writer, self._recorder, self._clock = claims, volumes, recorder, clock
-        self.watches = {CLAIM: itself, VOLUME: self._concerned, CLASS: self._all_waiting}
+        self.watches = {CLAIM: itself, VOLUME: self._concerned, CLASS: self._all_waiting, POD: _of_pod}
 
     async def reconcile(self, key: Key) -> None:
         claim = self._claims.find(key)
@@ -96,6 +112,7 @@ class ClaimBinder:
             cls=self._classes.find(Key("", wanted)) if wanted else None,
             node=self._place(node) if node else None,
             fallback=default_class(self._classes.list()) if not wanted else None,
+            pods=tuple(sorted(one.name for one in self._pods.keys_by("homeless-claims", str(claim.key)))),
         )
 
     def _place(self, name: str) -> Place | None:

@@ -23,6 +23,7 @@ INDEXES: Mapping[str, Mapping[str, Index]] = {
     **claims.INDEXES,
     **protection.INDEXES,
     CLAIM: {**claims.INDEXES[CLAIM], **provisioning.INDEXES[CLAIM]},
+    claims.POD: {**claims.INDEXES[claims.POD], **protection.INDEXES[claims.POD]},
 }
 
 

@@ -9,6 +9,7 @@ Source: Kubernetes documentation, "Persistent Volumes"; the words of the persist
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coracle.core.object import Object
@@ -31,6 +32,7 @@ class Around:
     cls         its class, if there is such
     node        that the scheduler has chosen for its pod
     fallback    the default class, for a claim that says nothing of classes
+    pods        that would use it and have no node yet, by name
     """
 
     volume: Object | None = None
@@ -38,6 +40,7 @@ class Around:
     cls: Object | None = None
     node: Place | None = None
     fallback: Object | None = None
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,17 @@ def plan(claim: Object, around: Around) -> Plan:
     if found is not None:
         return Plan(bind=found)
     if waits and not chosen:
-        return Plan(say=Said("Normal", "WaitForFirstConsumer", _WAITS))
+        return Plan(say=_waiting(around.pods))
     if not class_of(claim):
         return Plan(say=Said("Normal", "FailedBinding", _NOTHING_THERE))
     return _from_class(class_of(claim), around.cls)
+
+
+def _waiting(pods: Sequence[str]) -> Said:
+    if not pods:
+        return Said("Normal", "WaitForFirstConsumer", _WAITS)
+    named = f"pod {pods[0]}" if len(pods) == 1 else f"pods {','.join(pods)}"
+    return Said("Normal", "WaitForPodScheduled", f"waiting for {named} to be scheduled")
 
 
 def _from_class(name: str, cls: Object | None) -> Plan:

@@ -74,6 +74,9 @@ def refused(claim: Object, cls: Object) -> str:
     """Why nothing here will do; "": something will."""
     if claim.spec.get("selector"):
         return "claim Selector is not supported"
+    attributes = claim.spec.get("volumeAttributesClassName")
+    if attributes:
+        return f"VolumeAttributesClass {attributes}: this provisioner knows no attributes of volumes"
     unknown = [one for one in cls.body.get("mountOptions") or () if one not in BIND_OPTIONS]
     return f"mount options of directories do not include {', '.join(unknown)}" if unknown else ""
 

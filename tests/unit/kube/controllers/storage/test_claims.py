@@ -51,6 +51,7 @@ def test_the_best_volume(claim, volumes, expected):
     [
         (a_claim(size="2Gi"), "requested PV is too small"),
         (a_claim(storageClassName="fast"), "storageClassName does not match"),
+        (a_claim(volumeAttributesClassName="gold"), "volumeAttributesClassName does not match"),
         (a_claim(volumeMode="Block"), "incompatible volumeMode"),
         (a_claim(modes=("ReadWriteMany",)), "incompatible accessMode"),
         (a_claim(), ""),
@@ -97,3 +98,16 @@ def test_the_next_step_of_a_claim(claim, around, expected):
 def test_a_claim_that_says_nothing_takes_the_default_class_that_comes_later():
     assert plan(a_claim(), Around(fallback=a_class())).cls == "fast"
     assert plan(a_claim(storageClassName=""), Around(fallback=a_class())).cls == ""
+
+
+@pytest.mark.parametrize(
+    ("pods", "reason", "said"),
+    [
+        ((), "WaitForFirstConsumer", "waiting for first consumer to be created before binding"),
+        (("a",), "WaitForPodScheduled", "waiting for pod a to be scheduled"),
+        (("a", "b"), "WaitForPodScheduled", "waiting for pods a,b to be scheduled"),
+    ],
+)
+def test_whom_a_late_claim_waits_for(pods, reason, said):
+    found = plan(a_claim(storageClassName="fast"), Around(cls=a_class(**LATE), pods=pods)).say
+    assert (found.reason, found.message) == (reason, said)

@@ -105,6 +105,9 @@ def test_a_claim_waits_for_its_node_and_a_reserved_volume_does_not():
             await stage["PersistentVolumeClaim"].create(one)
         await stage.settle(1)
         assert stage.phases("PersistentVolumeClaim") == {"data": "Pending", "kept": "Bound"}
+        await stage["Pod"].create(uses("user", "data"))
+        await stage.settle(1)
+        assert stage.said("WaitForPodScheduled") == ["waiting for pod user to be scheduled"]
         chosen = {"volume.kubernetes.io/selected-node": "n1"}
         await stage["PersistentVolumeClaim"].change(DATA, lambda now: now.with_meta(annotations=chosen))
         await stage.settle(1)
@@ -154,6 +157,7 @@ def test_directories_of_which_nobody_knows_are_swept_away_at_start():
         pytest.param(a_claim(), a_class(), "", id="a plain one"),
         pytest.param(a_claim(selector={}), a_class(), "", id="a selector that selects nothing"),
         pytest.param(a_claim(selector={"matchLabels": {"a": "b"}}), a_class(), "claim Selector is not supported", id="a selector"),
+        pytest.param(a_claim(volumeAttributesClassName="gold"), a_class(), "VolumeAttributesClass gold: this provisioner knows no attributes of volumes", id="attributes"),
         pytest.param(a_claim(), a_class(mountOptions=["ro", "noatime"]), "", id="mount options"),
         pytest.param(a_claim(), a_class(mountOptions=["ro", "debug"]), "mount options of directories do not include debug", id="mount options of file systems"),
     ],
