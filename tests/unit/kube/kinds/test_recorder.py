@@ -131,3 +131,18 @@ def test_events_go_an_hour_after_they_were_last_said():
         assert stage.store.find("Event", Key("shop", "none")) is None
 
     run(main())
+
+
+def test_an_event_that_is_said_again_stays_for_another_hour():
+    async def main():
+        stage = Stage()
+        expiry = EventExpiry(stage.events, stage.clock)
+        stage.recorder.emit(POD, "Normal", "Pulled", "got it")
+        await stage.settle(3000, expiry)
+        stage.recorder.emit(POD, "Normal", "Pulled", "got it")
+        await stage.settle(3000, expiry)
+        assert [event.body["count"] for event in stage.events.list()] == [2]
+        await stage.settle(700, expiry)
+        assert stage.events.list() == []
+
+    run(main())
