@@ -2,7 +2,7 @@
 
 Handlers and control loops write through the same verbs and are held to the same rules, which live with the kind.
 
-    create   shape -> default -> guards -> assign -> validate -> stamp -> commit (with the claims)
+    create   shape -> default -> guards -> assign -> validate -> late guards -> stamp -> commit (with the claims)
     update   the same with validate_change, for the whole object as a client sends it
     change   read, apply a function, update; again when somebody else was quicker
     delete   at once, or in two steps where the kind has a grace or the object finalizers
@@ -29,6 +29,13 @@ _TRIES = 50
 
 # (verb, new, old, reader) -> the object to go on with.  For rules that span kinds (namespaces, quotas, admission).
 Guard = Callable[[Literal["create", "update", "delete"], Object, Object | None, Reader], Object]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A guard that is asked about what the kind's own rules have passed, and changes nothing of it."""
+
+    guard: Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,11 @@ class _Head:
 class Collection:
     """The objects of one kind.  Raised by every verb: the errors of Store.commit with `kind` the kind's type."""
 
-    def __init__(self, kind: Kind, store: Store, clock: Clock, guards: Sequence[Guard] = ()) -> None:
+    def __init__(self, kind: Kind, store: Store, clock: Clock, guards: Sequence[Guard | Late] = ()) -> None:
         self.kind = kind
-        self._store, self._clock, self._guards = store, clock, tuple(guards)
+        self._store, self._clock = store, clock
+        self._guards = tuple(guard for guard in guards if not isinstance(guard, Late))
+        self._late = tuple(guard.guard for guard in guards if isinstance(guard, Late))
         self._head = _Head(store)
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -157,7 +166,7 @@ class Collection:
                 raise NotFound(kind=self.kind.type, name=key.name)
             old = entry.object()
             check_preconditions(self.kind, old, how)
-            for guard in self._guards:
+            for guard in (*self._guards, *self._late):
                 guard("delete", old, old, self._head)
             try:
                 return await self._delete(old, how, dry_run)
@@ -234,6 +243,8 @@ class Collection:
             new = guard("create", new, None, self._head)
         new = self.kind.assign(new, None, self._head)
         self._refuse(new, self._broken_rules(new))
+        for guard in self._late:
+            guard("create", new, None, self._head)
         return new
 
     def _broken_rules(self, obj: Object) -> Problems:
@@ -251,9 +262,12 @@ class Collection:
             new = self.kind.default_status(new)
         new = self._counted(old, new, part)
         problems = self.kind.validate_change(new, old, part)
-        if part != "status":
-            problems = self._broken_rules(new) + problems
-        self._refuse(new, problems)
+        if part == "status":
+            self._refuse(new, problems)
+            return new
+        self._refuse(new, self._broken_rules(new) + problems)
+        for guard in self._late:
+            guard("update", new, old, self._head)
         return new
 
     async def _replace(self, old: Object, obj: Object, part: str, dry_run: bool) -> Object:

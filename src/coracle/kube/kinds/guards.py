@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from coracle.core.collection import Guard
+from coracle.core.collection import Guard, Late
 from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
@@ -21,12 +21,12 @@ _NAMESPACE = namespace.KIND.type
 Verb = Literal["create", "update", "delete"]
 
 
-def for_kind(kind: Kind) -> tuple[Guard, ...]:
+def for_kind(kind: Kind) -> tuple[Guard | Late, ...]:
     if kind.type == _NAMESPACE:
         return (reserved_stays,)
     if not kind.namespaced:
         return ()
-    counted = () if kind.type == event.KIND.type else (Quota(kind),)
+    counted = () if kind.type == event.KIND.type else (Late(Quota(kind)),)
     return (_InNamespace(kind), *_BY_TYPE.get(kind.type, ()), *counted)
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from coracle.core.errors import Forbidden
+from coracle.core.errors import Forbidden, Invalid
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import MemoryStore
 from coracle.kube.controllers.quotas import Quotas
@@ -94,6 +94,19 @@ def test_many_at_once_get_no_more_than_one_after_the_other():
         assert len(stage["Pod"].list()) == 3
         await stage["Pod"].delete(Key("default", "p0"))
         await stage["Pod"].create(a_pod("again"))
+
+    run(main())
+
+
+def test_what_breaks_its_own_rules_is_told_that_first():
+    async def main():
+        stage = Stage()
+        await stage.rooms()
+        await stage["ResourceQuota"].create(a_quota(hard={"pods": "0"}))
+        with pytest.raises(Invalid):
+            await stage["Pod"].create(a_pod("a", restartPolicy="Sometimes"))
+        with pytest.raises(Forbidden):
+            await stage["Pod"].create(a_pod("a"))
 
     run(main())
 
