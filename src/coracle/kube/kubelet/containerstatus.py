@@ -26,6 +26,7 @@ _ANEW: Json = {
     "message": "The container is removed because RestartAllContainers in place",
 }
 _SWEPT: Json = {"terminated": {"exitCode": 137, **_ANEW, "startedAt": None, "finishedAt": None}}
+_UNKNOWN = "ContainerStatusUnknown"  # nobody saw how it ended: a reboot, a lost monitor
 _FAILED_CODE = 128  # of a container that could not be started, as containerd reports it
 
 
@@ -183,6 +184,8 @@ def _ending(attempt: Attempt, code: int) -> str:
         return "StartError"
     if attempt.oom_killed:
         return "OOMKilled"
+    if attempt.reason == _UNKNOWN:
+        return _UNKNOWN
     return "Completed" if code == 0 else "Error"
 
 

@@ -51,6 +51,14 @@ def _word(state):
         ),
         pytest.param(
             a_pod(),
+            there(tried(state="exited", exit_code=255, reason="ContainerStatusUnknown"), tried(number=1)),
+            CHECKED,
+            "Running",
+            ("running", "ContainerStatusUnknown"),
+            id="again, and nobody saw how it ended",
+        ),
+        pytest.param(
+            a_pod(),
             there(tried(state="failed", message="no such file")),
             CHECKED,
             "Running",
