@@ -8,7 +8,8 @@ The round is a label of each attempt, so that it survives the daemon.  Init cont
 had to be made again: what they had set up in it is lost.  The back-off of the one that has asked for the
 new round delays the new round's attempt at it, as if it had been started again alone.
 
-Source: Kubernetes documentation, "Pod Lifecycle", "Restart All Containers"; KEP-5532.
+Source: Kubernetes documentation, "Pod Lifecycle", "Restart All Containers"; KEP-5532; kubelet's
+GenerateAllContainersRestartingCondition.
 """
 
 from __future__ import annotations
@@ -64,11 +65,10 @@ def verdict(pod: Object, phase: str, stands: Round) -> dict[str, Json]:
         return {}
     if phase in ("Succeeded", "Failed"):
         return {CONDITION: {"status": "False", "reason": "PodCompleted" if phase == "Succeeded" else "PodFailed"}}
-    cause = stands.cause
-    if cause is None:
+    if stands.cause is None:
         return {CONDITION: {"status": "False"}}
-    said = f"Container {cause.container} exited with code {cause.exit_code}, triggering pod restart"
-    return {CONDITION: {"status": "True", "reason": "ContainerExited", "message": said}}
+    said = "container exited with restart policy rule"
+    return {CONDITION: {"status": "True", "reason": "RestartAllContainersStarted", "message": said}}
 
 
 def _could_ask(container: Mapping[str, Any]) -> bool:
