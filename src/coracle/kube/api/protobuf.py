@@ -13,21 +13,11 @@ from typing import Any
 
 from coracle.core.errors import Malformed, Unsupported
 from coracle.kube.api import networkproto, podproto, policyproto
-from coracle.kube.api.podproto import INT_OR_STRING, META, NAME, QUANTITY
+from coracle.kube.api.podproto import META, NAME, QUANTITY
 from coracle.wire.protobuf import Map, fields, read
 
 _MAGIC = b"k8s\x00"
 
-
-_PORT = {
-    1: ("name", "string"), 2: ("protocol", "string"), 3: ("port", "int"), 4: ("targetPort", INT_OR_STRING),
-    5: ("nodePort", "int"), 6: ("appProtocol", "string"),
-}  # fmt: skip
-_SERVICE = {
-    1: ("ports", [_PORT]), 2: ("selector", Map("string")), 3: ("clusterIP", "string"), 4: ("type", "string"),
-    5: ("externalIPs", ["string"]), 7: ("sessionAffinity", "string"), 8: ("loadBalancerIP", "string"),
-    10: ("externalName", "string"), 11: ("externalTrafficPolicy", "string"), 13: ("publishNotReadyAddresses", "bool"),
-}  # fmt: skip
 _OPTIONS = {
     1: ("gracePeriodSeconds", "int"),
     2: ("preconditions", {1: ("uid", "string"), 2: ("resourceVersion", "string")}),
@@ -83,7 +73,6 @@ _TABLES: Mapping[tuple[str, str], Mapping[int, tuple[str, Any]]] = {
         1: ("metadata", META), 2: ("secrets", [{3: ("name", "string")}]), 3: ("imagePullSecrets", [NAME]),
         4: ("automountServiceAccountToken", "bool"),
     },
-    ("v1", "Service"): {1: ("metadata", META), 2: ("spec", _SERVICE)},
     ("v1", "DeleteOptions"): _OPTIONS,
     ("meta.k8s.io/v1", "DeleteOptions"): _OPTIONS,
     (_AUTHENTICATION, "SelfSubjectReview"): {1: ("metadata", META)},
