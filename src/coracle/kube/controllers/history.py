@@ -82,14 +82,22 @@ def new_revision(owner: Object, number: int, label: str = HASH) -> Object:
 
 
 async def settled(owner: Object, revisions: Sequence[Object], writer: Collection, label: str = HASH) -> Object | None:
-    """The revision of the present template, made or numbered as it should be; None where its name was taken."""
+    """The revision of the present template, made or numbered as it should be; None where its name was taken.
+
+    One that somebody else made without a hash has its name for one.
+    """
     todo = wanted(owner, revisions)
     if todo.found is None:
         try:
             return await writer.create(new_revision(owner, todo.number, label))
         except AlreadyExists:
             return None
-    return await writer.change(todo.found.key, lambda one: one.with_body(revision=todo.number))
+    return await writer.change(todo.found.key, lambda one: _marked(one, todo.number, label))
+
+
+def _marked(revision: Object, number: int, label: str) -> Object:
+    labels = {label: revision.meta.name, **revision.meta.labels}
+    return revision.with_meta(labels=labels).with_body(revision=number)
 
 
 def outdated(revisions: Sequence[Object], live: Names[str], limit: int) -> Sequence[Object]:

@@ -61,6 +61,19 @@ def test_a_revision_brings_its_template_back():
     assert made.body["data"]["spec"]["template"]["$patch"] == "replace"
 
 
+@pytest.mark.parametrize(("labels", "hash"), [({}, "by-hand"), ({history.HASH: "abc"}, "abc")])
+def test_one_that_somebody_made_is_known_by_its_name(labels, hash):
+    async def main():
+        stage = Stage()
+        await stage.rooms()
+        owner = await stage["DaemonSet"].create(an_agent())
+        made = await stage["ControllerRevision"].create(revision(1, name="by-hand").with_meta(labels=labels))
+        found = await history.settled(owner, [made], stage["ControllerRevision"])
+        assert (found.meta.labels[history.HASH], found.body["revision"]) == (hash, 1)
+
+    run(main())
+
+
 def test_where_a_name_is_taken_another_is_tried():
     async def main():
         stage = Stage()
