@@ -180,3 +180,7 @@ def forbidden(field: str, detail: str) -> Problem:
 
 def too_long(field: str, limit_bytes: int) -> Problem:
     return Problem(field, "too-long", f"Too long: may not be more than {limit_bytes} bytes")
+
+
+def too_many(field: str, number: int, most: int) -> Problem:
+    return Problem(field, "too-many", f"Too many: {number}: must have at most {most} items")

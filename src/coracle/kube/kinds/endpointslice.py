@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coracle.core.errors import Problem, duplicate, invalid, required
+from coracle.core.errors import Problem, duplicate, invalid, required, too_many
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
@@ -48,8 +48,7 @@ def validate(slice: Object) -> Problems:
 
 
 def _at_most(field: str, items: Sequence[Json], most: int) -> Problems:
-    said = f"Too many: {len(items)}: must have at most {most} items"
-    return [Problem(field, "too-many", said)] if len(items) > most else []
+    return [too_many(field, len(items), most)] if len(items) > most else []
 
 
 def _endpoint(at: str, endpoint: Json, kind: str) -> Problems:

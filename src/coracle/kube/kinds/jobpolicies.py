@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coracle.core.errors import Problem, duplicate, invalid, required, too_long
+from coracle.core.errors import Problem, duplicate, invalid, required, too_long, too_many
 from coracle.core.kind import Problems
 from coracle.core.names import qualified_faults
 from coracle.core.object import Json
@@ -129,7 +129,7 @@ def _word(at: str, value: str | None, choices: Sequence[str]) -> Problems:
 def _at_most(at: str, values: Sequence[Any], most: int) -> Problems:
     if len(values) <= most:
         return []
-    return [Problem(at, "too-many", f"Too many: {len(values)}: must have at most {most} items")]
+    return [too_many(at, len(values), most)]
 
 
 def _wrong(at: str, said: str) -> Problem:

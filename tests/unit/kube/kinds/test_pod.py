@@ -155,6 +155,8 @@ def probed(**probe):
         ({**with_container(), "restartPolicy": "Sometimes"}, "spec.restartPolicy", 'Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'),
         ({**with_container(), "dnsPolicy": "X"}, "spec.dnsPolicy", 'Unsupported value: "X": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"'),
         (with_container(restartPolicy="Never", restartPolicyRules=[{"action": "Restart"}]), "spec.containers[0].restartPolicyRules[0].exitCodes", "Required value: must be specified"),
+        (with_container(restartPolicy="Never", restartPolicyRules=[{"action": "Restart", "exitCodes": {"operator": "In"}}] * 21), "spec.containers[0].restartPolicyRules", "Too many: 21: must have at most 20 items"),
+        (with_container(restartPolicy="Never", restartPolicyRules=[{"action": "Restart", "exitCodes": {}}]), "spec.containers[0].restartPolicyRules[0].exitCodes.operator", 'Unsupported value: "": supported values: "In", "NotIn"'),
         ({**with_container(), "hostnameOverride": "Not.A.Name"}, "spec.hostnameOverride", 'Invalid value: "Not.A.Name": a lowercase RFC 1123 subdomain'),
         ({**with_container(), "hostnameOverride": "a" * 63 + ".b"}, "spec.hostnameOverride", "Too long: may not be more than 64 bytes"),
         ({**with_container(), "hostnameOverride": "a", "setHostnameAsFQDN": True}, "spec.hostnameOverride", "Forbidden: may not be set when `setHostnameAsFQDN`"),

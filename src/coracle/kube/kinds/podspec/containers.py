@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
-from coracle.core.errors import Problem, duplicate, forbidden, invalid, not_found, required
+from coracle.core.errors import Problem, duplicate, forbidden, invalid, not_found, required, too_many
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import resources, security, variables
 from coracle.kube.kinds.podspec import volumes as volume_rules
@@ -61,7 +61,7 @@ def _restarts(at: str, container: Json) -> list[Problem]:
     if rules and policy is None:
         found.append(required(f"{at}.restartPolicy", "must specify restartPolicy when restart rules are used"))
     if len(rules) > _MOST_RULES:
-        found.append(invalid(f"{at}.restartPolicyRules", len(rules), f"must have at most {_MOST_RULES} items"))
+        found.append(too_many(f"{at}.restartPolicyRules", len(rules), _MOST_RULES))
     for index, rule in enumerate(rules):
         found += _restart_rule(f"{at}.restartPolicyRules[{index}]", rule)
     return found
@@ -74,8 +74,7 @@ def _restart_rule(at: str, rule: Json) -> list[Problem]:
         return [*found, required(f"{at}.exitCodes", "must be specified")]
     found += _known(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
     if len(codes.get("values") or ()) > _MOST_CODES:
-        said = f"must have at most {_MOST_CODES} items"
-        found.append(invalid(f"{at}.exitCodes.values", len(codes["values"]), said))
+        found.append(too_many(f"{at}.exitCodes.values", len(codes["values"]), _MOST_CODES))
     return found
 
 
