@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coracle.core.errors import Problem, duplicate, invalid, required, too_many
+from coracle.core.errors import duplicate, invalid, required, too_many
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
