@@ -71,7 +71,9 @@ class Binding:
         self._state = State(self._labels_of)
         caches[NODE].listen(self._state.see_node)
         caches[POD].listen(self._state.see_pod)
-        self.watches = {POD: self._to_place, NODE: self._all_waiting, **self._storage.watches}
+        self._rooms.listen(self._state.see_room)
+        others = {NODE: self._all_waiting, namespaces.KIND.type: self._in_new_light}
+        self.watches = {POD: self._to_place, **others, **self._storage.watches}
 
     async def reconcile(self, key: Key) -> None:
         pod = self._pods.find(key)
@@ -115,6 +117,12 @@ class Binding:
             return waiting  # it gives room back
         moved = not was_placed or new.meta.labels != old.meta.labels or new.meta.deleting != old.meta.deleting
         return self._state.in_turn(self._pods.keys_by("unscheduled", NEIGHBOURLY)) if moved else ()
+
+    def _in_new_light(self, event: Event) -> Sequence[Key]:
+        """By a namespace's labels: who is whose neighbour."""
+        if event.before is None or event.before.labels == event.entry.labels:
+            return ()
+        return self._state.in_turn(self._pods.keys_by("unscheduled", NEIGHBOURLY))
 
     def _all_waiting(self, _event: Event) -> Sequence[Key]:
         return self._state.in_turn(self._pods.keys_by("unscheduled", WAITING))

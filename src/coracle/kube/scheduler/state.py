@@ -150,6 +150,20 @@ class State:
         elif pod.status.get("nominatedNodeName") and pods.active(pod):
             self._nominated[key] = (pod.status["nominatedNodeName"], self.facts(pod))
 
+    def see_room(self, event: Event) -> None:
+        """A namespace: its labels are what terms of affinity may ask of the pods in it."""
+        room, labels = event.entry.key.name, event.entry.labels
+        if event.before is not None and event.before.labels == labels:
+            return
+        for key, name in self._placed.items():
+            if key.namespace != room:
+                continue
+            there = self.nodes[name].pods if name in self.nodes else self._homeless[name]
+            there[key] = replace(there[key], room=labels)
+        for key, (name, pod) in self._nominated.items():
+            if key.namespace == room:
+                self._nominated[key] = (name, replace(pod, room=labels))
+
     def in_turn(self, waiting: Iterable[Key]) -> list[Key]:
         """The more important ones first, of these the older ones."""
         return sorted(waiting, key=lambda key: (*self._waiting.get(key, (0, "")), key))

@@ -112,5 +112,8 @@ def test_the_namespaces_labels_are_looked_up():
         await stage.settle(1)
         said = pods.condition(stage["Pod"].get(Key("default", "shy")), "PodScheduled")["message"]
         assert said.startswith("0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules.")
+        await stage["Namespace"].change(Key("", "far"), lambda room: room.with_meta(labels={"team": "b"}))
+        await stage.settle(1)
+        assert stage["Pod"].get(Key("default", "shy")).spec["nodeName"] == "n1"
 
     run(main())
