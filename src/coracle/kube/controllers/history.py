@@ -17,6 +17,7 @@ from coracle.core.errors import AlreadyExists
 from coracle.core.object import Json, Meta, Object
 from coracle.kube.controllers.hashes import template_hash
 from coracle.kube.kinds import controllerrevision, workloads
+from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.podspec import defaults
 
 HASH = "controller-revision-hash"
@@ -51,9 +52,14 @@ def wanted(owner: Object, revisions: Sequence[Object]) -> Wanted:
 
 
 def template_of(revision: Object) -> Mapping[str, Any]:
-    """The template that a revision keeps."""
-    kept: Mapping[str, Any] = ((revision.body.get("data") or {}).get("spec") or {}).get("template") or {}
-    return {name: value for name, value in kept.items() if name != _PATCH}
+    """The template that a revision keeps; an empty one where somebody made it of something else."""
+    kept = revision.body.get("data")
+    for name in ("spec", "template"):
+        kept = kept.get(name) if isinstance(kept, Mapping) else None
+    if not isinstance(kept, Mapping):
+        return {}
+    template = {name: value for name, value in kept.items() if name != _PATCH}
+    return {} if schema("v1", "PodTemplate").child("template").check(template) else template
 
 
 def _bare(template: Mapping[str, Any]) -> Json:

@@ -61,6 +61,15 @@ def test_a_revision_brings_its_template_back():
     assert made.body["data"]["spec"]["template"]["$patch"] == "replace"
 
 
+@pytest.mark.parametrize(
+    "data",
+    ["x", [], {"spec": []}, {"spec": {"template": 5}}, {"spec": {"template": {"spec": {"containers": 5}}}}],
+)
+def test_data_that_is_no_template_is_none(data):
+    assert history.template_of(revision(1).with_body(data=data)) == {}
+    assert wanted(an_agent(), [revision(1).with_body(data=data)]).found is None
+
+
 @pytest.mark.parametrize(("labels", "hash"), [({}, "by-hand"), ({history.HASH: "abc"}, "abc")])
 def test_one_that_somebody_made_is_known_by_its_name(labels, hash):
     async def main():
