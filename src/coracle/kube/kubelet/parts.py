@@ -125,6 +125,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settin
         config.name,
         use,
         recorder=recorder,
+        clock=clock,
         max_grace_s=(settings or Settings()).max_grace_s,
     )
     return Kubelet(sync, chores, (files, limits, *logs, *rotation), cluster.caches, cluster.store, relief=relief)

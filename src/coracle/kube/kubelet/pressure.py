@@ -1,6 +1,6 @@
 """What the node does when it runs short: gives back what nobody uses, then has a pod go.
 
-One pod at a time, and then the next look tells whether that was enough.
+One pod at a time: once it has left, the next look tells whether that was enough.
 Decide: thresholds, ranking.  Act: Relief.relieve().
 
 Source: Kubernetes documentation, "Node-pressure Eviction".
@@ -23,6 +23,7 @@ from coracle.kube.kubelet.ranking import Candidate, message, ranked
 from coracle.kube.kubelet.thresholds import Stock, Stocks, Threshold, crossed
 
 AT_ONCE_S = 1.0  # what a hard threshold leaves a pod to end in
+LEAVING_S = 30.0  # for so long another one is not evicted while the last one is still leaving
 _ON_DISK = ("ephemeral-storage", "inodes")
 
 
@@ -31,6 +32,10 @@ class Reach(Protocol):
 
     async def used(self, pod: Object, resource: str) -> Mapping[str, int]:
         """What a pod uses of `memory` or `ephemeral-storage` (bytes) or `pids`, by container; `ranking.VOLUMES`."""
+        ...
+
+    def gone(self, pod: Object) -> bool:
+        """Nothing of the pod runs any more, and its volumes have been dropped."""
         ...
 
     async def tidy(self) -> None:
@@ -87,9 +92,11 @@ class Relief:
         reach: Reach,
         *,
         recorder: EventRecorder,
+        clock: Clock,
         max_grace_s: float = 0.0,
     ) -> None:
-        self._max_grace_s = max_grace_s
+        self._clock, self._max_grace_s = clock, max_grace_s
+        self._leaving: tuple[Object, float] | None = None  # who was evicted last, and when
         self._pods, self._evictor, self._node, self._reach = cache, evictor, node, reach
         self._recorder = recorder
 
@@ -101,6 +108,8 @@ class Relief:
         self, node: Object, due: Sequence[Threshold], stocks: Stocks, look: Callable[[], Awaitable[Stocks]]
     ) -> None:
         """Do something about the most urgent of the thresholds that are `due`; `look` tells what is left after that."""
+        if self._waits():
+            return
         urgent = due[0]
         self._recorder.emit(node, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {urgent.resource}")
         if urgent.resource in _ON_DISK:
@@ -115,6 +124,16 @@ class Relief:
             said = message(urgent, stocks.get(urgent.signal, Stock(0, 0)), first)
             grace_s = self._max_grace_s if urgent.grace_s else AT_ONCE_S
             await self._evictor.evict(first.pod, said, target("TerminationByKubelet", said), grace_s)
+            self._leaving = first.pod, self._clock.monotonic_s()
+
+    def _waits(self) -> bool:
+        """Whether what was measured may be of before the last one had left."""
+        if self._leaving is None:
+            return False
+        pod, since_s = self._leaving
+        if self._reach.gone(pod) or self._clock.monotonic_s() - since_s > LEAVING_S:
+            self._leaving = None  # the next look is after it
+        return True
 
     def _here(self) -> list[Object]:
         return [pod for pod in self._pods.list() if pod.spec.get("nodeName") == self._node and pods.active(pod)]

@@ -75,6 +75,11 @@ class PodUse:
         owner = sandbox_name(pod.meta.uid)
         return DiskUse(found, {name: await self._scratch.usage_bytes(owner, name) for name in on_disk})
 
+    def gone(self, pod: Object) -> bool:
+        """Volumes go before the sandbox does."""
+        present = self._present(pod)
+        return present.sandbox is None and not any(one.state == "running" for one in present.all)
+
     async def tidy(self) -> None:
         """Remove containers that have ended, with their logs, and images that nobody uses."""
         for pod in self._pods.list():

@@ -93,10 +93,13 @@ class FakeReach:
     """Pods called "big" use much; tidying leaves `left_mi` of the disk."""
 
     def __init__(self, left_mi):
-        self.left_mi, self.tidied = left_mi, 0
+        self.left_mi, self.tidied, self.left = left_mi, 0, set()
 
     async def used(self, pod, resource):
         return {"www": 500 * MI} if pod.meta.name == "big" and resource == "memory" else {}
+
+    def gone(self, pod):
+        return pod.meta.name in self.left
 
     async def tidy(self):
         self.tidied += 1
@@ -132,7 +135,9 @@ def test_relief(due, left_mi, tidied, goes):
             return {due.signal: Stock(1000 * MI, reach.left_mi * MI)}
 
         reach, evictor = FakeReach(left_mi), Evictor(stage["Pod"], stage.recorder, stage.clock)
-        relief = Relief(stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder, max_grace_s=7)
+        relief = Relief(
+            stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder, clock=stage.clock, max_grace_s=7
+        )
         await stage.settle(1)
         await relief.relieve(a_node(), [due], {due.signal: Stock(1000 * MI, 0)}, look)
         assert reach.tidied == tidied
@@ -144,5 +149,32 @@ def test_relief(due, left_mi, tidied, goes):
             assert evictor.grace_s(pod) == (1 if not due.grace_s else 7)
         kept = [pod for pod in stage["Pod"].list() if pod not in failed]
         assert [evictor.grace_s(pod) for pod in kept] == [None] * len(kept)
+
+    run(main())
+
+
+def test_the_next_one_goes_only_when_the_last_one_has_left():
+    async def main():
+        stage = Stage()
+        await stage.rooms()
+        for name in ("big", "other", "third"):
+            await stage["Pod"].create(a_pod(name))
+            await place(stage, Key("default", name))
+        reach, evictor = FakeReach(0), Evictor(stage["Pod"], stage.recorder, stage.clock)
+        relief = Relief(stage.caches["Pod"], evictor, "n1", reach, recorder=stage.recorder, clock=stage.clock)
+
+        async def failed():
+            await stage.settle(1)
+            await relief.relieve(a_node(), [LITTLE_MEMORY], {MEMORY: Stock(1000 * MI, 0)}, None)
+            return sorted(pod.meta.name for pod in stage["Pod"].list() if pod.status["phase"] == "Failed")
+
+        assert await failed() == ["big"]
+        assert await failed() == ["big"]  # it is leaving
+        reach.left.add("big")
+        assert await failed() == ["big"]  # it has left since we looked
+        assert await failed() == ["big", "other"]
+        await stage.settle(60)
+        assert await failed() == ["big", "other"]
+        assert await failed() == ["big", "other", "third"]  # nobody waits for ever
 
     run(main())
