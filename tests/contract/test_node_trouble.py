@@ -187,6 +187,8 @@ def test_a_node_that_falls_silent_and_comes_back(small):
     assert condition(small, "hasty", "DisruptionTarget")["reason"] == "DeletionByTaintManager"
     assert small.json("get", "pod", "hasty")["status"]["containerStatuses"][0]["state"].get("running")
 
+    assert "does not answer" in small.kubectl("logs", "patient", check=False).stderr
+
     small.coracle("kubelet", "start")
     small.wait_for(lambda: node(small)[1] == set())
     assert node(small)[0]["Ready"] == "True"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, cast
 
-from coracle.core.errors import Conflict, Malformed, NotFound
+from coracle.core.errors import Conflict, Malformed, NotFound, Unavailable
 from coracle.core.object import Object
 from coracle.engine.dialing import connect_inside
 from coracle.engine.execs import Execs
@@ -38,10 +38,14 @@ class LogWish(Protocol):
 
 
 class PodStreams:
-    """The streams of the pods that run, or have run, on this node."""
+    """The streams of the pods that run, or have run, on this node.
 
-    def __init__(self, records: Records, logs: Logs, execs: Execs) -> None:
+    `answers`: whether the kubelet does; everything raises Unavailable while it does not.
+    """
+
+    def __init__(self, records: Records, logs: Logs, execs: Execs, answers: Callable[[], bool] = lambda: True) -> None:
         self._records, self._logs, self._execs = records, logs, execs
+        self._answers = answers
 
     async def logs(self, pod: Object, container: str, options: LogWish) -> AsyncIterator[bytes]:
         """Whole lines as kubectl prints them.
@@ -75,6 +79,9 @@ class PodStreams:
         return await connect_inside(str(sandbox.status["netns_path"]), port)
 
     def _present(self, pod: Object) -> Present:
+        if not self._answers():
+            node = pod.spec.get("nodeName", "")
+            raise Unavailable(f"error dialing backend: the kubelet of node {node} does not answer: connection refused")
         return self._records.of(pod.key).get(pod.meta.uid, Present())
 
     def _running(self, pod: Object, container: str) -> Attempt:

@@ -51,9 +51,9 @@ def own_door(base: Foundation, agent: Switch) -> Part:
     return Server(admin.handler(), [Unix(str(settings.socket_path), 0o600)], clock=base.clock)
 
 
-def kubernetes_door(base: Foundation, kube: Kubernetes, pki: Pki, config: NodeConfig) -> Part:
+def kubernetes_door(base: Foundation, kube: Kubernetes, pki: Pki, config: NodeConfig, agent: Switch) -> Part:
     port, clock = base.settings.api_port, base.clock
-    streams = PodStreams(kube.records, base.engine.logs, base.engine.execs)
+    streams = PodStreams(kube.records, base.engine.logs, base.engine.execs, lambda: agent.is_on)
     full = VolumeMeter(base.engine.scratch, base.store)
     kubelet_settings = read_kubelet(base.settings.root)
     kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock, full, kubelet_settings)

@@ -1,9 +1,10 @@
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
-from coracle.core.errors import Malformed
+from coracle.core.errors import Malformed, Unavailable
 from coracle.engine.logs import LogLine
 from coracle.kube.kubelet.records import Present
 from coracle.kube.kubelet.streams import PodStreams, chosen, printed
@@ -90,6 +91,24 @@ def test_lines_are_whole(wish, expected):
         return b"".join([data async for data in printed(lines, wish)])
 
     assert asyncio.run(main()) == expected
+
+
+def test_a_kubelet_that_does_not_answer_has_no_streams():
+    execs = SimpleNamespace(start=None, attach=None)
+    streams, pod = PodStreams(None, None, execs, lambda: False), a_pod()
+
+    async def main():
+        asked = (
+            lambda: streams.logs(pod, "web", Wish()),
+            lambda: streams.exec(pod, "web", ["true"]),
+            lambda: streams.attach(pod, "web"),
+            lambda: streams.connect(pod, 80),
+        )
+        for ask in asked:
+            with pytest.raises(Unavailable, match="does not answer: connection refused"):
+                await ask()
+
+    run(main())
 
 
 def test_streams_of_a_pod(machine):
