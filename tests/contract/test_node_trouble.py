@@ -102,8 +102,26 @@ def an_image(mi):
     return buffer.getvalue()
 
 
+GREEDY = {
+    "volume": ({"limits": {}}, "/v/a", 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '),
+    "container": ({"limits": {"ephemeral-storage": "1Mi"}}, "/a", "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "),
+}  # fmt: skip
+
+
+def begin_greedy(cloud):
+    """Pods that write more than they may."""
+    for name, (resources, path, _) in GREEDY.items():
+        words = ["sh", "-c", f"dd if=/dev/zero of={path} bs=1M count=3; exec sleep 1000"]
+        volume = {"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}
+        apply(cloud, f"greedy-{name}", {**BUSY, **MOUNTED, "command": words, "resources": resources}, volumes=[volume])
+
+
 def test_a_full_disk(small):
-    """First what nobody needs is given back, then the pod goes that holds most; then all is as before."""
+    """First what nobody needs is given back, then the pod goes that holds most; then all is as before.
+
+    Meanwhile those go that hold more than they may.
+    """
+    begin_greedy(small)
     (small.root.parent / "big.tar").write_bytes(an_image(40))
     small.docker("import", str(small.root.parent / "big.tar"), "unneeded:1")
     apply(small, "modest")
@@ -131,6 +149,9 @@ def test_a_full_disk(small):
     assert {"Evicted", "Killing"} <= reasons(small, "filler")
     assert {"NodeHasDiskPressure", "NodeHasNoDiskPressure", "EvictionThresholdMet"} <= reasons(small, name)
     assert small.json("get", "pod", "modest")["status"]["phase"] == "Running"
+    for name, (_, _, message) in GREEDY.items():
+        status = small.wait_for(lambda name=name: small.json("get", "pod", f"greedy-{name}")["status"].get("reason") and small.json("get", "pod", f"greedy-{name}")["status"])  # fmt: skip
+        assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", message)
     small.wait_for(lambda: node(small) == ({**node(small)[0], "DiskPressure": "False"}, set()))
 
 
