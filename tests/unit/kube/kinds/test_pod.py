@@ -192,6 +192,7 @@ def probed(**probe):
         (probed(exec={"command": ["a"]}, successThreshold=2), "spec.containers[0].livenessProbe.successThreshold", "Invalid value: 2: must be 1"),
         (probed(httpGet={"port": 80, "httpHeaders": [{"name": "a b"}]}), "spec.containers[0].livenessProbe.httpGet.httpHeaders", 'Invalid value: "a b": a valid HTTP header must consist of'),
         ({**with_container(), "schedulingGates": [{"name": "a"}] * 2}, "spec.schedulingGates[1]", 'Duplicate value: "a"'),
+        (with_container(lifecycle={"preStop": {"sleep": {"seconds": 31}}}), "spec.containers[0].lifecycle.preStop.sleep", "Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)"),
         (probed(tcpSocket={"port": 0}), "spec.containers[0].livenessProbe.tcpSocket.port", "Invalid value: 0: must be between 1 and 65535, inclusive"),
         ({**with_container(), "initContainers": [{"name": "i", "image": "b", "livenessProbe": {"exec": {"command": ["a"]}}}]}, "spec.initContainers[0].livenessProbe", "Forbidden: may not be set for init containers without restartPolicy=Always"),
         ({**with_container(), "initContainers": [{"name": "www", "image": "b"}]}, "spec.initContainers[0].name", 'Duplicate value: "www"'),

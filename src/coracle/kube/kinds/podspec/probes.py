@@ -44,7 +44,7 @@ def hooks(at: str, container: Json, grace_s: int, os: str) -> list[Problem]:
         seconds = ((lifecycle.get(name) or {}).get("sleep") or {}).get("seconds", 0)
         if not 0 <= seconds <= grace_s:
             said = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_s})"
-            found.append(invalid(f"{at}.lifecycle.{name}.sleep.seconds", seconds, said))
+            found.append(invalid(f"{at}.lifecycle.{name}.sleep", seconds, said))
     if lifecycle.get("stopSignal") and not os:
         said = "may not be set for containers with empty `spec.os.name`"
         found.append(forbidden(f"{at}.lifecycle.stopSignal", said))
