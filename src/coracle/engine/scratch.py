@@ -16,29 +16,17 @@ import contextlib
 import errno
 import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
+from coracle.core.errors import Broken, Exhausted, Invalid, NotFound
 from coracle.core.tasks import offload
-from coracle.engine import blocks, volumefiles
-from coracle.linux import mounts, rooted
+from coracle.engine import blocks, hostpaths, volumeparts
+from coracle.linux import mounts
 from coracle.linux.removal import remove_tree
 from coracle.linux.walks import walk
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
-
-# What Kubernetes calls each type, and what it is.
-_CHECKS = {
-    "Directory": ("directory", stat.S_ISDIR),
-    "DirectoryOrCreate": ("directory", stat.S_ISDIR),
-    "File": ("file", stat.S_ISREG),
-    "FileOrCreate": ("file", stat.S_ISREG),
-    "Socket": ("socket", stat.S_ISSOCK),
-    "CharDevice": ("character device", stat.S_ISCHR),
-    "BlockDevice": ("block device", stat.S_ISBLK),
-}
 
 
 class Scratch:
@@ -65,8 +53,8 @@ class Scratch:
         """
         path = self._scratch / _checked(owner) / _checked(name)
         if make:
-            await offload(_make_part, volume_path, below)
-        await offload(_hold_part, path, volume_path, below)
+            await offload(volumeparts.make, volume_path, below)
+        await offload(volumeparts.hold, path, volume_path, below)
         return str(path)
 
     async def shared(self, owner: str, name: str, volume_path: str) -> str:
@@ -75,7 +63,7 @@ class Scratch:
         Idempotent.  Raises: Broken.
         """
         path = self._scratch / _checked(owner) / _checked(name)
-        await offload(_share, path, volume_path)
+        await offload(volumeparts.share, path, volume_path)
         return str(path)
 
     async def passing(self, path: str) -> bool:
@@ -84,7 +72,7 @@ class Scratch:
         False where that is not done: no directory, or one below which something is mounted already.  Idempotent.
         Raises: Broken.
         """
-        return await offload(_pass_on, path)
+        return await offload(hostpaths.pass_on, path)
 
     async def device(self, owner: str, volume: str, path: str) -> str:
         """The block device at `path`, or one that shows the file there, for `owner` until it is dropped.
@@ -98,7 +86,7 @@ class Scratch:
 
         Where a device has none, one of that `kind` ("": ext4) is made.  Raises: Invalid, NotFound, Broken.
         """
-        if await offload(_is_block, path):
+        if await offload(hostpaths.is_block, path):
             return await offload(blocks.mounted, self._scratch / _checked(owner), _checked(volume), path, kind)
         if not await offload(os.path.exists, path):
             raise NotFound(f'path "{path}" does not exist', kind="Local", name=path)
@@ -135,15 +123,8 @@ class Scratch:
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise Invalid(message=f"hostPath {path[:100]!r} must be absolute and must not contain '..'")
         if type:
-            await offload(_check_host_path, path, type)
+            await offload(hostpaths.check, path, type)
         return path
-
-
-def _is_block(path: str) -> bool:
-    try:
-        return stat.S_ISBLK(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _checked(name: str) -> str:
@@ -193,106 +174,8 @@ def _drop(path: Path) -> None:
     remove_tree(path)
 
 
-def _hold_part(path: Path, volume_path: str, below: str) -> None:
-    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    try:
-        found = rooted.open_within(volume_path, below, os.O_PATH)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(f"no such file or directory: {below[:200]}", kind="Subpath", name=below[:200]) from error
-    except OSError as error:
-        raise _leads_nowhere(below, error) from error
-    try:
-        volumefiles.show_open(str(path), found)
-    finally:
-        os.close(found)
-
-
-def _leads_nowhere(below: str, error: OSError) -> CloudError:
-    if error.errno == errno.EXDEV:
-        return Invalid(message=f"subPath {below[:200]!r} is not within the volume")
-    if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
-        return Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume")
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return (Exhausted if full else Broken)(f"cannot make {below[:200]!r}: {error.strerror}")
-
-
-def _make_part(volume_path: str, below: str) -> None:
-    """Directories down to `below`, unless something is there, in the volume or (which is refused later) outside."""
-    try:
-        os.close(rooted.open_within(volume_path, below, os.O_PATH))
-    except FileNotFoundError:
-        _make_missing(volume_path, below)
-    except OSError as error:
-        raise _leads_nowhere(below, error) from error
-
-
-def _make_missing(volume_path: str, below: str) -> None:
-    try:
-        root = os.open(volume_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _make_directories(root, below, stat.S_IMODE(os.fstat(root).st_mode))
-        finally:
-            os.close(root)
-    except OSError as error:
-        raise _leads_nowhere(below, error) from error
-
-
-def _share(path: Path, volume_path: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        if not path.exists() or not mounts.is_mount_point(path):
-            volumefiles.show(str(path), volume_path, "")
-            mounts.mount("none", path, flags=mounts.MS_REC | mounts.MS_SHARED)
-    except OSError as error:
-        raise Broken(f"cannot share volume {path.name}: {error.strerror}") from error
-
-
-def _pass_on(path: str) -> bool:
-    place = Path(os.path.realpath(path))
-    try:
-        if not place.is_dir() or (not mounts.is_mount_point(place) and mounts.any_below(place)):
-            return False  # what is mounted there would be hidden from who has mounted it
-        if not mounts.is_mount_point(place):
-            mounts.bind(place, place)
-        mounts.mount("none", place, flags=mounts.MS_REC | mounts.MS_SHARED)
-    except OSError as error:
-        raise Broken(f"cannot share {path}: {error.strerror}") from error
-    return True
-
-
-def _make_directories(root: int, below: str, mode: int) -> None:
-    """With the root's mode, whatever the umask is."""
-    done = ""
-    for name in (name for name in below.split("/") if name not in ("", ".")):
-        done += f"/{name}"
-        try:
-            os.close(rooted.open_in_root(root, done, os.O_PATH | os.O_DIRECTORY))
-        except FileNotFoundError:
-            fd = rooted.make_directory_in_root(root, done, mode)
-            os.chmod(f"/proc/self/fd/{fd}", mode)
-            os.close(fd)
-
-
 def _names(path: Path) -> Sequence[str]:
     try:
         return sorted(os.listdir(path))
     except FileNotFoundError:
         return []
-
-
-def _check_host_path(path: str, type: str) -> None:
-    if type not in _CHECKS:
-        raise Invalid(message=f"hostPath type check failed: unknown type {type[:40]!r}")
-    word, fits = _CHECKS[type]
-    if type == "DirectoryOrCreate":
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(path, mode=0o755)
-    elif type == "FileOrCreate":
-        with contextlib.suppress(FileExistsError, IsADirectoryError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        raise NotFound(f"hostPath type check failed: {path} is not a {word}", kind="HostPath", name=path) from None
-    if not fits(found.st_mode):
-        raise Invalid(message=f"hostPath type check failed: {path} is not a {word}")
