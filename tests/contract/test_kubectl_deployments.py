@@ -222,7 +222,7 @@ def test_a_canary_gets_its_share(space):
     assert 60 <= answers["canary 1"] <= 145  # a quarter is 100; six standard deviations are 52
     space.kubectl("scale", "deployment/stable", "--replicas=0")
     space.wait_for(lambda: len(addresses(space)) == 1)
-    assert set(asyncio.run(many())) == {"canary 1"}
+    space.wait_for(lambda: set(asyncio.run(many())) == {"canary 1"})  # the rules follow what is told
 
 
 def addresses(space):

@@ -77,6 +77,8 @@ class App:
 
     def __init__(self):
         self.ended = []
+        self.may_answer = threading.Event()  # the end of a raw stream's input
+        self.may_answer.set()
         self.router = Router()
         add = self.router.add
         add("GET", "/hello", self.hello)
@@ -138,6 +140,7 @@ class App:
             try:
                 while data := await stream.read():
                     await stream.write(data)
+                await asyncio.to_thread(self.may_answer.wait, 10)
                 await stream.write(b"<end>")
             finally:
                 self.ended.append("raw")
@@ -342,7 +345,8 @@ def test_who_is_calling(door):
 # the end of either direction
 
 
-def test_what_follows_an_upgrade_in_its_segment_arrives_and_either_side_ends_alone(door):
+def test_what_follows_an_upgrade_in_its_segment_arrives_and_either_side_ends_alone(door, app):
+    app.may_answer.clear()
     with door.connect() as sock:
         sock.sendall(
             b"POST /raw HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}early"
@@ -351,11 +355,12 @@ def test_what_follows_an_upgrade_in_its_segment_arrives_and_either_side_ends_alo
         sock.sendall(MEBIBYTES_8[:100_000])
         assert read_until(sock, MEBIBYTES_8[99_900:100_000]) == MEBIBYTES_8[:100_000]
         half_close(sock, door)
+        app.may_answer.set()
         assert read_after_half_close(sock, door) == b"<end>"
 
 
 def half_close(sock, door):
-    """Say that no more will be sent, in the door's way."""
+    """Say that no more will be sent, in the door's way.  Over TLS, what arrives at this moment is dropped."""
     if door.kind != "tls":
         sock.shutdown(socket.SHUT_WR)
         return

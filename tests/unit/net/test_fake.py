@@ -24,6 +24,9 @@ class FakeWorld:
     def serve(self, port):
         self.served.add(port.id)
 
+    def is_silent(self, client, address, port):
+        return self.connect(client, address, port) == NOBODY
+
     def connect(self, client, address, port, transport="TCP"):
         source = HOST if client == "host" else self.driver.ports[client].address
         arrival = self.driver.arrival(address, port, transport, client=source)
