@@ -26,7 +26,9 @@ def show(root: Path) -> None:
     nothing is shown.
     """
     try:
-        _bind(root / "containers", links_path(root) / PODS / ALL)
+        containers = root / "containers"
+        containers.mkdir(mode=0o700, exist_ok=True)
+        _bind(containers, links_path(root) / PODS / ALL)
         for place in PLACES:
             _bind(links_path(root) / place.name, place)
     except OSError as error:
