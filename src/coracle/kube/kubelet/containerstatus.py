@@ -30,13 +30,13 @@ _UNKNOWN = "ContainerStatusUnknown"  # nobody saw how it ended: a reboot, a lost
 _FAILED_CODE = 128  # of a container that could not be started, as containerd reports it
 
 
-def container_status(view: View, container: Mapping[str, Any], may_start: bool, stands: Round) -> Json:
+def container_status(view: View, container: Mapping[str, Any], stands: Round) -> Json:
     name = container["name"]
     last, before = view.present.latest(name), view.present.before(name)
     had = _said(view.pod, name) if last is None and policy.over(view.pod) else {}
     if had:
         return dict(had)  # its container was removed to make room
-    state, past = _states(view, container, may_start, stands)
+    state, past = _states(view, container, stands)
     running = last if last is not None and "running" in state else None
     shown, swept = last or before, last is not None and _is_swept(view, last, stands)
     return {
@@ -109,7 +109,7 @@ def _remembered(view: View, name: str) -> Json:
     return dict(said.get("lastState") or {}) if same else {}
 
 
-def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: Round) -> tuple[Json, Json]:
+def _states(view: View, container: Mapping[str, Any], stands: Round) -> tuple[Json, Json]:
     """The state and the last state."""
     name, notes = container["name"], view.notes
     last, before = view.present.latest(name), view.present.before(name)
@@ -120,7 +120,7 @@ def _states(view: View, container: Mapping[str, Any], may_start: bool, stands: R
         past = _SWEPT
     waiting = notes.waiting.get(name)
     if last is None or last.state == "created" or last.id in notes.hooking:
-        return {"waiting": _why_waiting(view, name, may_start)}, past
+        return {"waiting": _why_waiting(view, name)}, past
     if last.state == "running":
         return {"running": {"startedAt": _seconds(last.started_at)}}, past
     ended = {"terminated": terminated(last, notes, view.longest_message)}
@@ -143,13 +143,12 @@ def _is_swept(view: View, last: Attempt, stands: Round) -> bool:
     return last.ended and last.round < stands.number and not is_ephemeral(view.pod, last.container)
 
 
-def _why_waiting(view: View, name: str, may_start: bool) -> Json:
+def _why_waiting(view: View, name: str) -> Json:
+    """In a pod with init containers the one word for all, even when these are done, as the kubelet has it."""
     waiting = view.notes.waiting.get(name)
     if waiting is not None:
         return _reason(waiting.reason, waiting.message)
-    if init_containers_of(view.pod) and (is_init(view.pod, name) or not may_start):
-        return {"reason": "PodInitializing"}
-    return {"reason": "ContainerCreating"}
+    return {"reason": "PodInitializing" if init_containers_of(view.pod) else "ContainerCreating"}
 
 
 def _crashing(pod: Object, name: str, last: Attempt) -> Json:

@@ -28,11 +28,9 @@ def status(view: View) -> Json:
     pod, present = view.pod, view.present
     stands = rounds.current(pod, present)
     ready_to_start = policy.initialized(pod, stands.present, view.notes)
-    init = [
-        container_status(view, container, ready_to_start, stands) for container in _told(view, init_containers_of(pod))
-    ]
-    main = [container_status(view, container, ready_to_start, stands) for container in _told(view, containers_of(pod))]
-    late = [container_status(view, container, True, stands) for container in ephemeral_of(pod)]
+    init = [container_status(view, container, stands) for container in _told(view, init_containers_of(pod))]
+    main = [container_status(view, container, stands) for container in _told(view, containers_of(pod))]
+    late = [container_status(view, container, stands) for container in ephemeral_of(pod)]
     end = view.end
     begins = stands.number > 0 and stands.cause is None and not ready_to_start
     phase = end.phase if end is not None else _phase(main, anew=begins)
