@@ -37,7 +37,7 @@ class Cloud:
             cloud.up()
             yield cloud
         finally:
-            cloud.coracle("down", "--purge", check=False)
+            cloud.coracle("down", "--purge", "--grace", "0", check=False)
 
     @property
     def environment(self) -> dict[str, str]:
