@@ -56,10 +56,10 @@ class Ranges:
         ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
         own = spec.get("clusterIP") or "None"
         if own != "None":
-            yield _address_claim(own)
+            yield cluster_ip_claim(own)
         for address in {*(spec.get("externalIPs") or ()), *(one.get("ip") for one in ingress)} - {own}:
             if address and self._is_ours(address):
-                yield _address_claim(address)
+                yield cluster_ip_claim(address)
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
                 yield _port_claim(port.get("protocol"), port["nodePort"])
@@ -91,7 +91,7 @@ class Ranges:
             raise Invalid([problem], kind="Service", name=name)
         if not any(asked in one and asked not in bands.ends(one) for one in self._all(reader)):
             said = "the provided network does not match the current range"
-        elif _is_taken(chosen, reader) and not claims.held_by(reader, _address_claim(chosen), uid):
+        elif _is_taken(chosen, reader) and not claims.held_by(reader, cluster_ip_claim(chosen), uid):
             said = "provided IP is already allocated"
         else:
             return
@@ -101,7 +101,7 @@ class Ranges:
     def _check_external(self, spec: Json, reader: Reader, service: Object) -> None:
         """Nobody takes another's cluster IP by calling it external."""
         for index, address in enumerate(spec.get("externalIPs") or ()):
-            name = _address_claim(address)
+            name = cluster_ip_claim(address)
             taken = self._is_ours(address) and claims.holder(reader, name)
             if taken and not claims.held_by(reader, name, service.meta.uid):
                 problem = invalid(f"spec.externalIPs[{index}]", address, "provided IP is already allocated")
@@ -221,12 +221,13 @@ def _status(service: Object, old: Object | None, spec: Mapping[str, Any]) -> Jso
 def _is_taken(address: str, reader: Reader) -> bool:
     """By a Service, or by an IPAddress that somebody has written."""
     written = reader.find(ipaddresses.KIND.type, Key("", address))
-    return bool(claims.holder(reader, _address_claim(address))) or (
+    return bool(claims.holder(reader, cluster_ip_claim(address))) or (
         written is not None and written.labels.get(ipaddresses.MANAGED_BY) != ipaddresses.OURS
     )
 
 
-def _address_claim(address: str) -> str:
+def cluster_ip_claim(address: str) -> str:
+    """The name under which a Service holds its address."""
     return f"cluster-ip/{address}"
 
 

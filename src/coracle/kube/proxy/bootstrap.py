@@ -12,18 +12,24 @@ systemnamespaces, kubernetesservice and defaultservicecidr controllers.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
+from coracle.core import claims
 from coracle.core.collection import Collection
-from coracle.core.errors import AlreadyExists
+from coracle.core.errors import AlreadyExists, Invalid
+from coracle.core.kind import Reader
 from coracle.core.loop import ToKeys
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import servicecidr
+from coracle.kube.kinds.serviceranges import cluster_ip_claim
 from coracle.kube.proxy.endpoints import ENDPOINTS, SERVICE, SERVICE_NAME, SLICE
+
+log = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 KUBERNETES, DNS = Key("default", "kubernetes"), Key("kube-system", "kube-dns")
@@ -55,6 +61,13 @@ class ApiPlace:
         return self.services[DNS_NUMBER]
 
 
+def dns_address(reader: Reader, services: IPv4Network, gateway: IPv4Address) -> IPv4Address:
+    """What pods are told of the name server: its cluster IP; where a user's Service has that already, the bridge's."""
+    address = services[DNS_NUMBER]
+    holder = claims.holder(reader, cluster_ip_claim(str(address)))
+    return address if holder in ("", f"Service {DNS}") else gateway
+
+
 async def ensure_namespaces(namespaces: Collection) -> None:
     for name in NAMESPACES:
         await _ensure(namespaces, Object("Namespace", Meta(name=name)))
@@ -63,9 +76,15 @@ async def ensure_namespaces(namespaces: Collection) -> None:
 async def ensure_kubernetes(collections: Mapping[str, Collection], place: ApiPlace) -> None:
     """The range of services, the two Services and what stands behind them.  `collections` by type."""
     await _ensure(collections[servicecidr.TYPE], range(place))
-    for wanted in (service(place), dns_service(place)):
-        await _ensure(collections[SERVICE], wanted)
-    for wanted in (endpoints(place), slice(place), dns_endpoints(place), dns_slice(place)):
+    objects = [endpoints(place), slice(place)]
+    await _ensure(collections[SERVICE], service(place))
+    try:
+        await _ensure(collections[SERVICE], dns_service(place))
+    except Invalid as error:
+        log.warning("names are answered without the service %s: %s", DNS, error)
+    else:
+        objects += [dns_endpoints(place), dns_slice(place)]
+    for wanted in objects:
         collection = collections[wanted.type]
         if not await _ensure(collection, wanted):
             await collection.change(wanted.key, partial(_moved, wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coracle.core.kind import Reader
 from coracle.core.tasks import Part
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.machine import read_host_dns, read_machine, read_stocks
@@ -9,7 +10,7 @@ from coracle.kube.kubelet.nodes import NodeSync
 from coracle.kube.kubelet.nodestatus import allocatable
 from coracle.kube.kubelet.parts import Cluster, EngineServices, kubelet
 from coracle.kube.kubelet.pods import Kubelet
-from coracle.kube.proxy.bootstrap import DNS_NUMBER
+from coracle.kube.proxy.bootstrap import dns_address
 from coracle.node import podlogs
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
@@ -20,13 +21,13 @@ from coracle.node.kubelet import read_kubelet
 from coracle.node.marks import PODS
 
 
-def node_config(settings: Settings) -> NodeConfig:
+def node_config(settings: Settings, reader: Reader) -> NodeConfig:
     root, kubelet_settings = str(settings.root), read_kubelet(settings.root)
     machine, thresholds = read_machine(root, runtime_version()), kubelet_settings.thresholds(read_stocks(root))
     return NodeConfig(
         name=node_name(),
         address=str(address(settings)),
-        cluster_dns=str(settings.services[DNS_NUMBER]),
+        cluster_dns=str(dns_address(reader, settings.services, settings.gateway)),
         domain=DOMAIN,
         host_dns=read_host_dns(),
         network=PODS,

@@ -367,6 +367,22 @@ def test_every_cluster_has_the_services_kubernetes_and_kube_dns():
     assert {one.targets for one in dns} == {(Target(IPv4Address("10.32.0.1"), 53),)}
 
 
+def test_who_has_the_address_of_the_name_server_already_keeps_it():
+    place = bootstrap.ApiPlace(IPv4Address("10.32.0.1"), 6443, IPv4Network("100.64.0.0/16"))
+
+    async def main():
+        node = Node()
+        await bootstrap.ensure_namespaces(node.collections["Namespace"])
+        told = [bootstrap.dns_address(node.store, place.services, place.address)]
+        users = {"clusterIP": "100.64.0.10", "ports": [{"port": 80}]}
+        await node.collections[SERVICE].create(Object(SERVICE, Meta(name="web", namespace="default"), {"spec": users}))
+        await bootstrap.ensure_kubernetes(node.collections, place)
+        told.append(bootstrap.dns_address(node.store, place.services, place.address))
+        return [str(one) for one in told], [one.meta.name for one in node.collections[SERVICE].list()]
+
+    assert run(main()) == (["100.64.0.10", "10.32.0.1"], ["kubernetes", "web"])
+
+
 @pytest.mark.parametrize("key", [bootstrap.KUBERNETES, bootstrap.DNS], ids=str)
 @pytest.mark.parametrize("type", [SERVICE, ENDPOINTS, SLICE])
 def test_the_clusters_own_services_come_back(type, key):
