@@ -14,7 +14,7 @@ import orjson
 
 from coracle.core.errors import Invalid, Malformed, Unsupported, invalid, not_supported
 from coracle.core.kind import Kind
-from coracle.core.object import Object, type_of
+from coracle.core.object import Json, Object, type_of
 from coracle.core.schema import Schema
 from coracle.kube.api.protobuf import parse_protobuf
 from coracle.web.messages import Request
@@ -105,6 +105,9 @@ def field_validation(request: Request, options: str) -> str:
     return asked
 
 
+_WORDS = {"type": "", "status": ""}
+
+
 def decode(request: Request, kind: Kind, options: str = "CreateOptions") -> Decoded:
     """The object in the body, which must be of `kind`.  Raises Malformed, Unsupported, Invalid."""
     validation = field_validation(request, options)
@@ -128,7 +131,19 @@ def to_object(doc: Any, kind: Kind, validation: str = IGNORE, repeated: list[str
     strict += [f'duplicate field "{path}"' for path in repeated or ()]
     if strict and validation == STRICT:
         raise Malformed(_cannot(kind, f"strict decoding error: {', '.join(strict)}"))
-    return Decoded(_object(doc), strict if validation == WARN else [])
+    return Decoded(_object(_with_conditions(doc)), strict if validation == WARN else [])
+
+
+def _with_conditions(doc: Json) -> Json:
+    """Every condition has a type and a status, as in Kubernetes, if empty ones: whoever reads them relies on it."""
+    status = doc.get("status")
+    if not isinstance(status, dict):
+        return doc
+    given = status.get("conditions")
+    if not isinstance(given, list) or all(not isinstance(one, dict) or _WORDS.keys() <= one.keys() for one in given):
+        return doc
+    conditions = [{**_WORDS, **one} if isinstance(one, dict) else one for one in given]
+    return {**doc, "status": {**status, "conditions": conditions}}
 
 
 def _object(doc: Any) -> Object:

@@ -11,7 +11,7 @@ from typing import Any
 from coracle.core.errors import invalid, required
 from coracle.core.kind import Column, Kind, Problems, Reader
 from coracle.core.object import Object
-from coracle.kube.kinds import printing, workloads
+from coracle.kube.kinds import counts, printing, workloads
 from coracle.kube.kinds.blanks import absent, blank
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import not_negative, unsupported
@@ -64,7 +64,7 @@ def _rolling(given: Mapping[str, Any]) -> Problems:
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:
-    return [] if part == "status" else workloads.same_selector(new, old)
+    return counts.DAEMONS.problems(new, old) if part == "status" else workloads.same_selector(new, old)
 
 
 def _told(heading: str, name: str) -> Column:

@@ -11,7 +11,7 @@ from coracle.core.errors import Problem, invalid
 from coracle.core.kind import Kind, Problems
 from coracle.core.object import Object
 from coracle.core.selectors import Selector, from_label_selector
-from coracle.kube.kinds import printing
+from coracle.kube.kinds import counts, printing
 from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import label_selector, unsupported
@@ -62,6 +62,10 @@ def _given(name: str) -> Any:
     return lambda budget: "N/A" if budget.spec.get(name) is None else str(budget.spec[name])
 
 
+def validate_change(new: Object, old: Object, part: str) -> Problems:
+    return counts.BUDGETS.problems(new, old) if part == "status" else []
+
+
 KIND = Kind(
     name="PodDisruptionBudget",
     plural="poddisruptionbudgets",
@@ -72,6 +76,7 @@ KIND = Kind(
     default=default,
     assign=assign,
     validate=validate,
+    validate_change=validate_change,
     columns=(
         printing.NAME,
         printing.text("Min Available", _given("minAvailable"), "The minimum number of pods that must be available."),

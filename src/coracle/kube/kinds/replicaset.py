@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Object
-from coracle.kube.kinds import printing, workloads
+from coracle.kube.kinds import counts, printing, workloads
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import not_negative
 
@@ -31,7 +31,7 @@ def validate(rs: Object) -> Problems:
 
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:
-    return [] if part == "status" else workloads.same_selector(new, old)
+    return counts.SETS.problems(new, old) if part == "status" else workloads.same_selector(new, old)
 
 
 KIND = Kind(

@@ -12,7 +12,7 @@ from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.names import label_problems
 from coracle.core.object import Object
 from coracle.core.selectors import matches
-from coracle.kube.kinds import printing
+from coracle.kube.kinds import counts, printing
 from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.podspec import defaults
@@ -62,6 +62,10 @@ def _template_labels(template: Mapping[str, object]) -> dict[str, str]:
     return labels
 
 
+def validate_change(new: Object, old: Object, part: str) -> Problems:
+    return counts.SETS.problems(new, old) if part == "status" else []
+
+
 KIND = Kind(
     name="ReplicationController",
     plural="replicationcontrollers",
@@ -72,6 +76,7 @@ KIND = Kind(
     default=default,
     assign=assign,
     validate=validate,
+    validate_change=validate_change,
     fields={"status.replicas": lambda rc: str(rc.status.get("replicas", 0))},
     columns=(
         printing.NAME,

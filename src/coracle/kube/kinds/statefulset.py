@@ -11,7 +11,7 @@ from typing import Any
 from coracle.core.errors import forbidden, invalid, required
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Json, Object
-from coracle.kube.kinds import persistentvolumeclaim, printing, workloads
+from coracle.kube.kinds import counts, persistentvolumeclaim, printing, workloads
 from coracle.kube.kinds.blanks import absent, blank, each
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import named, not_negative, unique, unsupported
@@ -119,7 +119,7 @@ def _claims(claims: Sequence[Json]) -> Problems:
 
 def validate_change(new: Object, old: Object, part: str) -> Problems:
     if part == "status":
-        return []
+        return counts.STATEFUL.problems(new, old)
     kept = [{name: value for name, value in obj.spec.items() if name not in _MAY_CHANGE} for obj in (new, old)]
     if kept[0] == kept[1]:
         return []

@@ -269,6 +269,16 @@ def test_the_pods_of_a_replication_controller_stay_too_and_nobody_is_warned(play
     assert stays.headers == {}
 
 
+def test_a_condition_has_a_type_and_a_status(play):
+    async def scene(api):
+        await api.ask("POST", JOBS, a_job("a"))
+        patch = {"status": {"conditions": [{}, {"type": "Mine", "status": "True"}]}}
+        return await api.ask("PATCH", JOBS + "/a/status", patch, content_type="application/merge-patch+json")
+
+    given = play(scene).doc["status"]["conditions"]
+    assert given == [{"type": "", "status": ""}, {"type": "Mine", "status": "True"}]
+
+
 def test_a_collection_is_deleted_by_selector(play):
     async def scene(api):
         await api.config_map("a", {"x": "1"})
