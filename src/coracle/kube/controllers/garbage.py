@@ -133,8 +133,7 @@ class Garbage:
     # -- dependents ----------------------------------------------------------------------------------------------
 
     async def _judge(self, obj: Object) -> None:
-        strayed = [ref for ref in obj.meta.owners if self._strays(obj, ref)]
-        for ref in strayed:
+        for ref in filter(lambda ref: self._strays(obj, ref), obj.meta.owners):
             self._report(obj, ref)
         room = obj.meta.namespace
         if not all(self._may_own(ref, room) for ref in obj.meta.owners):
@@ -200,8 +199,21 @@ class Garbage:
         for obj in dependents:
             if not obj.meta.deleting:
                 await self._judge(obj)
-        if not any(_blocks(obj, owner.meta.uid) for obj in self._dependents(owner.meta.uid)):
+        blocking = [obj for obj in self._dependents(owner.meta.uid) if _blocks(obj, owner.meta.uid)]
+        if all(self._waits_for(obj, owner) for obj in blocking):
             await self._finish(owner, FOREGROUND)
+
+    def _waits_for(self, obj: Object, owner: Object) -> bool:
+        """Whether it goes only after `owner`, which would wait for itself."""
+        reached, seen = [obj], {obj.meta.uid}
+        while reached:
+            one = reached.pop()
+            if one.meta.uid == owner.meta.uid:
+                return True
+            after = self._dependents(one.meta.uid) if waits(one) else []
+            reached += [other for other in after if _blocks(other, one.meta.uid) and other.meta.uid not in seen]
+            seen |= {other.meta.uid for other in after}
+        return False
 
     async def _free_dependents(self, owner: Object) -> None:
         for obj in self._dependents(owner.meta.uid):

@@ -184,6 +184,26 @@ def test_owners_in_a_circle_go_together():
     run(main())
 
 
+def test_a_circle_of_which_each_waits_already_is_broken():
+    async def main():
+        cluster = Cluster()
+        await cluster.rooms()
+        first = await cluster.owned("first")
+        second = await cluster.owned("second", first.as_owner())
+        third = await cluster.owned("third", second.as_owner(), finalizers=("example.com/hold",))
+        await cluster.owned("fourth", third.as_owner())
+        await cluster["ConfigMap"].change(first.key, lambda one: one.with_meta(owners=(third.as_owner(),)))
+        for name in ("first", "second", "third"):
+            await cluster["ConfigMap"].delete(Key("default", name), Deletion(propagation="Foreground"))
+        await cluster.settle(1)
+        assert cluster.names() == ["second", "third"]
+        await cluster["ConfigMap"].change(third.key, lambda one: one.with_meta(finalizers=()))
+        await cluster.settle(1)
+        assert cluster.names() == []
+
+    run(main())
+
+
 def test_an_owner_of_another_namespace_is_none_and_told():
     async def main():
         cluster = Cluster()
