@@ -6,7 +6,7 @@ kube/kinds/), no `try` (web.edge words errors) and no state.  Reading sends the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coracle.core.clock import Clock
@@ -22,7 +22,8 @@ from coracle.kube.api.lists import read_page, read_revision, read_selection
 from coracle.kube.api.patching import patched, read_patch
 from coracle.kube.api.served import Target
 from coracle.kube.api.tables import read_view
-from coracle.kube.kinds.warnings import warnings as doubts
+from coracle.kube.kinds.podsecurity import admission as security
+from coracle.kube.kinds.warnings import warnings
 from coracle.web.messages import Answer, Request, Response, Stream
 
 # Kinds that a PUT creates where there is none, and those whose DELETE answers with the object itself.
@@ -93,7 +94,7 @@ class Resources:
         if obj.meta.revision:
             raise Malformed("resourceVersion should not be set on objects to be created")
         stored = await target.collection.create(obj, dry_run=dry_run)
-        return self._answer(request, target, stored, 201, warning_headers([*decoded.warnings, *doubts(stored)]))
+        return self._answer(request, target, stored, 201, warning_headers([*decoded.warnings, *self._doubts(stored)]))
 
     async def update(self, request: Request, target: Target, part: str = "main") -> Response:
         """PUT .../{plural}/{name}[/{part}] -> 200"""
@@ -109,20 +110,22 @@ class Resources:
             return self._answer(request, target, stored, 201, decoded.headers)
         old = target.collection.find(target.key)
         stored = await target.collection.update(obj, part, dry_run=dry_run)
-        return self._answer(request, target, stored, 200, warning_headers([*decoded.warnings, *doubts(stored, old)]))
+        return self._answer(
+            request, target, stored, 200, warning_headers([*decoded.warnings, *self._doubts(stored, old)])
+        )
 
     async def patch(self, request: Request, target: Target, part: str = "main") -> Response:
         """PATCH .../{plural}/{name}[/{part}] -> 200"""
         dry_run = read_dry_run(request, "PatchOptions")
         patch = read_patch(request, target.kind)
-        warnings: list[str] = []
+        said: list[str] = []
         last: Object | None = None
 
         def change(old: Object) -> Object:
             nonlocal last
             last = old
             found = patched(old, target.kind, patch)
-            warnings[:] = found.warnings
+            said[:] = found.warnings
             return found.obj
 
         if dry_run:
@@ -130,25 +133,25 @@ class Resources:
             stored = await target.collection.update(changed, part, dry_run=True)
         else:
             stored = await target.collection.change(target.key, change, part)
-        return self._answer(request, target, stored, 200, warning_headers([*warnings, *doubts(stored, last)]))
+        return self._answer(request, target, stored, 200, warning_headers([*said, *self._doubts(stored, last)]))
 
     async def delete(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}/{name} -> 200, the object while it goes, or Success"""
-        how, dry_run, warnings = read_deletion(request, target.kind)
+        how, dry_run, said = read_deletion(request, target.kind)
         last = await target.collection.delete(target.key, how, dry_run=dry_run)
         if last is None:
             raise NotFound(kind=target.kind.type, name=target.name)
         present = target.collection.find(target.key)
         goes_on = present is not None and present.meta.uid == last.meta.uid
         if goes_on or target.kind.type in _ANSWER_DELETED:
-            return self._answer(request, target, last, 200, warning_headers(warnings))
+            return self._answer(request, target, last, 200, warning_headers(said))
         kind = target.kind
         group = {"group": kind.group} if kind.group else {}
         return success({"name": target.name, **group, "kind": kind.plural, "uid": last.meta.uid})
 
     async def delete_collection(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}?labelSelector= -> 200, the list of what was deleted"""
-        how, dry_run, warnings = read_deletion(request, target.kind)
+        how, dry_run, said = read_deletion(request, target.kind)
         page = await read_page(
             request, self.store, read_selection(request, target.kind, target.namespace), self.clock.now_s()
         )
@@ -156,7 +159,10 @@ class Resources:
             await target.collection.delete(entry.key, how, missing_ok=True, dry_run=dry_run)
         view = read_view(request, target.kind, self.clock)
         listed = view.many(page.entries, {"resourceVersion": str(self.store.revision)})
-        return Response(200, listed, warning_headers(warnings))
+        return Response(200, listed, warning_headers(said))
+
+    def _doubts(self, stored: Object, old: Object | None = None) -> Sequence[str]:
+        return [*security.warnings(stored, old, self.store), *warnings(stored, old)]
 
     def _answer(self, request: Request, target: Target, obj: Object, code: int, headers: Mapping[str, str]) -> Response:
         view = read_view(request, target.kind, self.clock)

@@ -14,6 +14,7 @@ from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
 from coracle.kube.kinds import event, limits, namespace, persistentvolumeclaim, pod, podaccounts, podadmission
+from coracle.kube.kinds.podsecurity.admission import enforced
 from coracle.kube.kinds.quotas import Quota
 
 RESERVED = ("default", "kube-system", "kube-public")
@@ -31,7 +32,7 @@ def for_kind(kind: Kind) -> tuple[Guard | Late, ...]:
 
 
 _BY_TYPE: dict[str, tuple[Guard, ...]] = {
-    pod.KIND.type: (limits.limited, podaccounts.admit, podadmission.prioritised, podadmission.with_runtime),
+    pod.KIND.type: (limits.limited, podaccounts.admit, podadmission.prioritised, podadmission.with_runtime, enforced),
     persistentvolumeclaim.KIND.type: (limits.limited,),
 }
 

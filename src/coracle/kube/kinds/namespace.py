@@ -12,6 +12,7 @@ from coracle.core.object import Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.definitions import schema
+from coracle.kube.kinds.podsecurity.standards import label_problems
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 FINALIZER = "kubernetes"
@@ -38,7 +39,7 @@ def assign(namespace: Object, old: Object | None, _reader: Reader) -> Object:
 
 def validate(namespace: Object) -> Problems:
     """Its own finalizers are named like those of every object."""
-    problems: Problems = []
+    problems: Problems = [] if namespace.meta.revision else label_problems(namespace.meta.labels)
     for name in namespace.spec.get("finalizers") or ():
         problems += [invalid("spec.finalizers", name, fault) for fault in qualified_faults(name)]
         if "/" not in name and name != FINALIZER:
@@ -51,7 +52,8 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
     """Letting go is for the loop that has emptied it: through `finalize`, where everything else stays."""
     if part == "main" and new.spec.get("finalizers") != old.spec.get("finalizers"):
         return [forbidden("spec.finalizers", "may only be changed through the finalize subresource")]
-    return []
+    wrong = label_problems(new.meta.labels) if part == "main" else []
+    return wrong if wrong != label_problems(old.meta.labels) else []
 
 
 def held(namespace: Object) -> bool:

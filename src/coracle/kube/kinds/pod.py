@@ -14,7 +14,7 @@ from coracle.core.errors import Problem, forbidden
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Json, Object
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.podspec import changes, defaults, labelkeys, notes, rules
+from coracle.kube.kinds.podspec import changes, defaults, labelkeys, notes, profiles, rules
 from coracle.kube.kinds.podspec.amounts import qos_class
 from coracle.kube.kinds.podspec.columns import COLUMNS
 
@@ -58,7 +58,8 @@ def assign(pod: Object, old: Object | None, _reader: Reader) -> Object:
     """A new pod is pending, whatever its maker says of its status."""
     if old is not None:
         return pod
-    pod = pod.with_body(spec=labelkeys.merged(pod.spec, pod.meta.labels))
+    spec = labelkeys.merged(pod.spec, pod.meta.labels)
+    pod = pod.with_body(spec=profiles.profiled(spec, pod.meta.annotations))
     return pod.with_body(status={"phase": "Pending", "qosClass": _qos(pod)})
 
 
@@ -71,6 +72,8 @@ def _qos(pod: Object) -> str:
 
 def validate(pod: Object) -> Problems:
     found = rules.problems(pod.spec) + notes.problems(pod.meta.annotations, "metadata.annotations")
+    if not pod.meta.revision:
+        found += profiles.problems(pod.meta.annotations, pod.spec, "metadata.annotations")
     if not pod.meta.revision and pod.spec.get("ephemeralContainers"):
         found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     return found

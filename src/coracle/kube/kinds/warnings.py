@@ -36,12 +36,12 @@ def warnings(new: Object, old: Object | None = None) -> list[str]:
     """Of what was made, or changed from `old`; nothing of pods that are there, nor of what stays as it was wanted."""
     if old is not None and (new.type == "Pod" or old.meta.generation == new.meta.generation):
         return []
-    at, template = _template(new)
+    at, template = template_of(new)
     pods = of_pods(template, at) if template else []
     return [*(_name(new) if old is None else ()), *_of_kind(new), *pods]
 
 
-def _template(obj: Object) -> tuple[str, Mapping[str, Any]]:
+def template_of(obj: Object) -> tuple[str, Mapping[str, Any]]:
     """Where the metadata and spec of the pods are, and what they say; empty where the object makes no pods."""
     if obj.type == "Pod":
         return "", {"metadata": {"annotations": obj.meta.annotations}, "spec": obj.spec}

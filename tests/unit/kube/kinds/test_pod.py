@@ -463,3 +463,36 @@ def test_what_a_deletion_cost_may_be(text, fits):
     template = {"metadata": {"annotations": {name: text}}, "spec": pod.spec}
     found = rules.template_problems(template, "spec.template")
     assert [problem.field for problem in found] == ([] if fits else [f"spec.template.annotations[{name}]"])
+
+
+ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("runtime/default", {"type": "RuntimeDefault"}),
+        ("unconfined", {"type": "Unconfined"}),
+        ("localhost/mine", {"type": "Localhost", "localhostProfile": "mine"}),
+        ("", None),
+    ],
+)
+def test_a_profile_in_an_annotation_becomes_the_containers(said, field):
+    own = {"name": "own", "image": "i", "securityContext": {"appArmorProfile": {"type": "Unconfined"}}}
+    pod = a_pod("web", containers=[{"name": "www", "image": "i"}, own])
+    pod = pods.assign(pod.with_meta(annotations={f"{ARMOR}www": said, f"{ARMOR}own": "localhost/other"}), None, None)
+    found = [(one.get("securityContext") or {}).get("appArmorProfile") for one in pod.spec["containers"]]
+    assert found == [field, {"type": "Unconfined"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "text"),
+    [
+        ("www", "docker/default", 'Invalid value: "docker/default": invalid AppArmor profile name'),
+        ("www", "localhost/", 'Invalid value: "localhost/": invalid AppArmor profile name'),
+        ("other", "unconfined", 'Invalid value: "other": container not found'),
+    ],
+)
+def test_a_profile_in_an_annotation_is_of_a_container_and_one_there_is(name, said, text):
+    pod = pods.default(a_pod("web").with_meta(annotations={ARMOR + name: said}))
+    assert [(one.field, one.text) for one in pods.validate(pod)] == [(f"metadata.annotations[{ARMOR}{name}]", text)]

@@ -88,6 +88,9 @@ def env(*given):
          [f"metadata.annotations[container.{SECCOMP[:-3]}c]: non-functional in v1.27+; "
           'use the "seccompProfile" field instead']),
         (a_pod(securityContext={"seccompProfile": {}}).with_meta(annotations={f"container.{SECCOMP[:-3]}c": "x"}), []),
+        (a_pod().with_meta(annotations={"container.apparmor.security.beta.kubernetes.io/c": "unconfined"}),
+         ["metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]: deprecated since v1.30; "
+          'use the "appArmorProfile" field instead']),
         (a_pod().with_spec(volumes=[{"name": "a", "emptyDir": {}}, {"name": "b", "gitRepo": {"repository": "x"}}]),
          ["spec.volumes[1].gitRepo: deprecated in v1.11"]),
     ],

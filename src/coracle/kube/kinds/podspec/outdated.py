@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec import profiles
 
 _LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
@@ -22,6 +23,7 @@ _ANNOTATIONS = {
     "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
 }
+_APPARMOR = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
@@ -72,6 +74,9 @@ def notes(at: str, given: Mapping[str, str], spec: Mapping[str, Any]) -> Iterato
         for container in spec.get(which) or ():
             key = f"container.seccomp.security.alpha.kubernetes.io/{container.get('name', '')}"
             yield from _seccomp(at, given, key, container)
+            key = f"{profiles.PREFIX}{container.get('name', '')}"
+            if key in given:
+                yield f"{at}[{key}]: {_APPARMOR}"
 
 
 def _seccomp(at: str, given: Mapping[str, str], key: str, of: Mapping[str, Any]) -> Iterator[str]:
