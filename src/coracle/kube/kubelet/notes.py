@@ -74,9 +74,9 @@ class Notes:
     def of(cls, pod: Object) -> Notes:
         """Of a pod that this daemon sees for the first time."""
         statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
-        running = [one for one in statuses if "running" in one["state"] and one.get("started")]
+        running = [one for one in statuses if "running" in (one.get("state") or {}) and one.get("started")]
         known = {
-            one["containerID"].rpartition("/")[2]: Health(started=True, ready=True if one.get("ready") else None)
+            (one.get("containerID") or "").rpartition("/")[2]: Health(started=True, ready=True if one.get("ready") else None)
             for one in running
         }
         return cls(pod.meta.uid, health=known)
