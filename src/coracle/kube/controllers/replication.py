@@ -157,8 +157,8 @@ class Replication:
 def conditions(present: list[Json], failure: Failure | None, now: str) -> list[Json]:
     """The first failure is told until there is none."""
     if failure is None:
-        return [entry for entry in present if entry["type"] != FAILURE]
-    if any(entry["type"] == FAILURE for entry in present):
+        return [entry for entry in present if entry.get("type") != FAILURE]
+    if any(entry.get("type") == FAILURE for entry in present):
         return present
     entry = {"type": FAILURE, "status": "True", "reason": failure.reason, "message": said(failure.error)}
     return pods.with_condition(present, entry, now)

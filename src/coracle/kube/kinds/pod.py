@@ -43,7 +43,7 @@ def condition(pod: Object, type: str) -> Mapping[str, Any]:
 def with_condition(conditions: list[Json] | None, new: Json, now: str) -> list[Json]:
     """`conditions` with `new` in place of the one of its type; `lastTransitionTime` moves when its status does."""
     kept = list(conditions or ())
-    index = next((i for i, entry in enumerate(kept) if entry["type"] == new["type"]), len(kept))
+    index = next((i for i, entry in enumerate(kept) if entry.get("type") == new["type"]), len(kept))
     old = kept[index] if index < len(kept) else {}
     since = old.get("lastTransitionTime", now) if old.get("status") == new["status"] else now
     kept[index : index + 1] = [{**new, "lastTransitionTime": since}]

@@ -135,7 +135,7 @@ class Deployments:
             return found
         new = await self._set_writer.change(new.key, lambda rs: versions.marked(rs, found))
         deployment = found.deployment
-        if not any(entry["type"] == progress.PROGRESSING for entry in deployment.status.get("conditions") or ()):
+        if not any(entry.get("type") == progress.PROGRESSING for entry in deployment.status.get("conditions") or ()):
             there = f'Found new replica set "{new.meta.name}"'
             deployment = self._noting(deployment, progress.Said("True", "FoundNewReplicaSet", there))
         return Family(deployment, new, found.old)

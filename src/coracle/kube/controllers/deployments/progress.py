@@ -71,7 +71,7 @@ def progressing(found: Family, numbers: Mapping[str, Any], conditions: list[Json
     """`conditions` with what the numbers say of a rollout that is under way."""
     limit_s = deadline_s(found.deployment)
     if limit_s is None:
-        return [entry for entry in conditions if entry["type"] != PROGRESSING]
+        return [entry for entry in conditions if entry.get("type") != PROGRESSING]
     present = _find(conditions, PROGRESSING)
     if numbers.get("replicas", 0) == numbers.get("updatedReplicas", 0) and present.get("reason") == COMPLETE:
         return conditions
@@ -80,7 +80,7 @@ def progressing(found: Family, numbers: Mapping[str, Any], conditions: list[Json
         said = Said("True", COMPLETE, f"{name} has successfully progressed.")
         return with_condition(conditions, PROGRESSING, said, now_s)
     if _moved(found.deployment.status, numbers):
-        others = [entry for entry in conditions if entry["type"] != PROGRESSING]
+        others = [entry for entry in conditions if entry.get("type") != PROGRESSING]
         since = present.get("lastTransitionTime") if present.get("status") == "True" else None
         said = Said("True", "ReplicaSetUpdated", f"{name} is progressing.")
         return with_condition(others, PROGRESSING, said, now_s, since)
@@ -111,7 +111,7 @@ def failing(sets: Iterable[Object], new: Object | None, conditions: list[Json]) 
     ordered = sorted(sets, key=lambda rs: rs is not new)
     found = (_find(rs.status.get("conditions") or (), FAILURE) for rs in ordered)
     failure = next((entry for entry in found if entry), None)
-    others = [entry for entry in conditions if entry["type"] != FAILURE]
+    others = [entry for entry in conditions if entry.get("type") != FAILURE]
     if failure is None:
         return others
     moment = failure.get("lastTransitionTime")
@@ -147,7 +147,7 @@ def with_condition(conditions: list[Json], type: str, said: Said, now_s: float, 
         "reason": said.reason,
         "message": said.message,
     }
-    return [*(other for other in conditions if other["type"] != type), entry]
+    return [*(other for other in conditions if other.get("type") != type), entry]
 
 
 def _find(conditions: Iterable[Mapping[str, Any]], type: str) -> Mapping[str, Any]:
