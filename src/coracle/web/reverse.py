@@ -154,7 +154,7 @@ async def switch(request: Request, to: Upstream, target: str, headers: Mapping[s
         status, fields = _read_head(await reader.readuntil(b"\r\n\r\n"))
         if status == 101:
             return _joined(reader, writer, fields)
-        body = await reader.read(min(int(fields.get("content-length", REFUSAL_BYTES)), REFUSAL_BYTES))
+        body = b"" if status in (204, 304) else await _refusal(reader, fields)
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
         writer.transport.abort()
         raise Unreachable(_words(error, to)) from error
@@ -205,6 +205,28 @@ def _read_head(head: bytes) -> tuple[int, dict[str, str]]:
         raise ValueError(f'malformed HTTP response "{first[:100]}"')
     pairs = (line.partition(":") for line in lines)
     return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+async def _refusal(reader: asyncio.StreamReader, fields: Mapping[str, str]) -> bytes:
+    """What is told of the body of an answer that does not change the protocol.  Raises ValueError, EOFError."""
+    body = bytearray()
+    if "transfer-encoding" not in fields:
+        size = min(_length(fields.get("content-length", str(REFUSAL_BYTES))), REFUSAL_BYTES)
+        while len(body) < size and (data := await reader.read(size - len(body))):
+            body += data
+        return bytes(body)
+    while size := min(_length((await reader.readline()).partition(b";")[0].decode(), 16), REFUSAL_BYTES - len(body)):
+        body += await reader.readexactly(size)
+        await reader.readuntil(b"\n")
+    return bytes(body)
+
+
+def _length(text: str, base: int = 10) -> int:
+    """Raises ValueError, also where it is below zero."""
+    size = int(text, base)
+    if size < 0:
+        raise ValueError(f'bad length "{text[:100]}"')
+    return size
 
 
 def _kept(fields: Mapping[str, str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ PATHS = (
 )
 PAGE_BYTES = 8 * 1024 * 1024  # of a page whose links are told; a longer one passes as it is
 _SECRET = ("authorization", "cookie2", "x-remote-user", "x-remote-group")
+_ABOUT_US = ("impersonate-", "x-remote-extra-")  # as whom somebody asks this API is no matter of a pod's
 _CORS = tuple(f"access-control-allow-{what}" for what in ("credentials", "headers", "methods", "origin"))
 
 
@@ -209,7 +210,8 @@ def _inner(request: Request, target: str) -> Request:
 
 async def carried(request: Request, upstream: Upstream, target: str, prefix: str) -> Answer:
     """What `upstream` answers for `target`, as the client of a proxy at `prefix` reads it.  Raises Unreachable."""
-    headers = passed_on(request, _SECRET)
+    about_us = (name for name in request.headers if name.startswith(_ABOUT_US))
+    headers = passed_on(request, (*_SECRET, *about_us))
     headers["X-Forwarded-Uri"] = prefix + target.partition("?")[0]
     try:
         if request.upgrade:

@@ -11,7 +11,7 @@ from coracle.kube.api.links import Links
 from coracle.kube.api.proxies import Wanted, behind, carried, of_node, of_pod, port_name, split_name
 from coracle.testing.kube import a_node, a_pod, a_service
 from coracle.web.messages import Identity, Request, Response, Stream
-from coracle.web.reverse import Unreachable, Upstream, passed_on
+from coracle.web.reverse import REFUSAL_BYTES, Unreachable, Upstream, passed_on, switch
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -200,6 +200,56 @@ def test_what_is_no_page_after_all_passes_as_it_is():
 def test_who_does_not_answer_is_unreachable(answer):
     with pytest.raises(Unreachable, match="error trying to reach service: "):
         through(answer)
+
+
+def refused(*answer):
+    """The body of what is told where a server answers a WebSocket's request with these, one after the other."""
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in answer:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(handle, "127.0.0.2", 0)
+        async with server:
+            to = Upstream("127.0.0.2", server.sockets[0].getsockname()[1])
+            return (await switch(Request("GET", "/x", {"upgrade": "websocket"}), to, "/x", {})).body
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        pytest.param((b"Content-Length: 7\r\n\r\nnope", b"xyz"), b"nopexyz", id="in two pieces"),
+        pytest.param((b"\r\nno", b"pe"), b"nope", id="as far as it goes"),
+        pytest.param(
+            (b"Transfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n", b"3;a=b\r\nxyz\r\n0\r\n\r\n"), b"nopexyz", id="chunks"
+        ),
+        pytest.param((b"\r\n", b"x" * 200_000), b"x" * REFUSAL_BYTES, id="only so much"),
+    ],
+)
+def test_a_refused_change_of_protocol_is_told_whole(answer, body):
+    assert refused(b"HTTP/1.1 403 Forbidden\r\n", *answer) == body
+
+
+@pytest.mark.parametrize(
+    "field", [b"Content-Length: -5", b"Transfer-Encoding: chunked\r\n\r\n-5"], ids=["size", "chunk"]
+)
+def test_a_length_below_zero_is_no_answer(field):
+    with pytest.raises(Unreachable, match="bad length"):
+        refused(b"HTTP/1.1 403 Forbidden\r\n" + field + b"\r\n\r\n", b"x" * 200_000)
+
+
+def test_as_whom_somebody_asks_is_no_matter_of_a_pods():
+    _, _, asked = through(an_answer(b""), **{"impersonate-user": "bob", "x-remote-extra-a": "1", "x-mine": "1"})
+    assert b"mpersonate" not in asked
+    assert b"X-Remote" not in asked
+    assert b"X-Mine: 1" in asked
 
 
 def test_a_service_leads_to_pods_only_and_strangers_nowhere(play):
