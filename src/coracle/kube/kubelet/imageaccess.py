@@ -43,9 +43,15 @@ class ImageAccess:
         record = self._pulls.find(imagepull.key(image.spec["id"])) if image is not None else None
         if image is None or record is None:
             return image
-        proofs = record.spec["names"].get(parse_reference(reference).name)
-        own = (proof(image, login) for login in self._logins(pod, reference))
-        return image if not proofs or any(one in proofs for one in own) else None
+        asked = parse_reference(reference).name
+        names = {parse_reference(one).name for one in (*image.spec["references"], *image.spec["digests"])}
+        meant = {asked} if asked in names else names  # who asks by its id means it by any of its names
+        return image if any(self._may(pod, image, record, name) for name in meant) else None
+
+    def _may(self, pod: Object, image: Object, record: Object, name: str) -> bool:
+        """Whether `pod` may have it as what it is called so."""
+        proofs = record.spec["names"].get(name)
+        return not proofs or any(proof(image, login) in proofs for login in self._logins(pod, name))
 
     def missing_secrets(self, pod: Object) -> list[str]:
         """Those that the pod names for pulls, and that are not there."""

@@ -14,6 +14,7 @@ from coracle.kube.kinds import imagepull, secret
 from coracle.kube.kubelet.imageaccess import ImageAccess
 from coracle.testing.autojump import run
 
+ID = "sha256:" + "0" * 64
 PRIVATE, PUBLIC = "registry.lan/shop/web:1", "registry.lan/public:1"
 
 
@@ -36,7 +37,9 @@ class Registry:
         if reference == PRIVATE and not known:
             raise Unauthenticated("no basic auth credentials")
         self.pulls += 1
-        self.here[reference] = Object("Image", Meta(name="i"), {"spec": {"id": "sha256:" + "0" * 64}})
+        self.here[ID] = self.here[reference] = Object(
+            "Image", Meta(name="i"), {"spec": {"id": ID, "references": [reference], "digests": []}}
+        )
         return self.here[reference]
 
 
@@ -82,6 +85,16 @@ def test_a_private_image(first, second, may, pulls):
         return True, node.registry.pulls
 
     assert run(main()) == (may, pulls)
+
+
+def test_who_asks_by_its_id_needs_a_login_too():
+    async def main():
+        node = Node()
+        known = await node.pod("me:secret")
+        await node.access.pull(known, PRIVATE, "IfNotPresent")
+        return [node.access.find(pod, ID) is not None for pod in (known, await node.pod(), await node.pod("me:wrong"))]
+
+    assert run(main()) == [True, False, False]
 
 
 def test_what_nobody_needed_a_login_for_is_for_all():
