@@ -142,7 +142,7 @@ def _local_addresses(directory):
 def test_a_killed_process_comes_back(rc):
     victim = pods(rc)[0]
     name, address = victim["metadata"]["name"], victim["status"]["podIP"]
-    (pid,) = pids_of(address, "redis-server")
+    (pid,) = rc.wait_for(lambda: pids_of(address, "redis-server"))
     os.kill(pid, signal.SIGKILL)
 
     def restarted():
@@ -152,7 +152,7 @@ def test_a_killed_process_comes_back(rc):
 
     store = rc.wait_for(restarted)
     assert store["lastState"]["terminated"]["exitCode"] == 137
-    assert len(pids_of(address, "redis-server")) == 1
+    rc.wait_for(lambda: len(pids_of(address, "redis-server")) == 1)  # the program comes a moment after the start
     assert rc.json("get", "pod", name)["status"]["podIP"] == address
 
 
