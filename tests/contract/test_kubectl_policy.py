@@ -121,19 +121,20 @@ def test_quotas_and_limits(space):
 
 def test_budgets_hold_a_drain(space):
     (node,) = (item["metadata"]["name"] for item in space.json("get", "nodes")["items"])
-    space.kubectl("apply", "-f", "-", input=WEB)
+    label = f"app={space.namespace}"  # a drain looks into every namespace
+    space.kubectl("apply", "-f", "-", input=WEB.replace("app: web", f"app: {space.namespace}"))
     space.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    space.kubectl("create", "pdb", "guard", "--selector=app=web", "--min-available=2")
+    space.kubectl("create", "pdb", "guard", f"--selector={label}", "--min-available=2")
     space.wait_for(lambda: space.json("get", "pdb", "guard")["status"].get("currentHealthy") == 2)
     assert space.json("get", "pdb", "guard")["status"]["conditions"][0]["reason"] == "InsufficientPods"
-    selected = ("--pod-selector=app=web", f"--timeout={1}s")
+    selected = (f"--pod-selector={label}", "--timeout=1s")
     try:
         said = refusal(space, "drain", node, *selected)
         assert "Cannot evict pod as it would violate the pod's disruption budget." in said
         assert "SchedulingDisabled" in space.text("get", "node", node)
         space.kubectl("patch", "pdb", "guard", "-p", '{"spec":{"minAvailable":0}}')
         space.wait_for(lambda: space.json("get", "pdb", "guard")["status"]["disruptionsAllowed"] == 2)
-        done = space.text("drain", node, "--pod-selector=app=web", "--timeout=30s")
+        done = space.text("drain", node, f"--pod-selector={label}", "--timeout=30s")
         assert done.count(" evicted") == 2
         space.wait_for(lambda: "1 node(s) were unschedulable" in space.text("get", "events"))
     finally:
