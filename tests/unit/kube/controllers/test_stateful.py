@@ -204,6 +204,33 @@ def test_who_a_claim_goes_with(deleted, scaled, condemned, owners, before):
 
 
 @pytest.mark.parametrize(
+    ("owners", "deleting", "stale"),
+    [
+        pytest.param((), "", False, id="nobody's"),
+        pytest.param((), BEFORE, True, id="on its way out"),
+        pytest.param((Owner("v1", "Pod", "db-4", "now"),), "", False, id="this pod's"),
+        pytest.param((Owner("v1", "Pod", "db-4", "before"),), "", True, id="that of a pod before"),
+        pytest.param((Owner("apps/v1", "StatefulSet", "db", "u"),), "", False, id="the set's"),
+        pytest.param((Owner("example.com/v1", "Pod", "db-4", "x"),), "", False, id="that of another kind of pod"),
+    ],
+)
+def test_claims_of_pods_before(owners, deleting, stale):
+    claim = Object("PersistentVolumeClaim", Meta(name="data-db-4", owners=owners, deleting=deleting))
+    assert identity.is_stale(claim, a_present_pod(4).with_meta(uid="now")) is stale
+    assert identity.is_stale(claim, None) is (stale or any(owner.uid == "now" for owner in owners))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("data-db-0", True), ("data-db-12", True), ("data-db-x", False), ("logs-db-0", False), ("data-other-0", False)],
+)
+def test_claims_are_known_by_their_names(name, ours):
+    stateful = a_statefulset(volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": {}}])
+    assert identity.is_claim_of(stateful, name) is ours
+    assert not identity.is_claim_of(a_statefulset(), name)
+
+
+@pytest.mark.parametrize(
     ("deleted", "scaled", "controls", "taken"),
     [
         pytest.param("Delete", "Delete", True, True, id="somebody else controls it"),
