@@ -50,7 +50,7 @@ def warnings(new: Object, old: Object | None, reader: Reader) -> list[str]:
 
 def _asked(namespace: str, mode: Literal["enforce", "warn"], reader: Reader) -> Standard:
     entry = reader.find(_NAMESPACE, Key("", namespace))
-    return standard(entry.object().meta.labels if entry is not None else {}, mode)
+    return standard(entry.labels if entry is not None else {}, mode)
 
 
 def _matters(new: Object, old: Object) -> bool:
