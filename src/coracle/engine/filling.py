@@ -17,8 +17,10 @@ from coracle.core.errors import Invalid
 from coracle.engine.volumefiles import telling
 from coracle.linux.rooted import open_in_root
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 24
+_CANNOT_SHARE = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # it may have become a FIFO
 _DEPTH = 512
 
 
@@ -42,6 +44,14 @@ def fill(root: str, path: str, target: str) -> None:
         Filler(copy).directory(source, copy, 0)
 
 
+def copy_tree(source: str, target: str) -> None:
+    """Copy what is in one directory into another, which is empty.  Raises OSError.  Blocks."""
+    with contextlib.ExitStack() as stack:
+        copied = _opened(os.open(source, _DIRECTORY), stack)
+        copy = _opened(os.open(target, _DIRECTORY), stack)
+        Filler(copy).directory(copied, copy, 0)
+
+
 class Filler:
     """Copies trees below one top directory.  Files with several names keep them."""
 
@@ -57,9 +67,9 @@ class Filler:
         _describe(source, copy)
 
     def _one(self, source: int, copy: int, name: str, path: str, depth: int) -> None:
-        found = os.stat(name, dir_fd=source, follow_symlinks=False)
-        kind = found.st_mode
-        with contextlib.ExitStack() as stack, contextlib.suppress(FileExistsError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileExistsError, FileNotFoundError):
+            found = os.stat(name, dir_fd=source, follow_symlinks=False)
+            kind = found.st_mode
             if stat.S_ISDIR(kind):
                 os.mkdir(name, 0o700, dir_fd=copy)
                 inner = _opened(os.open(name, _DIRECTORY, dir_fd=source), stack)
@@ -68,7 +78,7 @@ class Filler:
             if found.st_nlink > 1 and self._link(found, copy, name, path):
                 return
             if stat.S_ISREG(kind):
-                read = _opened(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), stack)
+                read = _opened(os.open(name, _FILE, dir_fd=source), stack)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 written = _opened(os.open(name, flags, 0o600, dir_fd=copy), stack)
                 _copy_content(read, written)
@@ -93,8 +103,33 @@ class Filler:
 
 
 def _copy_content(read: int, written: int) -> None:
-    while os.sendfile(written, read, None, _CHUNK_BYTES):
-        pass
+    """Holes stay holes, and blocks are shared where the file system can."""
+    size, at = os.fstat(read).st_size, 0
+    while at < size:
+        try:
+            begin = os.lseek(read, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            break  # nothing but a hole is left
+        at = os.lseek(read, begin, os.SEEK_HOLE)
+        _copy_range(read, written, begin, at)
+    os.ftruncate(written, size)
+
+
+def _copy_range(read: int, written: int, begin: int, end: int) -> None:
+    while begin < end:
+        count = min(end - begin, _CHUNK_BYTES)
+        try:
+            copied = os.copy_file_range(read, written, count, begin, begin)
+        except OSError as error:
+            if error.errno not in _CANNOT_SHARE:
+                raise
+            os.lseek(written, begin, os.SEEK_SET)
+            copied = os.sendfile(written, read, begin, count)
+        if not copied:
+            return  # it was cut meanwhile
+        begin += copied
 
 
 def _describe(source: int, copy: int) -> None:
@@ -103,7 +138,7 @@ def _describe(source: int, copy: int) -> None:
     os.fchown(copy, found.st_uid, found.st_gid)
     os.fchmod(copy, stat.S_IMODE(found.st_mode))
     for name in os.listxattr(source):
-        if name == "security.capability" or name.startswith("user."):
+        if name == "security.capability" or name.startswith(("user.", "system.posix_acl_")):
             with contextlib.suppress(OSError):  # a volume's file system may know none
                 os.setxattr(copy, name, os.getxattr(source, name))
     os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from coracle.core.errors import Broken, Exhausted, Invalid, Unsupported
 from coracle.core.tasks import offload
+from coracle.engine.filling import copy_tree
+from coracle.engine.volumefiles import telling
 from coracle.linux import loops
 from coracle.linux.removal import remove_tree
 
@@ -114,7 +116,13 @@ def _make_block(path: Path, size_bytes: int) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """By coreutils, which shares blocks where the file system can and keeps holes, owners and attributes."""
+    """A file with its holes, sharing blocks where that can be; of a directory no link is followed."""
+    if not source.is_file():
+        with telling(f"cannot copy to {target.name}"):
+            remove_tree(target)  # half of it may be there
+            target.mkdir()
+            copy_tree(str(source), str(target))
+        return
     command = ["cp", "-aT", "--reflink=auto", "--sparse=always", "--", str(source), str(target)]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:

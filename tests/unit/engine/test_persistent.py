@@ -1,6 +1,7 @@
 """Directories that outlive containers and pods."""
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
@@ -67,5 +68,48 @@ def test_a_copy_has_what_the_original_has(tmp_path):
         assert (stat.S_IMODE((target / "sub").stat().st_mode), (target / "sub").is_symlink()) == (0o750, False)
         with pytest.raises(Broken, match="cannot copy to b"):
             await directories.copy(str(tmp_path / "nowhere"), "b")
+
+    asyncio.run(main())
+
+
+def test_a_copy_follows_no_directory_that_became_a_link(tmp_path, monkeypatch):
+    async def main():
+        directories = PersistentDirectories(tmp_path / "persistent")
+        source, target = Path(await directories.make("a")), Path(await directories.make("b"))
+        (source / "sub").mkdir()
+        (source / "sub" / "shadow").write_text("own")
+        host = tmp_path / "host"
+        host.mkdir()
+        (host / "shadow").write_text("secret")
+        look = os.listdir
+
+        def swapping(path):
+            found = look(path)
+            if found == ["shadow"]:
+                (source / "sub").rename(source / "was")
+                (source / "sub").symlink_to(host)
+            return found
+
+        monkeypatch.setattr(os, "listdir", swapping)
+        await directories.copy(str(source), "b")
+        assert (target / "sub" / "shadow").read_text() == "own"
+
+    asyncio.run(main())
+
+
+def test_a_copy_takes_the_place_of_half_a_one_and_keeps_holes_and_names(tmp_path):
+    async def main():
+        directories = PersistentDirectories(tmp_path / "persistent")
+        source, target = Path(await directories.make("a")), Path(await directories.make("b"))
+        (source / "file").write_bytes(b"begin")
+        os.truncate(source / "file", 1 << 27)
+        os.link(source / "file", source / "other")
+        (target / "file").write_text("hal")
+        (target / "gone").write_text("x")
+        await directories.copy(str(source), "b")
+        found = (target / "file").stat()
+        assert sorted(os.listdir(target)) == ["file", "other"]
+        assert (target / "file").read_bytes() == (source / "file").read_bytes()
+        assert (found.st_nlink, found.st_blocks <= (source / "file").stat().st_blocks) == (2, True)
 
     asyncio.run(main())
