@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from coracle.core.errors import Exhausted, Malformed
+from coracle.core.errors import Conflict, Exhausted, Malformed
 
 DEFAULT_NAME = "coracle"
 STATE = Path("/var/lib")
@@ -30,6 +30,8 @@ RUN = Path("/run/coracle")
 CACHE = Path("/var/cache/coracle")
 _KEPT = "cloud.json"
 _CHOSEN = RUN / ".chosen"  # one file for each cloud that is, or was before a crash, up on this host
+_BESIDE = {"kubelet.yaml", "registries.toml", "catalogue.toml", "certs.d", "lost+found"}  # there before the cloud
+_STATE = "store.sqlite"
 _CLOUDS = 30  # side by side on one host
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -106,7 +108,8 @@ def tag_of(name: str) -> str:
 def settings_of(root: str | None, name: str | None, *, choose: bool = False) -> Settings | None:
     """The cloud meant by `--root` and `--name` (or CORACLE_ROOT, CORACLE_NAME).
 
-    None where it has never been up, unless `choose`.  Raises Malformed (name), Exhausted (no free subnet or port).
+    None where it has never been up, unless `choose`.
+    Raises: Malformed (name), Conflict (a directory of something else), Exhausted (no free subnet or port).
     """
     root, name = root or os.environ.get("CORACLE_ROOT"), name or os.environ.get("CORACLE_NAME")
     name = name or (
@@ -168,12 +171,13 @@ def unregister(name: str) -> None:
 def _kept(root: Path) -> Chosen | None:
     try:
         return Chosen(**json.loads((root / _KEPT).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def _choose(root: Path, name: str) -> Chosen:
     """Choose, and keep.  One at a time on a host; what others keep is read from the list in RUN."""
+    _check_empty(root)
     with _alone():
         taken = list(_taken_subnets())
         for number in range(_CLOUDS) if name == DEFAULT_NAME else range(1, _CLOUDS):
@@ -187,6 +191,25 @@ def _choose(root: Path, name: str) -> Chosen:
             register(name, root, chosen)
             return chosen
     raise Exhausted("no free pair of subnets 10.x.0.0/16 and 100.x.0.0/16 on this host")
+
+
+def _check_empty(root: Path) -> None:
+    """The cloud's directory goes as a whole with `down --purge`: it must have nothing of anybody else's.
+
+    Raises: Conflict.
+    """
+    try:
+        found = set(os.listdir(root))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise Conflict(f"{root} is not a directory") from error
+    strange = sorted(found - _BESIDE)
+    if strange and _STATE not in found:
+        raise Conflict(
+            f"{root} is not empty ({strange[0]}) and no cloud's: give --root a directory of its own, "
+            "which down --purge will remove"
+        )
 
 
 @contextlib.contextmanager
