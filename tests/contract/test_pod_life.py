@@ -175,7 +175,9 @@ def test_a_failed_init_container_fails_a_pod_that_is_never_restarted(room):
 def test_a_failing_init_container_backs_off(room):
     room.wait_for(lambda: column(room, "init-crashes")[1] == "Init:CrashLoopBackOff", 60)
     waiting = statuses(room, "init-crashes")["first"]["state"]["waiting"]
-    assert re.match(r"back-off \d+m?\d*s restarting failed container=first pod=init-crashes_pod-life\(", waiting["message"])
+    assert re.match(
+        r"back-off \d+m?\d*s restarting failed container=first pod=init-crashes_pod-life\(", waiting["message"]
+    )
     incomplete = condition(room, "init-crashes", "Initialized")
     assert incomplete["message"] == "containers with incomplete status: [first second]"
 

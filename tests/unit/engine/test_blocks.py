@@ -8,7 +8,11 @@ from coracle.engine import blocks
 
 @pytest.mark.parametrize(
     ("name", "error", "said"),
-    [("folder", Invalid, "is not a block device"), ("null", Invalid, "is not a block device"), ("none", NotFound, "is not there")],
+    [
+        ("folder", Invalid, "is not a block device"),
+        ("null", Invalid, "is not a block device"),
+        ("none", NotFound, "is not there"),
+    ],
 )
 def test_what_is_no_device(tmp_path, name, error, said):
     (tmp_path / "folder").mkdir()

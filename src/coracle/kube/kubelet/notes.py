@@ -76,7 +76,9 @@ class Notes:
         statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
         running = [one for one in statuses if "running" in (one.get("state") or {}) and one.get("started")]
         known = {
-            (one.get("containerID") or "").rpartition("/")[2]: Health(started=True, ready=True if one.get("ready") else None)
+            (one.get("containerID") or "").rpartition("/")[2]: Health(
+                started=True, ready=True if one.get("ready") else None
+            )
             for one in running
         }
         return cls(pod.meta.uid, health=known)
