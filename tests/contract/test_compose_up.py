@@ -292,6 +292,7 @@ def test_one_after_another(compose):
     compose("up", "--detach", "--force-recreate", "--renew-anon-volumes")
     assert compose.inspect("db")["Mounts"][0]["Name"] != volume
     waiting = compose.popen("wait", "db")
+    compose.docker.wait_for(lambda: len(os.listdir(f"/proc/{waiting.pid}/task")) > 1)  # one for each container
     compose("rm", "--stop", "--force")
     said, _ = waiting.communicate(timeout=60)
     assert (waiting.returncode, said.count("exited with status code 143")) == (143, 1)

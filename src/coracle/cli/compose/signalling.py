@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.failure import Failure
 
 if TYPE_CHECKING:
     from coracle.cli.compose.containers import Summary
@@ -73,17 +74,22 @@ def wait(context: click.Context, *, services: Sequence[str], down_project: bool)
 
 
 def _waited(docker: Docker, present: Sequence[Summary], *, first: bool) -> int:
-    """The exit code of the container that stopped last, or `first`."""
+    """The exit code of the container that stopped last, or `first`.  Raises Failure (it has been removed)."""
     ended: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def until_ended(id: str) -> None:
-        ended.put((id, docker.call("POST", f"/containers/{id}/wait")))
+        try:
+            ended.put((id, docker.call("POST", f"/containers/{id}/wait")))
+        except Failure as failure:
+            ended.put((id, failure))
 
     for container in present:
         threading.Thread(target=until_ended, args=(container["Id"],), daemon=True).start()
     code = 0
     for _ in present:
         id, said = ended.get()
+        if isinstance(said, Failure):
+            raise said
         code = int(said["StatusCode"])
         click.echo(f'container "{id}" exited with status code {code}')
         if first:
