@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import queue
 import threading
 from collections.abc import Mapping, Sequence
@@ -74,14 +75,18 @@ def wait(context: click.Context, *, services: Sequence[str], down_project: bool)
 
 
 def _waited(docker: Docker, present: Sequence[Summary], *, first: bool) -> int:
-    """The exit code of the container that stopped last, or `first`.  Raises Failure (it has been removed)."""
+    """The exit code of the container that stopped last, or `first`.  Raises Failure (one is not there any more)."""
     ended: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def until_ended(id: str) -> None:
+        said = Failure("the cloud went away")
         try:
-            ended.put((id, docker.call("POST", f"/containers/{id}/wait")))
+            said = docker.call("POST", f"/containers/{id}/wait") or said
         except Failure as failure:
-            ended.put((id, failure))
+            said = failure
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # in the middle of the answer
+        ended.put((id, said))
 
     for container in present:
         threading.Thread(target=until_ended, args=(container["Id"],), daemon=True).start()
