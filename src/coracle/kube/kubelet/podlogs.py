@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from coracle.core.informer import Informer
@@ -23,6 +23,7 @@ from coracle.core.loop import Again
 from coracle.core.object import Key
 from coracle.core.tasks import offload
 from coracle.kube.kubelet.records import CONTAINER, POD_UID, Present, Records, to_pod
+from coracle.linux.rooted import make_directory_in_root, open_in_root
 
 PODS, CONTAINERS = "pods", "containers"
 ALL = ".all"  # in `pods`: what is seen there has a directory with its log for every container, by id
@@ -65,38 +66,59 @@ class PodLogs:
         wanted, made = links(key, self._records.of(key)), self._made.get(key, {})
         if wanted == made:
             return
-        await offload(_change, self._path, {path: made[path] for path in made if path not in wanted}, wanted)
+        await offload(_change, self._path, [path for path in made if path not in wanted], wanted)
         if wanted:
             self._made[key] = wanted
         else:
             self._made.pop(key, None)
 
 
-def _change(top: Path, gone: Links, wanted: Links) -> None:
-    for path in gone:
-        _remove(top / path)
-    for path, target in wanted.items():
-        at = top / path
-        at.parent.mkdir(parents=True, exist_ok=True)
+def _change(top: Path, gone: Iterable[str], wanted: Links) -> None:
+    top.mkdir(mode=0o755, parents=True, exist_ok=True)
+    root = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # agents may put links in the way
+    try:
+        for path in gone:
+            _remove(root, path)
+        for path, target in wanted.items():
+            _link(root, path, target)
+    finally:
+        os.close(root)
+
+
+def _link(root: int, path: str, target: str) -> None:
+    folder, _, name = path.rpartition("/")
+    parent = make_directory_in_root(root, folder)
+    try:
         with contextlib.suppress(FileExistsError):
-            os.symlink(target, at)
+            os.symlink(target, name, dir_fd=parent)
+    finally:
+        os.close(parent)
 
 
-def _remove(link: Path) -> None:
+def _remove(root: int, path: str) -> None:
     """With the pod's directories, where they are empty then."""
-    link.unlink(missing_ok=True)
-    if link.parent.name == CONTAINERS:
-        return
-    for directory in list(link.parents)[:2]:
+    steps: Sequence[Callable[..., None]] = (os.unlink, os.rmdir, os.rmdir)
+    for step in steps[: 1 if path.startswith(f"{CONTAINERS}/") else 3]:
+        path, _, name = path.rpartition("/")
         try:
-            directory.rmdir()
+            parent = open_in_root(root, path, os.O_PATH | os.O_DIRECTORY)
         except OSError:
             return
+        try:
+            step(name, dir_fd=parent)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        finally:
+            os.close(parent)
 
 
 def _sweep(top: Path, live: set[str]) -> None:
-    """Forget the pods that went while we were away; `live` are the others' uids."""
+    """Forget the pods that went while we were away; `live` are the others' uids.  Agents' own files stay."""
     for link in [*(top / PODS).glob("*_*/*/*.log"), *(top / CONTAINERS).glob("*.log")]:
+        if not link.is_symlink():
+            continue
         place = link if link.parent.name != CONTAINERS else Path(os.readlink(link))
         if place.parent.parent.name.rpartition("_")[2] not in live:
-            _remove(link)
+            _change(top, [str(link.relative_to(top))], {})

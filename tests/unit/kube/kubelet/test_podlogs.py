@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from coracle.core.object import Key
 from coracle.kube.kubelet.podlogs import PodLogs, links
 from coracle.kube.kubelet.records import Attempt, Present
@@ -45,6 +49,31 @@ class Told:
 
 def found(top):
     return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+
+
+def test_links_that_somebody_puts_in_the_way_lead_nowhere_else(tmp_path):
+    top, host = tmp_path / "top", tmp_path / "host"
+    (top / "pods").mkdir(parents=True)
+    (top / "containers").mkdir()
+    host.mkdir()
+    (host / "0.log").write_text("kept")
+    (top / "pods" / "shop_web_u1").symlink_to(host)
+    (top / "pods" / "shop_old_u0").mkdir()
+    (top / "pods" / "shop_old_u0" / "www").symlink_to(host)
+    (top / "containers" / "mine.log").write_text("an agent's own")
+
+    async def main():
+        told = Told()
+        told.there = {"u1": present(("a1", "www", 0))}
+        with pytest.raises(OSError, match=r"File exists|not a directory"):
+            await PodLogs({"Container.engine": told}, told, top).reconcile(WEB)
+        (top / "pods" / "shop_web_u1").unlink()
+        await PodLogs({"Container.engine": told}, told, top).reconcile(WEB)
+
+    asyncio.run(main())
+    assert found(host) == ["0.log"]
+    assert (top / "containers" / "mine.log").exists()
+    assert (top / "pods" / "shop_web_u1" / "www" / "0.log").is_symlink()
 
 
 def test_links_come_and_go_with_the_containers(tmp_path, monkeypatch):
