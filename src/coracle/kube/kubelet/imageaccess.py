@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection
 from coracle.core.errors import AlreadyExists, CloudError
-from coracle.core.object import Object
+from coracle.core.object import Key, Object
 from coracle.core.store import Store
 from coracle.engine.images import Images, Policy
 from coracle.image.references import parse_reference
@@ -36,22 +37,27 @@ class ImageAccess:
         """`store` has the Secrets, and keeps who has pulled what."""
         self._images, self._secrets = images, store
         self._pulls = Collection(imagepull.KIND, store, clock)
+        self._pulling = Counter[Key]()
 
     def find(self, pod: Object, reference: str) -> Object | None:
         """The image, if it is here and the pod may use it.  Raises Malformed (the name)."""
         image = self._images.find(reference)
-        record = self._pulls.find(imagepull.key(image.spec["id"])) if image is not None else None
-        if image is None or record is None:
+        if image is None:
+            return None
+        record = self._pulls.find(imagepull.key(image.spec["id"]))
+        unsure = any(self._pulls.find(imagepull.intent(one)) is not None for one in _names(image))
+        if record is None and not unsure:
             return image
-        asked = parse_reference(reference).name
-        names = {parse_reference(one).name for one in (*image.spec["references"], *image.spec["digests"])}
+        known: Mapping[str, Sequence[str] | None] = record.spec["names"] if record is not None else {}
+        asked, names = parse_reference(reference).name, {parse_reference(one).name for one in _names(image)}
         meant = {asked} if asked in names else names  # who asks by its id means it by any of its names
-        return image if any(self._may(pod, image, record, name) for name in meant) else None
+        ways = ((name, known.get(name, None if unsure else [])) for name in meant)
+        return image if any(self._may(pod, image, name, proofs) for name, proofs in ways) else None
 
-    def _may(self, pod: Object, image: Object, record: Object, name: str) -> bool:
-        """Whether `pod` may have it as what it is called so."""
-        proofs = record.spec["names"].get(name)
-        return not proofs or any(proof(image, login) in proofs for login in self._logins(pod, name))
+    def _may(self, pod: Object, image: Object, name: str, proofs: Sequence[str] | None) -> bool:
+        """Whether `pod` may have it as what it is called so; [] lets everybody, None nobody."""
+        own = (proof(image, login) for login in self._logins(pod, name))
+        return proofs is not None and (not proofs or any(one in proofs for one in own))
 
     def missing_secrets(self, pod: Object) -> list[str]:
         """Those that the pod names for pulls, and that are not there."""
@@ -76,7 +82,9 @@ class ImageAccess:
 
     async def sweep(self) -> None:
         """Forget who has pulled images that are not here any more."""
-        there = {imagepull.key(image.spec["id"]) for image in self._images.list()}
+        images = self._images.list()
+        there = {imagepull.key(image.spec["id"]) for image in images} | set(+self._pulling)
+        there |= {imagepull.intent(one) for image in images for one in _names(image)}
         for record in self._pulls.list():
             if record.key not in there:
                 await self._pulls.delete(record.key, missing_ok=True)
@@ -85,6 +93,32 @@ class ImageAccess:
         return logins(pull_secrets(pod, self._secrets)[0], parse_reference(reference))
 
     async def _pull(self, reference: str, policy: Policy, login: Login) -> Object:
+        intent = imagepull.intent(reference)
+        if not login:
+            image = await self._ensure(reference, policy, login)
+            await self._forget(intent)
+            return image
+        self._pulling[intent] += 1
+        try:
+            with contextlib.suppress(AlreadyExists):
+                await self._pulls.create(imagepull.new(intent))
+            image = await self._ensure(reference, policy, login)
+        except CloudError:
+            self._pulling[intent] -= 1
+            await self._forget(intent)
+            raise
+        except BaseException:  # it may be here, and nobody has noted whose it is
+            self._pulling[intent] -= 1
+            raise
+        self._pulling[intent] -= 1
+        await self._forget(intent)
+        return image
+
+    async def _forget(self, intent: Key) -> None:
+        if not self._pulling[intent] and self._pulls.find(intent) is not None:
+            await self._pulls.delete(intent, missing_ok=True)
+
+    async def _ensure(self, reference: str, policy: Policy, login: Login) -> Object:
         image = await self._images.ensure(reference, policy, terms=Terms(login))
         await self._note(image, parse_reference(reference).name, login)
         return image
@@ -95,7 +129,7 @@ class ImageAccess:
             if not login:
                 return  # nobody is kept from it, and nobody was
             with contextlib.suppress(AlreadyExists):
-                await self._pulls.create(imagepull.new(image.spec["id"]))
+                await self._pulls.create(imagepull.new(key))
         mine = [proof(image, login)] if login else []
 
         def noted(now: Object) -> Object:
@@ -106,6 +140,10 @@ class ImageAccess:
             )
 
         await self._pulls.change(key, noted)
+
+
+def _names(image: Object) -> Iterable[str]:
+    return (*image.spec["references"], *image.spec["digests"])
 
 
 def proof(image: Object, login: Login) -> str:

@@ -1,6 +1,8 @@
 """Who may use an image that was pulled with a password."""
 
+import asyncio
 import base64
+import contextlib
 import json
 
 import pytest
@@ -95,6 +97,38 @@ def test_who_asks_by_its_id_needs_a_login_too():
         return [node.access.find(pod, ID) is not None for pod in (known, await node.pod(), await node.pod("me:wrong"))]
 
     assert run(main()) == [True, False, False]
+
+
+def test_a_pull_that_was_broken_off_before_it_was_noted_opens_nothing(monkeypatch):
+    async def main():
+        node = Node()
+        known, nobody = await node.pod("me:secret"), await node.pod()
+
+        async def broken_off(*_):
+            assert node.access.find(nobody, PRIVATE) is None  # who looks meanwhile
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as patch, contextlib.suppress(asyncio.CancelledError):
+            patch.setattr(node.access, "_note", broken_off)
+            await node.access.pull(known, PRIVATE, "IfNotPresent")
+        node.access = ImageAccess(node.registry, node.store, LoopClock())  # the next daemon
+        await node.access.sweep()
+        found = [node.access.find(pod, name) for pod in (known, nobody) for name in (PRIVATE, ID)]
+        await node.access.get(known, PRIVATE, "IfNotPresent")
+        may = [node.access.find(pod, PRIVATE) is not None for pod in (known, nobody)]
+        return found, may, len(node.records.list())
+
+    assert run(main()) == ([None] * 4, [True, False], 1)
+
+
+def test_a_failed_pull_leaves_no_record():
+    async def main():
+        node = Node()
+        with pytest.raises(Unauthenticated):
+            await node.access.pull(await node.pod("me:wrong"), PRIVATE, "IfNotPresent")
+        return node.records.list()
+
+    assert not run(main())
 
 
 def test_what_nobody_needed_a_login_for_is_for_all():
