@@ -26,6 +26,7 @@ OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _LOST = {
     "type": "DisruptionTarget",
     "status": "True",
+    "lastProbeTime": None,
     "reason": "DeletionByPodGC",
     "message": "PodGC: node no longer exists",
 }

@@ -37,7 +37,7 @@ def stale_in_s(pod: Object, now_s: float) -> float | None:
 
 
 def taken_back(pod: Object, now: str) -> Object:
-    said = {"type": TARGET, "status": "False"}
+    said = {"type": TARGET, "status": "False", "lastProbeTime": None}
     return pod.with_status(conditions=pods.with_condition(pod.status.get("conditions"), said, now))
 
 

@@ -12,7 +12,7 @@ TARGET = "DisruptionTarget"
 
 
 def target(reason: str, message: str) -> Json:
-    return {"type": TARGET, "status": "True", "reason": reason, "message": message}
+    return {"type": TARGET, "status": "True", "lastProbeTime": None, "reason": reason, "message": message}
 
 
 def doomed(pod: Object, uid: str, said: Json, now: str) -> Object:

@@ -130,7 +130,8 @@ class Binding:
     # -- acting --------------------------------------------------------------------------------------------------
 
     async def _bind(self, pod: Object, node: str) -> None:
-        condition = {"type": "PodScheduled", "status": "True", "observedGeneration": pod.meta.generation}
+        told: Json = {"status": "True", "lastProbeTime": None}
+        condition = {"type": "PodScheduled", "observedGeneration": pod.meta.generation, **told}
         bound = False
         try:
             await self._writer.change(
@@ -160,7 +161,7 @@ class Binding:
 
     async def _refuse(self, pod: Object, reason: str, message: str, nominated: str = "") -> None:
         now = rfc3339(self._clock.now_s())
-        told = {"status": "False", "reason": reason, "message": message}
+        told = {"status": "False", "lastProbeTime": None, "reason": reason, "message": message}
         condition = {"type": "PodScheduled", "observedGeneration": pod.meta.generation, **told}
 
         def refused(present: Object) -> Object:

@@ -41,7 +41,8 @@ def test_a_pod_is_placed_and_told_so():
         await cluster.settle(1)
         pod = cluster["Pod"].get(ONE)
         assert pod.spec["nodeName"] == "n1"
-        assert pods.condition(pod, "PodScheduled")["status"] == "True"
+        scheduled = pods.condition(pod, "PodScheduled")
+        assert (scheduled["status"], scheduled["lastProbeTime"]) == ("True", None)
         assert cluster.said("Scheduled") == ["Successfully assigned default/one to n1"]
 
     run(main())
@@ -76,7 +77,7 @@ def test_a_pod_that_fits_nowhere_says_why_and_goes_when_there_is_room():
         await cluster["Pod"].create(a_pod("two", **big()))
         await cluster.settle(100)
         told = pods.condition(cluster["Pod"].get(Key("default", "two")), "PodScheduled")
-        assert (told["status"], told["reason"]) == ("False", "Unschedulable")
+        assert (told["status"], told["reason"], told["lastProbeTime"]) == ("False", "Unschedulable", None)
         assert told["message"].startswith("0/1 nodes are available: 1 Insufficient cpu.")
         assert cluster.said("FailedScheduling") == [told["message"]]
         await place(cluster, ONE)
