@@ -228,6 +228,7 @@ def test_the_kubelet_answers_for_its_node(place):
     assert full["kube-api-access"]
     wanted = f'container_memory_working_set_bytes{{container="main",namespace="{place.namespace}",pod="echo"}}'
     assert wanted in raw("metrics/resource")
+    assert 'probe_type="Readiness",result="successful"}' in raw("metrics/probes")
     assert (raw("healthz"), raw("healthz", f"{node}:10250")) == ("ok", "ok")
     listed = [pod["metadata"]["name"] for pod in json.loads(raw("pods"))["items"]]
     assert "echo" in listed

@@ -70,7 +70,7 @@ def _parts(settings: Settings, store: SqliteStore) -> list[Part]:
         compose.projects,
         *control_plane(base, kube, pki),
         agent.part(worker),
-        kubernetes_door(base, kube, pki, node, agent),
+        kubernetes_door(base, kube, pki, node, agent, worker=worker),
         docker_door(base, compose),
         own_door(base, agent),
         agent.part(make_node(base, kube, node, worker)),

@@ -3,7 +3,8 @@
     /healthz                                         ok
     /pods, /runningpods/                             the pods of this node
     /stats/summary, /metrics/resource                what they use
-    /metrics, /metrics/cadvisor, /metrics/probes     how many there are, how full claims; as /metrics/resource
+    /metrics, /metrics/cadvisor                      how many there are, how full claims; as /metrics/resource
+    /metrics/probes                                  what probes have found
     /configz                                         how the kubelet is set
     /containerLogs/{namespace}/{pod}/{container}     as pods/log
     /logs/{path}                                     the files below the host's /var/log
@@ -16,7 +17,7 @@ from __future__ import annotations
 import html
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -32,7 +33,7 @@ from coracle.kube.kubelet.configz import configz
 from coracle.kube.kubelet.machine import read_stocks
 from coracle.kube.kubelet.metering import Metering
 from coracle.kube.kubelet.streams import PodStreams
-from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
+from coracle.kube.kubelet.summary import Use, Used, exposition, probes_exposition, summary, volumes_exposition
 from coracle.kube.kubelet.volumes.metering import VolumeMeter, VolumeUse
 from coracle.linux.rooted import open_in_root
 from coracle.web.messages import Answer, Handler, Request, Response, Stream
@@ -42,6 +43,9 @@ LOGS = Path("/var/log")
 LOG_BYTES = 16 * 1024 * 1024  # of a file below /logs: its end
 _TEXT = "text/plain; charset=utf-8"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+Looks = Callable[[Object], Mapping[tuple[str, str, str], int]]
+"""What the probes of a pod have found (`Notes.looks`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class KubeletDoor:
     config: NodeConfig
     clock: Clock
     volumes: VolumeMeter
+    looks: Looks
     settings: Settings = field(default_factory=Settings)
 
     @property
@@ -89,7 +94,7 @@ class KubeletDoor:
             "/metrics": self._counts,
             "/metrics/resource": self._resources,
             "/metrics/cadvisor": self._resources,
-            "/metrics/probes": self._resources,
+            "/metrics/probes": self._probes,
             "/containerLogs/{namespace}/{pod}/{container}": self._container_log,
             "/logs": self._host_log,
             "/logs/{path:path}": self._host_log,
@@ -116,6 +121,10 @@ class KubeletDoor:
 
     async def _resources(self, _request: Request) -> Answer:
         return Response(200, exposition(await self._used()).encode(), content_type=_PROMETHEUS)
+
+    async def _probes(self, _request: Request) -> Answer:
+        text = probes_exposition((pod, self.looks(pod)) for pod in self._here())
+        return Response(200, text.encode(), content_type=_PROMETHEUS)
 
     async def _counts(self, _request: Request) -> Answer:
         running = [len(self.meter.counters(pod)) for pod in self._here()]

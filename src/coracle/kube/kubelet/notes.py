@@ -6,6 +6,7 @@ status, so that no pod is unready for a while because its kubelet was started an
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from coracle.core.object import Object
@@ -51,6 +52,7 @@ class Notes:
     resizing  it is; `resize_error`: why that has failed
     hooking   ids of containers whose postStart hook goes on
     messages  what ended containers have left to say, by id (see `messages`)
+    looks     how often a probe found what: (container, "Readiness", "failed") -> times
     """
 
     uid: str = ""
@@ -69,6 +71,7 @@ class Notes:
     resize_error: str = ""
     hooking: set[str] = field(default_factory=set)
     messages: dict[str, str] = field(default_factory=dict)
+    looks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, pod: Object) -> Notes:

@@ -101,6 +101,11 @@ class PodSync:
         if key in self._notes:
             self._notes[key].hurry()
 
+    def looks(self, pod: Object) -> Mapping[tuple[str, str, str], int]:
+        """What the pod's probes have found (`Notes.looks`)."""
+        notes = self._notes.get(pod.key)
+        return notes.looks if notes is not None and notes.uid == pod.meta.uid else {}
+
     async def reconcile(self, key: Key) -> Again | None:
         pod = self._cache.find(key)
         mine = pod if pod is not None and pod.spec.get("nodeName") == self._config.name else None
@@ -251,7 +256,7 @@ def _nobody(key: Key, uid: str) -> Object:
 class Kubelet:
     """A Part: the loop over the pods, with its chores, and the loops that look after their volumes.
 
-    `relief` is for who looks after the node.
+    `relief` is for who looks after the node, `looks` for who asks what the probes have found.
     """
 
     def __init__(
@@ -265,6 +270,7 @@ class Kubelet:
         relief: Relief,
     ) -> None:
         self.relief = relief
+        self.looks = sync.looks
         self._sync, self._beside = sync, [Loop(one, caches, store, workers=2) for one in beside]
         self._loop = Loop(sync, caches, store, workers=WORKERS)
         self._chores = chores

@@ -26,6 +26,7 @@ from coracle.kube.kubelet.records import Attempt, Present, containers_of, event_
 
 Sort = Literal["startup", "liveness", "readiness"]
 EARLY_S, EARLY_EXEC_S = 0.1, 0.4  # a program costs a hundred times as much as a connection
+RESULTS = {True: "successful", False: "failed", None: "unknown"}
 SORTS: tuple[Sort, ...] = ("startup", "liveness", "readiness")
 
 
@@ -88,6 +89,8 @@ class Prober:
         while True:
             early = sort == "readiness" and early_s < period_s and not notes.health_of(where.id).ready
             passed = await self._look(sort, probe, where, quiet=early)
+            if passed or not early:
+                notes.looks[where.container["name"], sort.capitalize(), RESULTS[passed]] += 1
             if passed is not None:
                 streak = streak.after(passed)
                 before = notes.health_of(where.id)

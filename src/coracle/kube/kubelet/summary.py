@@ -148,6 +148,28 @@ def volumes_exposition(uses: Sequence[tuple[str, VolumeUse]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def probes_exposition(looks: Iterable[tuple[Object, Mapping[tuple[str, str, str], int]]]) -> str:
+    """/metrics/probes: how often each probe of a pod found what (`Notes.looks`), in Prometheus' text format."""
+    samples = [
+        (
+            {
+                "namespace": pod.meta.namespace,
+                "pod": pod.meta.name,
+                "pod_uid": pod.meta.uid,
+                "container": container,
+                "probe_type": sort,
+                "result": result,
+            },
+            float(times),
+        )
+        for pod, found in looks
+        for (container, sort, result), times in found.items()
+    ]
+    said = "Cumulative number of a liveness, readiness or startup probe for a container by result."
+    lines = _family("prober_probe_total", "counter", said, samples, "BETA") if samples else ()
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _family(name: str, sort: str, said: str, samples: Iterable[Sample], level: str = "STABLE") -> Iterator[str]:
     yield f"# HELP {name} [{level}] {said}"
     yield f"# TYPE {name} {sort}"

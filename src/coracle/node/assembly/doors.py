@@ -11,6 +11,7 @@ from coracle.core.tasks import Part
 from coracle.kube.api.door import Insides, door
 from coracle.kube.kubelet.config import NodeConfig
 from coracle.kube.kubelet.door import KubeletDoor
+from coracle.kube.kubelet.pods import Kubelet
 from coracle.kube.kubelet.streams import PodStreams
 from coracle.kube.kubelet.volumes.metering import VolumeMeter
 from coracle.node.admin import Admin
@@ -51,12 +52,15 @@ def own_door(base: Foundation, agent: Switch) -> Part:
     return Server(admin.handler(), [Unix(str(settings.socket_path), 0o600)], clock=base.clock)
 
 
-def kubernetes_door(base: Foundation, kube: Kubernetes, pki: Pki, config: NodeConfig, agent: Switch) -> Part:
+def kubernetes_door(
+    base: Foundation, kube: Kubernetes, pki: Pki, config: NodeConfig, agent: Switch, *, worker: Kubelet
+) -> Part:
     port, clock = base.settings.api_port, base.clock
     streams = PodStreams(kube.records, base.engine.logs, base.engine.execs, lambda: agent.is_on)
     full = VolumeMeter(base.engine.scratch, base.store)
     kubelet_settings = read_kubelet(base.settings.root)
-    kubelet_door = KubeletDoor(base.caches["Pod"], streams, kube.meter, config, clock, full, kubelet_settings)
+    pods, looks = base.caches["Pod"], worker.looks
+    kubelet_door = KubeletDoor(pods, streams, kube.meter, config, clock, full, looks, kubelet_settings)
     insides = Insides(streams, kube.meter, kube.issuer, kubelet_door.handler)
     api = door(kube.writers.values(), base.store, clock, insides)
     tls = server_context(*pki.server, pki.authority)

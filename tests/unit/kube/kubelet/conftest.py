@@ -86,6 +86,7 @@ class Machine:
         self.kubelet_records = Records(caches[SANDBOX], caches[CONTAINER])
         recorder = EventRecorder(self.events, clock, "kubelet", NODE.name)
         part = kubelet(engine, Cluster(caches, self.pods, store, recorder, clock), NODE)
+        self.looks = part.looks
         async with asyncio.TaskGroup() as group:
             up = asyncio.Event()
             parts = [containers, *caches.values(), recorder, part]

@@ -160,9 +160,12 @@ def test_a_probe_that_cannot_be_tried_says_nothing_of_the_container(machine):
             await asyncio.sleep(0.5)
             before = machine.records()[0].status["state"]
             await asyncio.sleep(5)
-            return before, machine.pod().status["containerStatuses"][0]["restartCount"]
+            return before, machine.pod().status["containerStatuses"][0]["restartCount"], machine.looks(machine.pod())
 
-    assert run(main()) == ("running", 1)
+    before, restarts, looks = run(main())
+    assert (before, restarts) == ("running", 1)
+    assert (looks["web", "Liveness", "unknown"], looks["web", "Liveness", "failed"]) == (1, 1)
+    assert looks["web", "Liveness", "successful"] >= 2  # of the container that came after, too
     assert machine.messages("Unhealthy") == [
         "Liveness probe errored and resulted in unknown state: no such program",
         "Liveness probe failed: dead",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from coracle.core.object import Meta, Object
-from coracle.kube.kubelet.summary import Use, Used, exposition, summary, volumes_exposition
+from coracle.kube.kubelet.summary import Use, Used, exposition, probes_exposition, summary, volumes_exposition
 from coracle.kube.kubelet.thresholds import SIGNALS, Stock
 from coracle.kube.kubelet.volumes.metering import VolumeUse
 
@@ -75,3 +75,13 @@ def test_claims_are_exposed_by_their_names_and_nothing_where_there_are_none():
     lines = volumes_exposition([("shop", FULL)]).splitlines()
     assert 'kubelet_volume_stats_used_bytes{namespace="shop",persistentvolumeclaim="disk"} 30.0' in lines
     assert sum(line.startswith("# TYPE kubelet_volume_stats_") for line in lines) == 6
+
+
+def test_probes_are_counted_by_what_they_found():
+    assert probes_exposition([(POD, {})]) == ""
+    lines = probes_exposition([(POD, {("www", "Readiness", "failed"): 2})]).splitlines()
+    assert lines[1:] == [
+        "# TYPE prober_probe_total counter",
+        'prober_probe_total{container="www",namespace="shop",pod="web",pod_uid="u1",probe_type="Readiness",'
+        'result="failed"} 2.0',
+    ]
