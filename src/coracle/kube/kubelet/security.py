@@ -11,6 +11,7 @@ from typing import Any, Literal
 from coracle.core.object import Object
 from coracle.engine.kinds.container import Security
 from coracle.kube.kubelet.environment import ConfigError
+from coracle.kube.kubelet.records import containers_of, init_containers_of
 
 _SECCOMP_ROOT = "/var/lib/kubelet/seccomp/"
 
@@ -68,6 +69,13 @@ def user(pod: Object, container: Mapping[str, Any], image_config: Mapping[str, A
             return f"{image_user}:{gid}"
         return ""
     return f"{uid}:{gid}" if gid is not None else str(uid)
+
+
+def common_user(pod: Object) -> int | None:
+    """The user that every container is to run as, None where one is told none or they differ."""
+    everyone = [*init_containers_of(pod), *containers_of(pod)]
+    users = {context(pod, one).get("runAsUser") for one in everyone}
+    return users.pop() if len(users) == 1 else None
 
 
 def _refuse_root(pod: Object, container: Mapping[str, Any], uid: int | None, image_user: str) -> None:

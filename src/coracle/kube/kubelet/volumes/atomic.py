@@ -70,6 +70,7 @@ def _same(path: Path, file: File, gid: int | None) -> bool:
     found = path.stat()
     wanted = _mode(file, gid)
     same = stat.S_IMODE(found.st_mode) == wanted and (gid is None or found.st_gid == gid)
+    same = same and (file.uid is None or found.st_uid == file.uid)
     return same and found.st_size == len(file.data) and path.read_bytes() == file.data
 
 
@@ -82,8 +83,7 @@ def _fill(folder: Path, payload: Payload, gid: int | None) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.data)
-        if gid is not None:
-            os.chown(path, -1, gid)
+        os.chown(path, -1 if file.uid is None else file.uid, -1 if gid is None else gid)
         path.chmod(_mode(file, gid))
     for path in (folder, *(one for one in folder.rglob("*") if one.is_dir())):
         path.chmod(0o755)

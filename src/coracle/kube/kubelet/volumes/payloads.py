@@ -16,6 +16,7 @@ from coracle.core.errors import NotFound, Unsupported
 from coracle.core.object import Key, Object
 from coracle.kube.kubelet.environment import Surroundings, field, resource
 from coracle.kube.kubelet.records import containers_of, init_containers_of
+from coracle.kube.kubelet.security import common_user
 
 SORTS = ("configMap", "secret", "downwardAPI", "projected")
 _KINDS = {"configMap": "ConfigMap", "secret": "Secret"}
@@ -27,10 +28,11 @@ _MISSING_KEY = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Content and permissions of one file."""
+    """Content and permissions of one file, and whose it is where not root's."""
 
     data: bytes
     mode: int
+    uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class _For:
 
     def file(self, data: bytes, own_mode: int | None) -> File:
         return File(data, self.mode if own_mode is None else own_mode)
+
+    def token(self, given: Mapping[str, Any]) -> File:
+        """A service account's token: for the pod's user alone, or its fsGroup, where it has such; else for everybody.
+
+        Source: Kubernetes documentation, "Projected Volumes", "SecurityContext interactions".
+        """
+        data, uid = self.around.tokens.token(self.pod, given).encode(), common_user(self.pod)
+        if uid is None and (self.pod.spec.get("securityContext") or {}).get("fsGroup") is None:
+            return self.file(data, None)
+        return File(data, 0o600, uid)
 
 
 Payload = Mapping[str, File]  # by path, relative to the volume
@@ -70,7 +82,7 @@ def _of(sort: str, given: Mapping[str, Any], whom: _For) -> dict[str, File]:
     if sort == "downwardAPI":
         return {item["path"]: _about_pod(item, whom) for item in given.get("items") or ()}
     if sort == "serviceAccountToken":
-        return {given["path"]: whom.file(whom.around.tokens.token(whom.pod, given).encode(), None)}
+        return {given["path"]: whom.token(given)}
     words = {"clusterTrustBundle": "cluster trust bundles"}
     raise Unsupported(f"{words.get(sort, sort)} are not supported yet", status=501)
 

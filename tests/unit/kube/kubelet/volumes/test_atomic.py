@@ -105,3 +105,11 @@ def test_a_group_is_given_everything_and_no_link_is_followed(tmp_path):
     (volume / "deep/file").chmod(0o600)
     ownership.give(str(volume), gid, only_if_root_differs=True)
     assert stat.S_IMODE((volume / "deep/file").stat().st_mode) == 0o600
+
+
+def test_a_file_changes_hands(tmp_path):
+    for uid in (1000, 7):
+        payload = {"a": File(b"1", 0o600, uid)}
+        assert atomic.write(tmp_path, payload, STAMP)
+        assert (tmp_path / "a").stat().st_uid == uid
+        assert not atomic.write(tmp_path, payload, STAMP)

@@ -78,3 +78,27 @@ def test_what_a_pod_is_made_of():
     assert set(sources(pod)) == {"ConfigMap/default/one", "Secret/default/two", "ConfigMap/default/three"}
     assert not speaks_of_pod(pod)
     assert speaks_of_pod(a_pod(volumes=[{"name": "v", "downwardAPI": {"items": []}}]))
+
+
+class Tokens:
+    def token(self, pod, given):
+        return "t0"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({}, File(b"t0", 0o644), id="everybody reads it"),
+        pytest.param({"securityContext": {"runAsUser": 1000}}, File(b"t0", 0o600, 1000), id="the pod's user alone"),
+        pytest.param({"securityContext": {"runAsUser": 0}}, File(b"t0", 0o600, 0), id="root is a user"),
+        pytest.param({"securityContext": {"fsGroup": 2000}}, File(b"t0", 0o600), id="the group, which is given it later"),
+        pytest.param({"securityContext": {"fsGroup": 2000, "runAsUser": 1000}}, File(b"t0", 0o600, 1000), id="user and group"),
+        pytest.param({"containers": [{"name": "a", "securityContext": {"runAsUser": 7}}, {"name": "b", "securityContext": {"runAsUser": 7}}]}, File(b"t0", 0o600, 7), id="one user in every container"),
+        pytest.param({"containers": [{"name": "a", "securityContext": {"runAsUser": 7}}, {"name": "b"}]}, File(b"t0", 0o644), id="one container says no user"),
+        pytest.param({"securityContext": {"runAsUser": 7}, "initContainers": [{"name": "i", "securityContext": {"runAsUser": 8}}]}, File(b"t0", 0o644), id="an init container is another user"),
+    ],
+)  # fmt: skip
+def test_who_may_read_a_token(spec, expected):
+    around = Surroundings(MemoryStore(), "node", "192.0.2.2", "192.0.2.2", {}, tokens=Tokens())
+    volume = {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+    assert payload(a_pod(**spec), volume, around) == {"token": expected}
