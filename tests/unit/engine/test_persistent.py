@@ -113,3 +113,22 @@ def test_a_copy_takes_the_place_of_half_a_one_and_keeps_holes_and_names(tmp_path
         assert (found.st_nlink, found.st_blocks <= (source / "file").stat().st_blocks) == (2, True)
 
     asyncio.run(main())
+
+
+def test_directories_nested_too_deep_are_not_copied(tmp_path):
+    async def main():
+        directories = PersistentDirectories(tmp_path / "persistent")
+        source = await directories.make("a")
+        here = os.open(source, os.O_RDONLY)
+        for _ in range(1000):
+            os.mkdir("d", dir_fd=here)
+            inner = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(here)
+        with pytest.raises(Broken, match="cannot copy to b: directories are nested too deep"):
+            await directories.copy(source, "b")
+        for name in ("a", "b"):
+            await directories.remove(name)
+
+    asyncio.run(main())
