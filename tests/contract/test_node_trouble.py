@@ -84,10 +84,14 @@ def fill(cloud, name, bytes):
     cloud.kubectl("exec", "filler", "--", "fallocate", "-l", str(bytes), f"/v/{name}")
 
 
+def free_bytes(cloud):
+    disk = os.statvfs(cloud.root)
+    return disk.f_bavail * disk.f_frsize
+
+
 def fill_up(cloud):
     """To the last byte, before anybody has looked."""
-    disk = os.statvfs(cloud.root)
-    most = disk.f_bavail * disk.f_frsize - MI
+    most = free_bytes(cloud) - MI
     words = f"fallocate -l {most} /v/most; dd if=/dev/zero of=/v/rest bs=4k"
     cloud.kubectl("exec", "filler", "--", "sh", "-c", words, check=False)
 
@@ -122,8 +126,9 @@ def test_a_full_disk(small):
     Meanwhile those go that hold more than they may.
     """
     begin_greedy(small)
-    (small.root.parent / "big.tar").write_bytes(an_image(40))
-    small.docker("import", str(small.root.parent / "big.tar"), "unneeded:1")
+    (small.root.parent / "own.tar").write_bytes(an_image(1))
+    small.docker("import", str(small.root.parent / "own.tar"), "own:1")
+    small.docker("pull", "nginx")
     apply(small, "modest")
     apply(small, "done", {**BUSY, "command": ["sh", "-c", "echo said"]}, restartPolicy="Never")
     apply(small, "filler", {**BUSY, **MOUNTED}, volumes=[{"name": "v", "emptyDir": {}}])
@@ -132,10 +137,11 @@ def test_a_full_disk(small):
     name = small.json("get", "nodes")["items"][0]["metadata"]["name"]
     assert small.json("get", "node", name)["status"]["allocatable"]["ephemeral-storage"] == "256000Ki"
 
-    fill(small, "a", 220 * MI)
+    fill(small, "a", free_bytes(small) - 100 * MI)
     small.wait_for(lambda: "EvictionThresholdMet" in reasons(small, name))
     small.wait_for(lambda: node(small) == ({**node(small)[0], "DiskPressure": "False"}, set()))
-    assert "unneeded" not in small.docker("images").stdout
+    left = small.docker("images", "--format", "{{.Repository}}").stdout.split()
+    assert sorted(left) == ["busybox", "own"]  # an image that was made here could not be had again
     done = small.json("get", "pod", "done")["status"]
     assert done["containerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
     assert small.json("get", "pod", "filler")["status"]["phase"] == "Running"

@@ -192,8 +192,10 @@ class Images:
         return await self._names.add(unpacked, reference, parent=parent, digest=digest if pulled else "")
 
     async def prune_unused(self) -> int:
-        """Remove every image that no container has.  Returns the bytes that this freed."""
-        return sum(removed.freed_bytes for _, removed in await self.prune(lambda _image: True, named=True))
+        """Remove every image that no container has and that can be had again: what was built, loaded or committed here
+        stays.  Returns the bytes that this freed."""
+        done = await self.prune(lambda image: bool(image.spec["digests"]), named=True)
+        return sum(removed.freed_bytes for _, removed in done)
 
     async def collect(self) -> None:
         """Give back the disk space of what nothing uses any more."""

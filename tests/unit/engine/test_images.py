@@ -337,6 +337,21 @@ def test_pruning_leaves_what_is_named_or_used(tmp_path):
     with_engine(main, tmp_path)
 
 
+def test_for_want_of_room_only_goes_what_can_be_had_again(tmp_path):
+    async def main(engine):
+        await engine.images.ensure("nginx")
+        await engine.images.admit(put_image(engine.blobs, Settings(cmd=("built",))), "built")
+        await engine.images.admit(put_image(engine.blobs, Settings(cmd=("loose",))))
+        used = await engine.create_container()
+        await engine.images.prune_unused()
+        assert names(engine) == {("built:latest",), (), ("busybox:latest",)}
+        await engine.containers.remove(used.meta.name)
+        await engine.images.prune_unused()
+        assert names(engine) == {("built:latest",), ()}
+
+    with_engine(main, tmp_path)
+
+
 def test_the_next_daemon_sweeps_what_the_last_one_left(tmp_path):
     async def main(engine):
         image = await engine.images.ensure("nginx")
