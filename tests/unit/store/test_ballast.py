@@ -68,11 +68,10 @@ def test_a_commit_that_does_not_fit_is_made_room_for_once(tmp_path, monkeypatch)
 
             monkeypatch.setattr(store, "_write", refusing)
             assert (tmp_path / "ballast").exists()
+            monkeypatch.setattr(store._ballast, "hold", lambda: False)  # once it is used, there is none
             full[:] = [False, True]
             await store.commit(Put(thing("a")))
             assert store.find("Thing", key("a")) is not None
-            monkeypatch.setattr(store._ballast, "hold", lambda: False)
-            store._ballast.release()
             full[:] = [True]
             with pytest.raises(Unavailable, match="full"):
                 await store.commit(Put(thing("b")))
