@@ -165,6 +165,17 @@ class StoreSuite:
 
         self.check(main)
 
+    def test_what_was_on_its_way_can_be_read_once_it_is_settled(self):
+        async def main(store):
+            await store.settle()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(store.commit(Put(thing("a", n=1))))
+                await asyncio.sleep(0)
+                await store.settle()
+                assert store.find("Thing", key("a")).object().body == {"n": 1}
+
+        self.check(main)
+
 
 def memory(store):
     """For drivers that need no opening."""

@@ -124,6 +124,7 @@ class Collection:
         self._check_shape(obj)
         old = self._present(obj.key)
         if obj.meta.revision and obj.meta.revision != old.meta.revision:
+            await self._store.settle()  # who is told to read again must find what is newer
             raise Conflict(kind=self.kind.type, name=obj.meta.name)
         if obj.meta.uid and obj.meta.uid != old.meta.uid:
             said = f"Precondition failed: UID in precondition: {obj.meta.uid}, UID in object meta: {old.meta.uid}"

@@ -144,6 +144,10 @@ class Store(Protocol):
         """
         ...
 
+    async def settle(self) -> None:
+        """Return once what was committed so far can be read (or was refused): for whoever is told of the head."""
+        ...
+
     def watch(self, type: str, since: int | None = None) -> Watch:
         """Changes of `type` after `since`; None: from now.  Raises Expired when `since` is no longer in the history."""
         ...
@@ -383,6 +387,9 @@ class MemoryStore(TableReads):
         revision, events = self._table.prepare(changes)
         self._table.apply(revision, events)
         return revision
+
+    async def settle(self) -> None:
+        """Everything is visible at once."""
 
 
 def to_entry(obj: Object) -> Entry:

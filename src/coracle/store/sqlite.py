@@ -73,6 +73,7 @@ class SqliteStore(TableReads):
         self._ballast = Ballast(directory / "ballast")
         super().__init__(Table(history))
         self._queued: list[_Commit] = []
+        self._latest: asyncio.Future[int] | None = None  # of the last commit, if it is done or not
         self._writing = False
         self._failed = ""
         self._handed: queue.SimpleQueue[list[_Commit] | None] = queue.SimpleQueue()
@@ -93,9 +94,14 @@ class SqliteStore(TableReads):
             raise Unavailable(self._failed or "the store is not open for writing")
         revision, events = self._table.prepare(changes)
         done: asyncio.Future[int] = self._loop.create_future()
+        self._latest = done
         self._queued.append(_Commit(revision, events, done))
         self._hand_over()
         return await done
+
+    async def settle(self) -> None:
+        if self._latest is not None:
+            await asyncio.wait([self._latest])
 
     async def run(self, up: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -10,6 +10,8 @@ from coracle.core.errors import AlreadyExists, Conflict, Exhausted, Forbidden, I
 from coracle.core.kind import Kind
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import MemoryStore
+from coracle.core.tasks import running
+from coracle.store.sqlite import SqliteStore
 from coracle.testing.autojump import run
 
 
@@ -114,6 +116,21 @@ def test_an_update_from_a_stale_revision_is_refused():
         assert collection.get(KEY).spec["size"] == 2
 
     run(main())
+
+
+def test_who_is_told_of_a_conflict_reads_what_was_newer(tmp_path):
+    async def main():
+        store = SqliteStore(tmp_path)
+        async with running(store), asyncio.TaskGroup() as group:
+            collection = Collection(THING, store, LoopClock())
+            first = await collection.create(thing())
+            group.create_task(collection.update(first.with_spec(size=2)))
+            await asyncio.sleep(0)  # on its way to the disk
+            with pytest.raises(Conflict):
+                await collection.update(first.with_spec(size=3))
+            assert collection.get(KEY).spec["size"] == 2
+
+    asyncio.run(main())
 
 
 def test_generation_counts_what_is_asked_not_what_is():
