@@ -125,7 +125,11 @@ def test_what_is_declared_is_kept_true(project, docker):
     project.file(APPLICATION.replace("scale: 2", "scale: 1").replace("sleep 1000", "sleep 999"))
     docker("exec", f"{project.name}-db-1", "sh", "-c", "echo kept > /data/file")
     answer = project.ask("up")
-    project.cloud.wait_for(lambda: project.running("db-1") and project.states()["db-1"][0] != after["db-1"][0])
+
+    def is_another(found):
+        return found is not None and found[0] != after["db-1"][0] and found[1] == "running"
+
+    project.cloud.wait_for(lambda: is_another(project.states().get("db-1")))
     docker("exec", f"{project.name}-db-1", "touch", "/ready")
     assert told(answer)[1]["exit_code"] == 0
     assert docker("exec", f"{project.name}-db-1", "cat", "/data/file") == "kept"

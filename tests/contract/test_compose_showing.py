@@ -16,7 +16,7 @@ services:
     image: busybox
     init: true
     command: sleep 1000
-    ports: ["38080:80", "38081-38083:81-83/udp", "127.0.0.1:39000-39001:39000-39001", "127.0.0.1:38090:90"]
+    ports: ["28080:80", "28081-28083:81-83/udp", "127.0.0.1:29000-29001:29000-29001", "127.0.0.1:28090:90"]
     expose: [99]
     volumes: ["data:/data", "./:/very/long/path/in/it:ro", /anonymous]
   two: {image: busybox, init: true, command: 'sh -c "echo \\"quoted\\"; sleep 1000"', scale: 2}

@@ -255,7 +255,7 @@ services:
     image: busybox
     command: [echo, from the file]
     environment: {A: file, B: file}
-    ports: ["38180:80"]
+    ports: ["28180:80"]
     volumes: ["data:/data"]
     labels: {kept: "yes", changed: "no"}
     configs: [{source: c, target: /conf}]
