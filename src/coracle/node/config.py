@@ -28,6 +28,7 @@ DEFAULT_NAME = "coracle"
 STATE = Path("/var/lib")
 RUN = Path("/run/coracle")
 CACHE = Path("/var/cache/coracle")
+SYSCTLS = "sysctls.json"  # in RUN: what kernel settings were before the first cloud changed them
 _KEPT = "cloud.json"
 _CHOSEN = RUN / ".chosen"  # one file for each cloud that is, or was before a crash, up on this host
 _BESIDE = {"kubelet.yaml", "registries.toml", "catalogue.toml", "certs.d", "lost+found"}  # there before the cloud
@@ -164,6 +165,8 @@ def unregister(name: str) -> None:
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         _CHOSEN.rmdir()
+        if (RUN / SYSCTLS).exists() and not (RUN / SYSCTLS).stat().st_size:  # all are put back
+            (RUN / SYSCTLS).unlink()
         (RUN / "lock").unlink(missing_ok=True)
         RUN.rmdir()
 

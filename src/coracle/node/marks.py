@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coracle.net.api import Network
 from coracle.net.nft.driver import Marks
-from coracle.node.config import RUN, Settings
+from coracle.node.config import RUN, SYSCTLS, Settings
 
 PODS = "pods"
 CGROUPS = "/coracle"
@@ -17,7 +17,7 @@ def marks(settings: Settings) -> Marks:
         table=TABLES + settings.name,
         prefix=settings.tag,
         run_dir=settings.run,
-        ledger_path=RUN / "sysctls.json",
+        ledger_path=RUN / SYSCTLS,
         service_range=settings.services,
         service_network=PODS,
     )

@@ -45,3 +45,15 @@ def test_no_directory(run_path, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(Conflict, match="file is not a directory"):
         config.settings_of(str(tmp_path / "file"), "lab", choose=True)
+
+
+@pytest.mark.parametrize(("ledger", "left"), [(None, []), ("", []), ('{"net/ipv4/ip_forward": {}}', ["sysctls.json"])])
+def test_the_last_cloud_takes_the_machines_directory_along(run_path, tmp_path, ledger, left):
+    for name in ("one", "two"):
+        config.settings_of(str(tmp_path / name), name, choose=True)
+    if ledger is not None:
+        (run_path / config.SYSCTLS).write_text(ledger)
+    config.unregister("one")
+    assert config.clouds() == ["two"]
+    config.unregister("two")
+    assert (sorted(path.name for path in run_path.iterdir()) if run_path.exists() else []) == left
