@@ -1,5 +1,4 @@
-"""Remove pods that nobody is left to end: their node is gone, or out of service; and the oldest of very many that are
-over, those first that were evicted.
+"""Remove pods that nobody is left to end: their node is gone, or out of service.
 
 Source: Kubernetes documentation, "Pod Lifecycle: Garbage collection of Pods", "Non-graceful node shutdown"; condition
 DisruptionTarget.
@@ -18,18 +17,12 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.disruption import target
 
 POD, NODE = pods.KIND.type, nodes.KIND.type
 PATIENCE_S = 40.0  # a node that is registered anew keeps its pods
-MOST_ENDED = 12_500
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
-_LOST = {
-    "type": "DisruptionTarget",
-    "status": "True",
-    "lastProbeTime": None,
-    "reason": "DeletionByPodGC",
-    "message": "PodGC: node no longer exists",
-}
+_LOST = target("DeletionByPodGC", "PodGC: node no longer exists")
 
 
 def _on(pod: Object) -> Iterable[str]:
@@ -47,11 +40,7 @@ def out_of_service(node: Object) -> bool:
 class LostPods:
     name = "podgc"
 
-    def __init__(
-        self, caches: Mapping[str, Informer], writer: Collection, clock: Clock, *, most_ended: int = MOST_ENDED
-    ) -> None:
-        self._most_ended = most_ended
-        self._ended: dict[Key, tuple[bool, str, str]] = {}  # the pods that are over, and who of them goes first
+    def __init__(self, caches: Mapping[str, Informer], writer: Collection, clock: Clock) -> None:
         self._pods, self._nodes = caches[POD], caches[NODE]
         self._writer, self._clock = writer, clock
         self._missed_since_s: dict[str, float] = {}
@@ -59,7 +48,6 @@ class LostPods:
 
     async def reconcile(self, key: Key) -> Again | None:
         pod = self._pods.find(key)
-        await self._thin_out(key, pod)
         name = pod.spec.get("nodeName") if pod is not None else None
         if pod is None or not name:
             return None
@@ -75,16 +63,6 @@ class LostPods:
             return Again(left_s)
         await self._remove(pod, _LOST)
         return None
-
-    async def _thin_out(self, key: Key, pod: Object | None) -> None:
-        if pod is None or not pods.ended(pod):
-            self._ended.pop(key, None)
-            return
-        self._ended[key] = (pod.status.get("reason") != "Evicted", pod.meta.created, pod.meta.name)
-        if len(self._ended) > self._most_ended:
-            first = self._pods.find(min(self._ended, key=self._ended.__getitem__))
-            if first is not None:
-                await self._remove(first)
 
     def _on_node(self, event: Event) -> Iterable[Key]:
         changed = event.type != "MODIFIED" or out_of_service(event.entry.object())

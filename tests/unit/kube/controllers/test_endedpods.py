@@ -45,3 +45,17 @@ def test_the_oldest_go_when_there_are_too_many():
         assert [pod.meta.name for pod in stage["Pod"].list()] == ["alive", "p3", "p4"]
 
     run(main())
+
+
+def test_of_very_many_that_are_over_the_evicted_and_the_oldest_go():
+    async def main():
+        stage = Stage(endedpods.INDEXES)
+        stage.run(EndedPods(stage.caches, stage["Pod"], most=2))
+        await stage.rooms()
+        for name, status in (("a", {"phase": "Failed"}), ("b", {"phase": "Succeeded"}), ("c", {"phase": "Failed", "reason": "Evicted"}), ("d", {"phase": "Succeeded"}), ("e", {"phase": "Running"})):  # fmt: skip
+            pod = await stage["Pod"].create(a_pod(name))
+            await stage["Pod"].change(pod.key, lambda one, status=status: one.with_status(**status), "status")
+            await stage.settle(1)
+        assert [pod.meta.name for pod in stage["Pod"].list()] == ["b", "d", "e"]
+
+    run(main())
