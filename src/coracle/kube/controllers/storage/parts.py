@@ -38,7 +38,7 @@ def loops(
     return [
         claims.ClaimBinder(caches, wanted, made, recorder, clock),
         VolumeKeeper(caches, made, recorder, clock),
-        Provisioner(caches, wanted, made, directories, recorder),
+        Provisioner(caches, made, directories, recorder),
         Grower(caches, wanted, made, directories, recorder=recorder, clock=clock),
         Reclaimer(caches, made, directories, recorder),
         protection.ClaimProtection(caches, wanted),

@@ -121,7 +121,6 @@ class Provisioner:
     def __init__(
         self,
         caches: Mapping[str, Informer],
-        claims: Collection,
         volumes: Collection,
         directories: Directories,
         recorder: EventRecorder,
