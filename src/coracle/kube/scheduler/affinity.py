@@ -46,25 +46,11 @@ class Term:
 
 
 def term(given: Json, holder: PodFacts) -> Term:
-    """`holder` is the pod whose term it is."""
+    """`holder` is the pod whose term it is; its selectors were completed by its labels when it was made."""
     chosen = given.get("namespaceSelector")
     named = frozenset(given.get("namespaces") or (() if chosen is not None else (holder.key.namespace,)))
     rooms = from_label_selector(chosen) if chosen is not None else None
-    return Term(from_label_selector(_narrowed(given, holder.labels)), named, given["topologyKey"], rooms)
-
-
-def _narrowed(given: Json, labels: Mapping[str, str]) -> Json | None:
-    """The term's labelSelector, with what its holder's own labels add: matchLabelKeys, mismatchLabelKeys."""
-    selector: Json | None = given.get("labelSelector")
-    more = [
-        {"key": key, "operator": operator, "values": [labels[key]]}
-        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
-        for key in given.get(field) or ()
-        if key in labels
-    ]
-    if selector is None or not more:
-        return selector
-    return {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *more]}
+    return Term(from_label_selector(given.get("labelSelector")), named, given["topologyKey"], rooms)
 
 
 def domains(one: Term, nodes: Iterable[NodeState], *, going: bool = True) -> dict[str, int]:

@@ -9,7 +9,7 @@ from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Event, to_entry
 from coracle.kube.kinds import pod as pods
 from coracle.kube.scheduler import binding
-from coracle.kube.scheduler.affinity import term
+from coracle.kube.scheduler.affinity import REQUIRED, term
 from coracle.kube.scheduler.binding import Binding
 from coracle.kube.scheduler.choice import choose
 from coracle.kube.scheduler.state import State, facts
@@ -50,8 +50,9 @@ def zones(counts, **taints):
     ],
 )  # fmt: skip
 def test_whom_a_term_means(given, other, means):
-    holder = wish("holder", {"app": "web", "hash": "1"})
-    assert term({**WEB, "topologyKey": "zone", **given}, holder).means(other) is means
+    wanted = {"podAffinity": {REQUIRED: [{**WEB, "topologyKey": "zone", **given}]}}
+    holder = facts(pods.assign(a_pod("holder", {"app": "web", "hash": "1"}, affinity=wanted), None, None))
+    assert term(holder.terms("podAffinity")[0], holder).means(other) is means
 
 
 def spread(labels=None, when="DoNotSchedule", **more):
