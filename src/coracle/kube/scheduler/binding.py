@@ -116,16 +116,19 @@ class Binding:
         if pods.ended(new) or (was_placed and new.spec != old.spec):
             return waiting  # it gives room back
         moved = not was_placed or new.meta.labels != old.meta.labels or new.meta.deleting != old.meta.deleting
-        return self._state.in_turn(self._pods.keys_by("unscheduled", NEIGHBOURLY)) if moved else ()
+        return self._turns(NEIGHBOURLY) if moved else ()
 
     def _in_new_light(self, event: Event) -> Sequence[Key]:
         """By a namespace's labels: who is whose neighbour."""
         if event.before is None or event.before.labels == event.entry.labels:
             return ()
-        return self._state.in_turn(self._pods.keys_by("unscheduled", NEIGHBOURLY))
+        return self._turns(NEIGHBOURLY)
 
     def _all_waiting(self, _event: Event) -> Sequence[Key]:
-        return self._state.in_turn(self._pods.keys_by("unscheduled", WAITING))
+        return self._turns(WAITING)
+
+    def _turns(self, which: str) -> Sequence[Key]:
+        return self._state.in_turn(self._pods.keys_by("unscheduled", which))
 
     # -- acting --------------------------------------------------------------------------------------------------
 
