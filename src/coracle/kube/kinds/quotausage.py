@@ -13,7 +13,7 @@ from coracle.core.object import Json, Object
 from coracle.core.quantity import Quantity, parse
 from coracle.kube.kinds.persistentvolumeclaim import requested
 from coracle.kube.kinds.pod import ended
-from coracle.kube.kinds.podspec import amounts
+from coracle.kube.kinds.podspec import affinities, amounts
 from coracle.kube.kinds.resourcequota import COUNTED, OF_CLAIMS
 from coracle.kube.kinds.storagerules import class_of
 
@@ -127,8 +127,8 @@ def _chosen(names: set[str], need: Json) -> bool:
 def _terms(spec: Mapping[str, Any]) -> Iterable[Json]:
     for sort in ("podAffinity", "podAntiAffinity"):
         given = (spec.get("affinity") or {}).get(sort) or {}
-        yield from given.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-        preferred = given.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        yield from given.get(affinities.REQUIRED) or ()
+        preferred = given.get(affinities.PREFERRED) or ()
         yield from (one.get("podAffinityTerm") or {} for one in preferred)
 
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from coracle.core.object import Json
 from coracle.core.selectors import Selector, from_label_selector, matches
 from coracle.kube.kinds import nodeterms
+from coracle.kube.kinds.podspec.affinities import REQUIRED
 from coracle.kube.kinds.taints import tolerated
 from coracle.kube.scheduler.state import NodeState, PodFacts
-
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def selects(pod: PodFacts, node: NodeState) -> bool:

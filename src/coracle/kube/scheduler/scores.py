@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from coracle.kube.kinds.podspec.affinities import PREFERRED
 from coracle.kube.kinds.taints import tolerated
-from coracle.kube.scheduler.affinity import PREFERRED, domains, fits, spreads, term
+from coracle.kube.scheduler.affinity import domains, fits, spreads, term
 from coracle.kube.scheduler.state import NodeState, PodFacts
 
 Score = Callable[[PodFacts, Sequence[NodeState]], list[float]]

@@ -14,6 +14,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.quantity import parse
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.podspec.affinities import REQUIRED
 from coracle.kube.kinds.podspec.amounts import requests
 from coracle.kube.kinds.storagerules import claims_of
 
@@ -46,7 +47,7 @@ class PodFacts:
     def terms(self, affinity: str) -> Sequence[Json]:
         """The required terms of `podAffinity` or `podAntiAffinity`."""
         given = (self.spec.get("affinity") or {}).get(affinity) or {}
-        return given.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        return given.get(REQUIRED) or ()
 
     def supposed(self, resource: str) -> int:
         return self.wants.get(resource) or SUPPOSED[resource]

@@ -8,8 +8,9 @@ from coracle.core.errors import Invalid
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Event, to_entry
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.podspec.affinities import REQUIRED
 from coracle.kube.scheduler import binding
-from coracle.kube.scheduler.affinity import REQUIRED, term
+from coracle.kube.scheduler.affinity import term
 from coracle.kube.scheduler.binding import Binding
 from coracle.kube.scheduler.choice import choose
 from coracle.kube.scheduler.state import State, facts

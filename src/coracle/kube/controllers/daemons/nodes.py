@@ -13,9 +13,9 @@ from coracle.core.selectors import matches
 from coracle.kube.controllers.history import HASH
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds.nodeterms import Place, any_fits
+from coracle.kube.kinds.podspec.affinities import REQUIRED
 from coracle.kube.kinds.taints import tolerated
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFIX = "node.kubernetes.io/"
 # Daemons stay where others would be sent away.
 _ADDED = (
@@ -45,7 +45,7 @@ def fit(daemons: Object, node: Object) -> Fit:
 def _selected(spec: Mapping[str, Any], node: Object) -> bool:
     if not matches(spec.get("nodeSelector") or {}, node.meta.labels):
         return False
-    needed = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
+    needed = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
     return needed is None or any_fits(needed.get("nodeSelectorTerms") or (), Place(node.meta.name, node.meta.labels))
 
 
@@ -61,7 +61,7 @@ def daemon_pod(daemons: Object, node: str, hash: str) -> Object:
     pod = new_pod(daemons)
     term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
     affinity = pod.spec.get("affinity") or {}
-    towards = {**(affinity.get("nodeAffinity") or {}), _REQUIRED: {"nodeSelectorTerms": [term]}}
+    towards = {**(affinity.get("nodeAffinity") or {}), REQUIRED: {"nodeSelectorTerms": [term]}}
     pod = pod.with_meta(labels={**pod.meta.labels, HASH: hash})
     return pod.with_spec(tolerations=_tolerations(pod.spec), affinity={**affinity, "nodeAffinity": towards})
 
@@ -70,7 +70,7 @@ def node_of(pod: Object) -> str:
     """The node that a daemon's pod is on, or is to be on; "" where it says none."""
     if pod.spec.get("nodeName"):
         return str(pod.spec["nodeName"])
-    needed = ((pod.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    needed = ((pod.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED) or {}
     for term in needed.get("nodeSelectorTerms") or ():
         for need in term.get("matchFields") or ():
             if need["key"] == "metadata.name" and need["operator"] == "In" and need.get("values"):

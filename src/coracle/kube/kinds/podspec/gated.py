@@ -10,8 +10,8 @@ from typing import Any
 
 from coracle.core.errors import Problem, invalid
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec.affinities import REQUIRED
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _LISTS = ("matchExpressions", "matchFields")
 
 
@@ -44,7 +44,7 @@ def _selector(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
 
 def _affinity(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
     after, before = _terms(new), _terms(old)
-    at = f"spec.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms"
+    at = f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms"
     if not before:
         return []
     if len(after) != len(before):
@@ -56,7 +56,7 @@ def _affinity(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Problem]:
 
 def _terms(spec: Mapping[str, Any]) -> Sequence[Json]:
     node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    return (node.get(_REQUIRED) or {}).get("nodeSelectorTerms") or ()
+    return (node.get(REQUIRED) or {}).get("nodeSelectorTerms") or ()
 
 
 def _adds(term: Json, had: Json) -> bool:

@@ -14,9 +14,8 @@ from typing import Any
 from coracle.core.errors import Problem, forbidden, invalid
 from coracle.core.names import qualified_faults
 from coracle.core.object import Json
+from coracle.kube.kinds.podspec.affinities import PREFERRED, REQUIRED
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _OPERATORS = (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
 _TWICE = "exists in both matchLabelKeys and labelSelector"
 
@@ -36,11 +35,11 @@ def merged(spec: Mapping[str, Any], labels: Mapping[str, str]) -> Json:
 
 def _of_affinity(given: Json, labels: Mapping[str, str]) -> Json:
     found = dict(given)
-    if given.get(_REQUIRED):
-        found[_REQUIRED] = [_of_term(term, labels) for term in given[_REQUIRED]]
-    if given.get(_PREFERRED):
-        found[_PREFERRED] = [
-            {**one, "podAffinityTerm": _of_term(one.get("podAffinityTerm") or {}, labels)} for one in given[_PREFERRED]
+    if given.get(REQUIRED):
+        found[REQUIRED] = [_of_term(term, labels) for term in given[REQUIRED]]
+    if given.get(PREFERRED):
+        found[PREFERRED] = [
+            {**one, "podAffinityTerm": _of_term(one.get("podAffinityTerm") or {}, labels)} for one in given[PREFERRED]
         ]
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import profiles
+from coracle.kube.kinds.podspec.affinities import PREFERRED, REQUIRED
 
 _LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
@@ -36,8 +37,6 @@ VOLUMES = {
     "cephfs": "deprecated in v1.28, non-functional in v1.31+",
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def labels(at: str, spec: Mapping[str, Any]) -> Iterator[str]:
@@ -46,10 +45,10 @@ def labels(at: str, spec: Mapping[str, Any]) -> Iterator[str]:
         if key in _LABELS:
             yield f"{at}.nodeSelector[{key}]: {_LABELS[key]}"
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    for index, term in enumerate((affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or ()):
-        yield from of_term(f"{at}.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[{index}]", term)
-    for index, weighted in enumerate(affinity.get(_PREFERRED) or ()):
-        where = f"{at}.affinity.nodeAffinity.{_PREFERRED}[{index}].preference"
+    for index, term in enumerate((affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or ()):
+        yield from of_term(f"{at}.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms[{index}]", term)
+    for index, weighted in enumerate(affinity.get(PREFERRED) or ()):
+        where = f"{at}.affinity.nodeAffinity.{PREFERRED}[{index}].preference"
         yield from of_term(where, weighted.get("preference") or {})
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         yield from of_key(f"{at}.topologySpreadConstraints[{index}].topologyKey", constraint.get("topologyKey"))

@@ -12,12 +12,11 @@ from coracle.core.errors import Problem, forbidden, invalid, required
 from coracle.core.names import label_problems, label_value_faults, name_faults, qualified_faults
 from coracle.core.object import Json
 from coracle.kube.kinds.podspec import labelkeys
+from coracle.kube.kinds.podspec.affinities import PREFERRED, REQUIRED
 from coracle.kube.kinds.rules import label_selector, unique, unsupported
 
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 _UNSATISFIABLE = ("DoNotSchedule", "ScheduleAnyway")
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _ANY_KEY = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
 
 
@@ -81,11 +80,11 @@ def _toleration(at: str, given: Json) -> list[Problem]:
 
 def _node_affinity(at: str, given: Json) -> list[Problem]:
     found: list[Problem] = []
-    needed = given.get(_REQUIRED)
+    needed = given.get(REQUIRED)
     if needed is not None:
-        found += node_selector(f"{at}.{_REQUIRED}", needed)
-    for index, term in enumerate(given.get(_PREFERRED) or ()):
-        here = f"{at}.{_PREFERRED}[{index}]"
+        found += node_selector(f"{at}.{REQUIRED}", needed)
+    for index, term in enumerate(given.get(PREFERRED) or ()):
+        here = f"{at}.{PREFERRED}[{index}]"
         found += _weight(f"{here}.weight", term.get("weight"))
         found += _node_term(f"{here}.preference", term.get("preference") or {})
     return found
@@ -142,10 +141,10 @@ def _node_expression(at: str, need: Json) -> list[Problem]:
 
 def _pod_affinity(at: str, given: Json) -> list[Problem]:
     found: list[Problem] = []
-    for index, term in enumerate(given.get(_REQUIRED) or ()):
-        found += _pod_term(f"{at}.{_REQUIRED}[{index}]", term)
-    for index, weighted in enumerate(given.get(_PREFERRED) or ()):
-        here = f"{at}.{_PREFERRED}[{index}]"
+    for index, term in enumerate(given.get(REQUIRED) or ()):
+        found += _pod_term(f"{at}.{REQUIRED}[{index}]", term)
+    for index, weighted in enumerate(given.get(PREFERRED) or ()):
+        here = f"{at}.{PREFERRED}[{index}]"
         found += _weight(f"{here}.weight", weighted.get("weight"))
         found += _pod_term(f"{here}.podAffinityTerm", weighted.get("podAffinityTerm") or {})
     return found

@@ -12,10 +12,9 @@ from typing import Any
 from coracle.core.object import Json
 from coracle.core.quantity import parse
 from coracle.kube.kinds.podspec import outdated
+from coracle.kube.kinds.podspec.affinities import PREFERRED, REQUIRED
 
 _NO_SELECTOR = "a null labelSelector results in matching no pod"
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _BYTES = ("memory", "ephemeral-storage")
 
 
@@ -50,12 +49,12 @@ def _no_selectors(at: str, spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"{at}.topologySpreadConstraints[{index}].labelSelector: {_NO_SELECTOR}"
     for name in ("podAffinity", "podAntiAffinity"):
         affinity = (spec.get("affinity") or {}).get(name) or {}
-        for index, term in enumerate(affinity.get(_REQUIRED) or ()):
+        for index, term in enumerate(affinity.get(REQUIRED) or ()):
             if term.get("labelSelector") is None:
-                yield f"{at}.affinity.{name}.{_REQUIRED}[{index}].labelSelector: {_NO_SELECTOR}"
-        for index, weighted in enumerate(affinity.get(_PREFERRED) or ()):
+                yield f"{at}.affinity.{name}.{REQUIRED}[{index}].labelSelector: {_NO_SELECTOR}"
+        for index, weighted in enumerate(affinity.get(PREFERRED) or ()):
             if (weighted.get("podAffinityTerm") or {}).get("labelSelector") is None:
-                yield f"{at}.affinity.{name}.{_PREFERRED}[{index}].podAffinityTerm.labelSelector: {_NO_SELECTOR}"
+                yield f"{at}.affinity.{name}.{PREFERRED}[{index}].podAffinityTerm.labelSelector: {_NO_SELECTOR}"
 
 
 def _repeated(at: str, given: Sequence[Json], key: str) -> Iterator[str]:
