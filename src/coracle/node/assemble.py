@@ -53,7 +53,8 @@ def _parts(settings: Settings, store: SqliteStore) -> list[Part]:
     base = Foundation(settings, store, clock, engine, caches(store, [kind.type for kind in served]))
     docker = make_docker(base)
     compose = make_compose(base, docker)
-    kube, node, agent = make_kubernetes(base, served), node_config(settings, store), Switch()
+    kube, agent = make_kubernetes(base, served), Switch()
+    node = node_config(base, kube)
     worker = make_kubelet(base, kube, node)
     pki = prepare_files(settings, clock.now_s())
     return [

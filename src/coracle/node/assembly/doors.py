@@ -21,7 +21,6 @@ from coracle.node.assembly.host import address, node_name
 from coracle.node.assembly.kubernetes import Kubernetes
 from coracle.node.config import Settings
 from coracle.node.kubeconfig import render_kubeconfig, write_own
-from coracle.node.kubelet import read_kubelet
 from coracle.node.pki import Pki, ensure_pki
 from coracle.web.listeners import Tcp, Unix
 from coracle.web.server import Server
@@ -58,9 +57,8 @@ def kubernetes_door(
     port, clock = base.settings.api_port, base.clock
     streams = PodStreams(kube.records, base.engine.logs, base.engine.execs, lambda: agent.is_on)
     full = VolumeMeter(base.engine.scratch, base.store)
-    kubelet_settings = read_kubelet(base.settings.root)
     pods, looks = base.caches["Pod"], worker.looks
-    kubelet_door = KubeletDoor(pods, streams, kube.meter, config, clock, full, looks, kubelet_settings)
+    kubelet_door = KubeletDoor(pods, streams, kube.meter, config, clock, full, looks, kube.settings)
     insides = Insides(streams, kube.meter, kube.issuer, kubelet_door.handler)
     api = door(kube.writers.values(), base.store, clock, insides)
     tls = server_context(*pki.server, pki.authority)

@@ -1,4 +1,4 @@
-"""What Kubernetes' parts share: the writers of its kinds, who speaks in Events, the meter, the issuer of tokens."""
+"""What Kubernetes' parts share: the kubelet's settings, the kinds' writers, who speaks in Events, meter, issuer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from coracle.kube.controllers.storage import parts as storage
 from coracle.kube.kinds import guards
 from coracle.kube.kinds.accounttokens import Issuer
 from coracle.kube.kinds.recorder import EventRecorder
+from coracle.kube.kubelet.configuration import Settings
 from coracle.kube.kubelet.machine import read_memory
 from coracle.kube.kubelet.metering import NODE, Metering
 from coracle.kube.kubelet.records import Records
@@ -21,6 +22,7 @@ from coracle.linux.counters import machine_busy_ns
 from coracle.node.assembly.engine import DOMAIN
 from coracle.node.assembly.foundation import Foundation
 from coracle.node.assembly.host import node_name
+from coracle.node.kubelet import read_kubelet
 from coracle.node.signing import KeySigner
 
 ISSUER = f"https://kubernetes.default.svc.{DOMAIN}"
@@ -42,8 +44,9 @@ _SPEAKERS = (
 
 @dataclass(frozen=True, slots=True)
 class Kubernetes:
-    """`writers`: by type.  `recorders`: by the name that speaks in their Events."""
+    """`settings`: the kubelet's.  `writers`: by type.  `recorders`: by the name that speaks in their Events."""
 
+    settings: Settings
     writers: Mapping[str, Collection]
     recorders: Mapping[str, EventRecorder]
     records: Records
@@ -57,6 +60,7 @@ def make_kubernetes(base: Foundation, kinds: Iterable[Kind]) -> Kubernetes:
     records = Records(base.caches["Sandbox.engine"], base.caches["Container.engine"])
     key = KeySigner(base.settings.root / "pki" / "sa.key")
     return Kubernetes(
+        read_kubelet(base.settings.root),
         writers,
         {name: EventRecorder(events, base.clock, name, node_name()) for name in _SPEAKERS},
         records,
