@@ -198,14 +198,13 @@ class SqliteStore(TableReads):
     def _write(self, batch: Sequence[_Commit]) -> None:
         execute = self._db.execute
         with self._transaction():
-            for commit in batch:
-                for event in commit.events:
-                    entry = event.entry
-                    where = (entry.type, entry.key.namespace, entry.key.name)
-                    if event.type == "DELETED":
-                        execute(_DELETE, where)
-                    else:
-                        execute(_PUT, (*where, entry.revision, entry.raw))
+            for event in (event for commit in batch for event in commit.events):
+                entry = event.entry
+                where = (entry.type, entry.key.namespace, entry.key.name)
+                if event.type == "DELETED":
+                    execute(_DELETE, where)
+                else:
+                    execute(_PUT, (*where, entry.revision, entry.raw))
             execute(_REVISION, (batch[-1].revision,))
 
     @contextlib.contextmanager

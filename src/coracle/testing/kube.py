@@ -156,14 +156,16 @@ class Kubelet:
             return Again(wait_s)
         if pod.meta.deleting:
             await self._stage["Pod"].delete(key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
-        elif pod.status.get("phase") in ("Failed", "Succeeded"):
-            return None
-        elif self._exits is not None:
+        elif pod.status.get("phase") not in ("Failed", "Succeeded"):
+            await self._go_on(pod)
+        return None
+
+    async def _go_on(self, pod: Object) -> None:
+        if self._exits is not None:
             await self._end(pod, self._exits(pod))
         elif not _is_ready(pod):
             fine = all(container["image"] != "broken" for container in pod.spec["containers"])
-            await place(self._stage, key, self._node, ready=fine, since=rfc3339(self._stage.clock.now_s()))
-        return None
+            await place(self._stage, pod.key, self._node, ready=fine, since=rfc3339(self._stage.clock.now_s()))
 
     async def _end(self, pod: Object, code: int) -> None:
         ended = {"terminated": {"exitCode": code, "finishedAt": rfc3339(self._stage.clock.now_s())}}
