@@ -170,7 +170,7 @@ class Deeds:
     async def _replace(self, one: Seen, made: str) -> None:
         name = container_name(self._spec.model, one.service, one.number)
         renewed = self._spec.services[one.service].renew_volumes
-        await self._gone_is_fine(lambda: self._stop(one))
+        await self._fine(self._stop(one), 404)
         await self._delete(one, volumes=renewed)
         await self._docker.call("POST", path("containers", made, "rename"), {"name": name})
         self._tell(f"Container {name}", "Recreated")
@@ -194,14 +194,12 @@ class Deeds:
     async def _delete(self, one: Seen, *, volumes: bool) -> None:
         """`volumes`: and its anonymous volumes, also those that it has from one before it, which Docker would keep."""
         query = {"force": True, "v": volumes}
-        await self._gone_is_fine(lambda: self._docker.call("DELETE", path("containers", one.id), query))
+        await self._fine(self._docker.call("DELETE", path("containers", one.id), query), 404)
         for name in one.volumes.values() if volumes else ():
             await self._fine(self._docker.call("DELETE", path("volumes", name)), 404, 409)
 
-    async def _gone_is_fine(self, work: Callable[[], Awaitable[Any]]) -> None:
-        await self._fine(work(), 404)
-
     async def _fine(self, work: Awaitable[Any], *statuses: int) -> None:
+        """Also where it is refused with one of `statuses`."""
         try:
             await work
         except Refused as refusal:
