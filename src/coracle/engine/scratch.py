@@ -169,8 +169,7 @@ def _drop(path: Path) -> None:
     """Unmount, then remove; nothing a container has put there leads out of it (it works by descriptors)."""
     blocks.let_go(path)
     for name in _names(path):
-        while mounts.unmount(path / name):
-            pass
+        mounts.unmount_all(path / name)
     remove_tree(path)
 
 

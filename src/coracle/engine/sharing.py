@@ -121,8 +121,7 @@ class SharedNamespaces:
         return found
 
     def _hold(self, name: str, path: Path, users_path: str) -> None:
-        while mounts.unmount(path / "pid"):
-            pass  # of a namespace whose first process has been killed
+        mounts.unmount_all(path / "pid")  # of a namespace whose first process has been killed
         holder = pins.hold_processes(_pause(), str(path), users_path)
         (path / "pause").write_text(str(holder.pid))
         self._holders[name] = holder
@@ -134,8 +133,7 @@ class SharedNamespaces:
         if holder is not None:
             holder.wait()
         for name in ("ipc", "pid", "shm", "users"):
-            while mounts.unmount(path / name):
-                pass
+            mounts.unmount_all(path / name)
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -95,8 +95,7 @@ def show_open(path: str, found: int) -> None:
 def hide(path: str) -> None:
     """Take away what `show` has put there.  Idempotent."""
     with telling("cannot take a view away"):
-        while mounts.unmount(Path(path)):
-            pass
+        mounts.unmount_all(Path(path))
         with contextlib.suppress(FileNotFoundError):
             if os.path.isdir(path):
                 os.rmdir(path)

@@ -75,8 +75,7 @@ def hide(directory: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(directory):
             place = directory / name
-            while mounts.unmount(place):
-                pass
+            mounts.unmount_all(place)
             os.rmdir(place) if place.is_dir() else os.unlink(place)
         os.rmdir(directory)
 

@@ -94,6 +94,12 @@ def unmount(target: Path) -> bool:
     raise OSError(found, f"unmount {target}: {os.strerror(found)}")
 
 
+def unmount_all(target: Path) -> None:
+    """Take away everything that is mounted at `target`, also twice and even if in use.  Idempotent.  Raises OSError."""
+    while unmount(target):
+        pass
+
+
 def is_mount_point(path: Path) -> bool:
     """Whether something is mounted at `path`, also a directory of the same file system.  Raises OSError."""
     return _mount_id(path) != _mount_id(path.parent)

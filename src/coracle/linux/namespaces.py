@@ -60,8 +60,7 @@ def enter_home(directory: Path) -> bool:
 def release_home(directory: Path) -> None:
     """Take the pin at `directory`/mnt away.  For a process of the host's namespace; idempotent."""
     pin = directory / PIN
-    while mounts.unmount(pin):
-        pass
+    mounts.unmount_all(pin)
     pin.unlink(missing_ok=True)
 
 
@@ -118,8 +117,7 @@ def _pin_new(pin: Path) -> bool:
 def _make_private_file(pin: Path) -> None:
     """A file bound on itself: a private mount of ours to pin on, since a pin may not propagate into what it pins."""
     pin.parent.mkdir(parents=True, exist_ok=True)
-    while mounts.unmount(pin):  # what a start that failed has left
-        pass
+    mounts.unmount_all(pin)  # what a start that failed has left
     pin.touch(mode=0o600)
     mounts.bind(pin, pin)
     mounts.mount("none", pin, flags=mounts.MS_PRIVATE)

@@ -43,8 +43,7 @@ def make(path: str, users_path: str = "") -> bool:
 
 def drop(path: str) -> None:
     """Take the pin away; the namespace goes when nobody is in it any more.  Nothing where there is none."""
-    while mounts.unmount(Path(path)):
-        pass  # a second mount over the first is not ours to keep
+    mounts.unmount_all(Path(path))  # a second mount over the first is not ours to keep
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 

@@ -79,9 +79,7 @@ class OverlaySnapshotter(Homes):
         return self._layers.paths(read_chain(home)) or [home / "empty"]
 
     def unmount(self, id: str) -> None:
-        merged = self._place(id) / "merged"
-        while mounts.unmount(merged):
-            pass
+        mounts.unmount_all(self._place(id) / "merged")
 
     def remove(self, id: str) -> None:
         self.unmount(id)

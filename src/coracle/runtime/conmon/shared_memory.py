@@ -40,8 +40,7 @@ def release(run_dir: Path, id: str, *, keep: bool = False) -> None:
     """Take a container's own away, if it has any; `keep` the directory."""
     path = _path(run_dir, id)
     with contextlib.suppress(FileNotFoundError):
-        while os.path.ismount(path) and mounts.unmount(path):
-            pass
+        mounts.unmount_all(path)
         if not keep:
             path.rmdir()
 
