@@ -52,6 +52,16 @@ def copy_tree(source: str, target: str) -> None:
         Filler(copy).directory(copied, copy, 0)
 
 
+def copy_file(source: str, target: str) -> None:
+    """Make one file what another is, in place of what it was.  Raises OSError.  Blocks."""
+    with contextlib.ExitStack() as stack:
+        read = _opened(os.open(source, _FILE), stack)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        written = _opened(os.open(target, flags, 0o600), stack)
+        _copy_content(read, written)
+        _describe(read, written)
+
+
 class Filler:
     """Copies trees below one top directory.  Files with several names keep them."""
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-import subprocess
 from pathlib import Path
 
 from coracle.core.errors import Broken, Exhausted, Invalid, Unsupported
 from coracle.core.tasks import offload
-from coracle.engine.filling import copy_tree
+from coracle.engine.filling import copy_file, copy_tree
 from coracle.engine.volumefiles import telling
 from coracle.linux import loops
 from coracle.linux.removal import remove_tree
@@ -117,17 +116,13 @@ def _make_block(path: Path, size_bytes: int) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """A file with its holes, sharing blocks where that can be; of a directory no link is followed."""
-    if not source.is_file():
-        with telling(f"cannot copy to {target.name}"):
-            remove_tree(target)  # half of it may be there
-            target.mkdir()
-            copy_tree(str(source), str(target))
-        return
-    command = ["cp", "-aT", "--reflink=auto", "--sparse=always", "--", str(source), str(target)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-300:]
-        raise (Exhausted if "No space left" in said else Broken)(f"cannot copy to {target.name}: {said}")
+    with telling(f"cannot copy to {target.name}"):
+        if source.is_file():
+            copy_file(str(source), str(target))
+            return
+        remove_tree(target)  # half of it may be there
+        target.mkdir()
+        copy_tree(str(source), str(target))
 
 
 def _scrub(path: Path) -> None:
@@ -142,10 +137,7 @@ def _scrub(path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    try:
+    with telling(f"cannot make directory {path.name}"):
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         path.mkdir(exist_ok=True)
         path.chmod(0o777)  # whatever the umask is
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (Exhausted if full else Broken)(f"cannot make directory {path.name}: {error.strerror}") from error

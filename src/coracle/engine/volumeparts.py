@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from coracle.core.errors import Broken, CloudError, Exhausted, Invalid, NotFound
+from coracle.core.errors import Broken, CloudError, Invalid, NotFound
 from coracle.engine import volumefiles
 from coracle.linux import mounts, rooted
 
@@ -35,8 +35,7 @@ def _leads_nowhere(below: str, error: OSError) -> CloudError:
         return Invalid(message=f"subPath {below[:200]!r} is not within the volume")
     if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENAMETOOLONG):
         return Invalid(message=f"subPath {below[:200]!r} leads to nothing in the volume")
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return (Exhausted if full else Broken)(f"cannot make {below[:200]!r}: {error.strerror}")
+    return volumefiles.broken(f"cannot make {below[:200]!r}", error)
 
 
 def make(volume_path: str, below: str) -> None:

@@ -97,6 +97,24 @@ def test_a_copy_follows_no_directory_that_became_a_link(tmp_path, monkeypatch):
     asyncio.run(main())
 
 
+def test_a_copy_of_a_file_takes_the_place_of_what_was_there_and_keeps_holes(tmp_path):
+    async def main():
+        directories = PersistentDirectories(tmp_path)
+        source, target = tmp_path / "a", tmp_path / "b"
+        source.write_bytes(b"begin")
+        os.truncate(source, 1 << 27)
+        source.chmod(0o600)
+        target.write_bytes(b"what was longer")
+        os.truncate(target, 1 << 28)
+        await directories.copy(str(source), "b")
+        found = target.stat()
+        assert target.read_bytes() == source.read_bytes()
+        assert (found.st_size, stat.S_IMODE(found.st_mode)) == (1 << 27, 0o600)
+        assert found.st_blocks <= source.stat().st_blocks
+
+    asyncio.run(main())
+
+
 def test_a_copy_takes_the_place_of_half_a_one_and_keeps_holes_and_names(tmp_path):
     async def main():
         directories = PersistentDirectories(tmp_path / "persistent")
