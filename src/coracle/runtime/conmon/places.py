@@ -50,7 +50,6 @@ class Place:
         self.bundle.mkdir(mode=0o700)
         (self.bundle / "config.json").write_bytes(orjson.dumps(config))
         (self.bundle / "log").write_text(log_path)
-        (self.bundle / "cgroup").write_text(config["linux"]["cgroupsPath"])
 
     def remove(self) -> None:
         """Take everything away, the runtime's state too."""
@@ -58,9 +57,9 @@ class Place:
         shutil.rmtree(self.bundle, ignore_errors=True)
 
     def cgroup(self) -> str:
-        """The path of its control group; "" where it was not noted."""
-        with contextlib.suppress(FileNotFoundError):
-            return (self.bundle / "cgroup").read_text()
+        """The path of its control group; "" where we were killed before the runtime was given one."""
+        with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
+            return str(orjson.loads((self.bundle / "config.json").read_bytes())["linux"]["cgroupsPath"])
         return ""
 
     def note_monitor(self, pid: int) -> None:
