@@ -10,13 +10,13 @@ Source: RFC 9110 section 7.6 (what an intermediary passes on); Go's httputil.Rev
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coracle.core.errors import Unavailable
 from coracle.web.messages import Answer, RawStream, Request, Response, Stream, Upgrade
+from coracle.web.tls import unverified_context
 
 if TYPE_CHECKING:
     import aiohttp
@@ -143,7 +143,7 @@ async def carry(request: Request, to: Upstream, target: str, headers: Mapping[st
 
 async def switch(request: Request, to: Upstream, target: str, headers: Mapping[str, str]) -> Answer:
     """The change of protocol that `request` asks for, or what the server says instead.  Raises Unreachable."""
-    context = _trusting() if to.secure else None
+    context = unverified_context() if to.secure else None
     try:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(to.host, to.port, ssl=context, limit=HEAD_BYTES)
@@ -258,12 +258,6 @@ async def _inward(client: RawStream, writer: asyncio.StreamWriter) -> None:
         writer.write_eof()
     else:
         writer.close()
-
-
-def _trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _words(error: BaseException, to: Upstream) -> str:

@@ -12,6 +12,7 @@ Source: RFC 8446 section 6.1; SSL_shutdown(3).
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -43,6 +44,15 @@ def server_context(cert_path: Path, key_path: Path, client_ca_path: Path | None 
     if client_ca_path is not None:
         context.load_verify_locations(client_ca_path)
         context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+@functools.cache
+def unverified_context() -> ssl.SSLContext:
+    """For clients of servers that are known by their address: certificates are not verified."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import re
 import socket
 import ssl
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from coracle.web.tls import unverified_context
 from coracle.wire.grpchealth import HealthCall, ProtocolError
 
 USER_AGENT = "kube-probe/1.36"
@@ -148,7 +148,7 @@ async def _exchange(host: str, port: int, request: bytes) -> bytes:
 
 
 async def _exchange_tls(host: str, port: int, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection(host, port, ssl=_trusting(), server_hostname="")
+    reader, writer = await asyncio.open_connection(host, port, ssl=unverified_context(), server_hostname="")
     try:
         writer.write(request)
         return await _answer(lambda: reader.read(_BLOCK))
@@ -212,12 +212,3 @@ async def _open(host: str, port: int) -> socket.socket:
 
 def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
-
-
-@functools.cache
-def _trusting() -> ssl.SSLContext:
-    """Probes do not verify certificates, as in Kubernetes."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
