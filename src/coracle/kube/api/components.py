@@ -21,8 +21,6 @@ from coracle.kube.kinds import printing
 from coracle.kube.kinds.definitions import schema
 from coracle.web.messages import Request, Response
 
-VERBS = ("get", "list")
-
 
 def _said(name: str) -> Callable[[Object], str]:
     return lambda component: str(component.body["conditions"][0].get(name) or "")

@@ -12,8 +12,6 @@ Source: Kubernetes, kubelet's cri/streaming/portforward/websocket.go ("v4.channe
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import socket
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from coracle.kube.api.carrying import BLOCK, Pieces, close, failed, hand_in, sen
 from coracle.kube.api.streams import PodStreams
 from coracle.web.messages import Query, Request, Upgrade
 from coracle.web.websocket import WebSocket, accept
+from coracle.wire import channels
 
 BINARY, BASE64 = "v4.channel.k8s.io", "v4.base64.channel.k8s.io"
 PROTOCOLS = (BINARY, BASE64)
@@ -107,16 +106,12 @@ class ChannelForwarding:
 
     def _decoded(self, message: bytes | str) -> tuple[int, bytes]:
         """(channel, data); a message that is none of the protocol is of a channel that is not there."""
-        whole = message.encode() if isinstance(message, str) else message
-        if self._websocket.subprotocol != BASE64:
-            return (whole[0], whole[1:]) if whole else (255, b"")
-        try:
-            return int(whole[:1]), base64.b64decode(whole[1:], validate=True)
-        except (ValueError, binascii.Error):
-            return 255, b""
+        if self._websocket.subprotocol == BASE64:
+            whole = channels.decoded(message)
+        else:
+            whole = message.encode() if isinstance(message, str) else message
+        return (whole[0], whole[1:]) if whole else (255, b"")
 
     async def _send(self, channel: int, data: bytes) -> None:
-        if self._websocket.subprotocol == BASE64:
-            await self._websocket.send(f"{channel}{base64.b64encode(data).decode()}")
-        else:
-            await self._websocket.send(bytes((channel,)) + data)
+        message = channels.output(channel, data)
+        await self._websocket.send(channels.encoded(message) if self._websocket.subprotocol == BASE64 else message)

@@ -140,10 +140,7 @@ def of_pod(pod: Object, wanted: Wanted) -> Upstream:
     """Where `pod` is asked: at the first port it names where none is given.  Raises Malformed, Unreachable."""
     named = (port for one in pod.spec.get("containers") or () for port in one.get("ports") or ())
     port = wanted.port or str(next((one["containerPort"] for one in named), 443 if wanted.scheme == "https" else 80))
-    address = str(pod.status.get("podIP") or "")
-    if not _is_global(address):
-        raise Malformed("address not allowed")
-    return Upstream(address, _number(port), wanted.scheme == "https")
+    return _at(str(pod.status.get("podIP") or ""), port, wanted.scheme)
 
 
 def of_node(node: Object, wanted: Wanted) -> Upstream | None:
@@ -152,10 +149,14 @@ def of_node(node: Object, wanted: Wanted) -> Upstream | None:
     if wanted.port in ("", str(own)):
         return None
     addresses = {one["type"]: one["address"] for one in node.status.get("addresses") or ()}
-    address = addresses.get("InternalIP", "")
+    return _at(addresses.get("InternalIP", ""), wanted.port, wanted.scheme)
+
+
+def _at(address: str, port: str, scheme: str) -> Upstream:
+    """Raises Malformed, Unreachable."""
     if not _is_global(address):
         raise Malformed("address not allowed")
-    return Upstream(address, _number(wanted.port), wanted.scheme == "https")
+    return Upstream(address, _number(port), scheme == "https")
 
 
 def port_name(service: Object, number: int) -> str:

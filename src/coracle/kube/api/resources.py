@@ -18,7 +18,7 @@ from coracle.kube.api.codec import decode, warning_headers
 from coracle.kube.api.deletions import read_deletion, read_dry_run
 from coracle.kube.api.discovery import verbs_of
 from coracle.kube.api.errors import success
-from coracle.kube.api.lists import read_page, read_revision, read_selection
+from coracle.kube.api.lists import Page, read_page, read_revision, read_selection
 from coracle.kube.api.patching import patched, read_patch
 from coracle.kube.api.served import Target
 from coracle.kube.api.tables import read_view
@@ -73,9 +73,7 @@ class Resources:
     async def list(self, request: Request, target: Target) -> Response:
         """GET .../{plural}?labelSelector=&fieldSelector=&limit=&continue=&resourceVersion= -> 200"""
         view = read_view(request, target.kind, self.clock)
-        page = await read_page(
-            request, self.store, read_selection(request, target.kind, target.namespace), self.clock.now_s()
-        )
+        page = await self._page(request, target)
         return Response(200, view.many(page.entries, page.meta))
 
     async def watch(self, request: Request, target: Target) -> Answer:
@@ -152,14 +150,16 @@ class Resources:
     async def delete_collection(self, request: Request, target: Target) -> Response:
         """DELETE .../{plural}?labelSelector= -> 200, the list of what was deleted"""
         how, dry_run, said = read_deletion(request, target.kind)
-        page = await read_page(
-            request, self.store, read_selection(request, target.kind, target.namespace), self.clock.now_s()
-        )
+        page = await self._page(request, target)
         for entry in page.entries:
             await target.collection.delete(entry.key, how, missing_ok=True, dry_run=dry_run)
         view = read_view(request, target.kind, self.clock)
         listed = view.many(page.entries, {"resourceVersion": str(self.store.revision)})
         return Response(200, listed, warning_headers(said))
+
+    async def _page(self, request: Request, target: Target) -> Page:
+        selection = read_selection(request, target.kind, target.namespace)
+        return await read_page(request, self.store, selection, self.clock.now_s())
 
     def _doubts(self, stored: Object, old: Object | None = None) -> Sequence[str]:
         return [*security.warnings(stored, old, self.store), *warnings(stored, old)]
