@@ -14,7 +14,7 @@ from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Json, Object
 from coracle.kube.kubelet import policy
 from coracle.kube.kubelet.notes import Notes
-from coracle.kube.kubelet.records import Attempt, init_containers_of, is_ephemeral, is_init
+from coracle.kube.kubelet.records import Attempt, init_containers_of, is_ephemeral, is_init, statuses_of
 from coracle.kube.kubelet.resizing import different
 from coracle.kube.kubelet.rounds import Round
 from coracle.kube.kubelet.view import LONGEST_MESSAGE, View
@@ -83,9 +83,7 @@ def _resources(view: View, container: Mapping[str, Any], running: Attempt | None
 
 
 def _said(pod: Object, container: str) -> Mapping[str, Any]:
-    groups = ("initContainerStatuses", "containerStatuses")
-    statuses = (one for group in groups for one in pod.status.get(group) or ())
-    return next((one for one in statuses if one["name"] == container), {})
+    return next((one for one in statuses_of(pod) if one["name"] == container), {})
 
 
 def container_id(attempt: Attempt) -> str:

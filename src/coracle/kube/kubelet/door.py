@@ -33,7 +33,15 @@ from coracle.kube.kubelet.configz import configz
 from coracle.kube.kubelet.machine import read_stocks
 from coracle.kube.kubelet.metering import Metering
 from coracle.kube.kubelet.streams import PodStreams
-from coracle.kube.kubelet.summary import Use, Used, exposition, probes_exposition, summary, volumes_exposition
+from coracle.kube.kubelet.summary import (
+    Use,
+    Used,
+    counts_exposition,
+    exposition,
+    probes_exposition,
+    summary,
+    volumes_exposition,
+)
 from coracle.kube.kubelet.volumes.metering import VolumeMeter, VolumeUse
 from coracle.linux.rooted import open_in_root
 from coracle.web.messages import Answer, Handler, Request, Response, Stream
@@ -127,18 +135,7 @@ class KubeletDoor:
         return Response(200, text.encode(), content_type=_PROMETHEUS)
 
     async def _counts(self, _request: Request) -> Answer:
-        running = [len(self.meter.counters(pod)) for pod in self._here()]
-        text = (
-            "# HELP kubelet_node_name [ALPHA] The node's name. The count is always 1.\n"
-            "# TYPE kubelet_node_name gauge\n"
-            f'kubelet_node_name{{node="{self.config.name}"}} 1\n'
-            "# HELP kubelet_running_containers [ALPHA] Number of containers currently running\n"
-            "# TYPE kubelet_running_containers gauge\n"
-            f'kubelet_running_containers{{container_state="running"}} {sum(running)}\n'
-            "# HELP kubelet_running_pods [ALPHA] Number of pods that have a running pod sandbox\n"
-            "# TYPE kubelet_running_pods gauge\n"
-            f"kubelet_running_pods {sum(1 for count in running if count)}\n"
-        )
+        text = counts_exposition(self.config.name, [len(self.meter.counters(pod)) for pod in self._here()])
         volumes = await self._volumes()
         claimed = [(pod.meta.namespace, use) for pod in self._here() for use in volumes[pod.meta.uid] if use.claim]
         return Response(200, f"{text}{volumes_exposition(claimed)}".encode(), content_type=_PROMETHEUS)
@@ -159,8 +156,7 @@ class KubeletDoor:
         return Response(200, body, content_type=content_type)
 
     def _here(self) -> list[Object]:
-        pods = (entry.object() for entry in self.pods.entries())
-        return [pod for pod in pods if pod.spec.get("nodeName") == self.config.name]
+        return [pod for pod in self.pods.list() if pod.spec.get("nodeName") == self.config.name]
 
     async def _volumes(self) -> dict[str, list[VolumeUse]]:
         """By the uids of the pods."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import orjson
 
@@ -98,21 +98,24 @@ class ImageAccess:
             image = await self._ensure(reference, policy, login)
             await self._forget(intent)
             return image
-        self._pulling[intent] += 1
         try:
-            with contextlib.suppress(AlreadyExists):
-                await self._pulls.create(imagepull.new(intent))
-            image = await self._ensure(reference, policy, login)
-        except CloudError:
-            self._pulling[intent] -= 1
+            with self._counted(intent):
+                with contextlib.suppress(AlreadyExists):
+                    await self._pulls.create(imagepull.new(intent))
+                image = await self._ensure(reference, policy, login)
+        except CloudError:  # else (cancelled) it may be here, and nobody has noted whose it is
             await self._forget(intent)
             raise
-        except BaseException:  # it may be here, and nobody has noted whose it is
-            self._pulling[intent] -= 1
-            raise
-        self._pulling[intent] -= 1
         await self._forget(intent)
         return image
+
+    @contextlib.contextmanager
+    def _counted(self, intent: Key) -> Iterator[None]:
+        self._pulling[intent] += 1
+        try:
+            yield
+        finally:
+            self._pulling[intent] -= 1
 
     async def _forget(self, intent: Key) -> None:
         if not self._pulling[intent] and self._pulls.find(intent) is not None:

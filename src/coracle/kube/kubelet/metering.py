@@ -81,10 +81,6 @@ class Metering:
             if ids and all(id in spans for id in ids.values())
         }
 
-    def memory_bytes(self, pod: Object) -> dict[str, int]:
-        """What the pod's running containers have in memory, by name."""
-        return {name: sample.memory_bytes for name, sample in self.counters(pod).items()}
-
     def counters(self, pod: Object) -> dict[str, Sample]:
         """Those of the pod's running containers, by name."""
         running = self._running(pod)

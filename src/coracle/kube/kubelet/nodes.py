@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from coracle.core.clock import Clock, rfc3339, rfc3339_micro
 from coracle.core.collection import Collection
@@ -133,14 +132,13 @@ class NodeSync:
 
     def _announce(self, before: Object, node: Object) -> None:
         """Events for the conditions that have turned, and for a cordon."""
-        say = partial(self._recorder.emit, node, "Normal")
         reasons = changed(before, node.status)
         cordoned = bool(node.spec.get("unschedulable"))
         if self._cordoned is not None and cordoned != self._cordoned:
             reasons.append("NodeNotSchedulable" if cordoned else "NodeSchedulable")
         self._cordoned = cordoned
         for reason in reasons:
-            say(reason, f"Node {node.meta.name} status is now: {reason}")
+            self._recorder.emit(node, "Normal", reason, f"Node {node.meta.name} status is now: {reason}")
 
     async def renew(self) -> None:
         """Say in the lease that we live."""

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from coracle.core.object import Object
+from coracle.kube.kubelet.records import statuses_of
 from coracle.kube.kubelet.resizing import Postponed
 from coracle.kube.kubelet.volumes.service import Volume
 
@@ -76,8 +77,7 @@ class Notes:
     @classmethod
     def of(cls, pod: Object) -> Notes:
         """Of a pod that this daemon sees for the first time."""
-        statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
-        running = [one for one in statuses if "running" in (one.get("state") or {}) and one.get("started")]
+        running = [one for one in statuses_of(pod) if "running" in (one.get("state") or {}) and one.get("started")]
         known = {
             (one.get("containerID") or "").rpartition("/")[2]: Health(
                 started=True, ready=True if one.get("ready") else None

@@ -17,9 +17,9 @@ from coracle.kube.kinds.podspec.amounts import qos_class, requests
 from coracle.kube.kinds.taints import tolerated
 from coracle.kube.kubelet.admission import Refusal
 from coracle.kube.kubelet.records import everyone
+from coracle.kube.kubelet.resources import CRITICAL
 from coracle.kube.kubelet.thresholds import Stock, Threshold
 
-CRITICAL = 2_000_000_000  # pods of this priority stay
 VOLUMES = ""  # beside the containers' names: what is in the pod's own volumes
 _NANO = 10**9
 _MEMORY_TAINT = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}

@@ -239,6 +239,11 @@ def everyone(pod: Object) -> list[Mapping[str, Any]]:
     return [*init_containers_of(pod), *containers_of(pod), *ephemeral_of(pod)]
 
 
+def statuses_of(pod: Object) -> list[Mapping[str, Any]]:
+    """What the pod's status says of its init and its ordinary containers."""
+    return [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
+
+
 def container_of(pod: Object, name: str) -> Mapping[str, Any]:
     """The container of that name; empty where the pod has none."""
     return next((one for one in everyone(pod) if one["name"] == name), {})

@@ -15,6 +15,7 @@ from typing import Any
 from coracle.core.object import Object
 from coracle.core.quantity import ZERO, Quantity, parse
 from coracle.kube.kinds.podspec import amounts
+from coracle.kube.kinds.priorityclass import SYSTEM
 from coracle.kube.kubelet.records import containers_of, init_containers_of
 from coracle.runtime.api import Group, Resources
 
@@ -22,7 +23,7 @@ _PERIOD_US = 100_000
 _SHORTEST_QUOTA_US = 1_000  # the kernel takes no less
 _FEWEST_SHARES = 2
 _GUARANTEED, _BEST_EFFORT = -997, 1000
-_CRITICAL = 2_000_000_000  # the priority of system-cluster-critical
+CRITICAL = SYSTEM["system-cluster-critical"]  # pods of this priority, or above, stay
 
 
 def asked(holder: Mapping[str, Any], which: str) -> dict[str, Quantity]:
@@ -73,7 +74,7 @@ def oom_score_adj(pod: Object, container: Mapping[str, Any], capacity_bytes: int
     What a pod asks for beyond its containers counts for each of them alike; a sidecar goes no sooner than the ordinary
     container that asks for least.
     """
-    if (pod.spec.get("priority") or 0) >= _CRITICAL:
+    if (pod.spec.get("priority") or 0) >= CRITICAL:
         return _GUARANTEED
     match quality(pod):
         case "Guaranteed":

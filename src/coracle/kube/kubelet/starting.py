@@ -140,8 +140,9 @@ class ContainerStarter:
                 if image is not None:
                     notes.waiting[start.container] = image
                 return
-            made_of = Ingredients(image, start.number, start.backoff_s, beside=start.beside)
-            made_of = replace(made_of, round=start.round, mended=start.mended)
+            made_of = Ingredients(
+                image, start.number, start.backoff_s, beside=start.beside, round=start.round, mended=start.mended
+            )
             id = await self._create(pod, container, notes, made_of, address)
         if id:
             await self._go(Where(pod, container, id, address), notes)

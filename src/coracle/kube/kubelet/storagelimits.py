@@ -14,12 +14,13 @@ from coracle.core.clock import Clock
 from coracle.core.informer import Informer
 from coracle.core.loop import Again
 from coracle.core.object import Key, Object
-from coracle.core.quantity import Quantity, parse
+from coracle.core.quantity import Quantity
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.podspec.amounts import limits
 from coracle.kube.kubelet.pressure import Evictor
 from coracle.kube.kubelet.records import containers_of
+from coracle.kube.kubelet.resources import asked
 from coracle.kube.kubelet.use import DiskUse
 from coracle.kube.kubelet.volumes.service import empty_dir_limit
 
@@ -41,8 +42,7 @@ def limited_volumes(pod: Object) -> dict[str, int]:
 
 def limited_containers(pod: Object) -> dict[str, Quantity]:
     """The ordinary containers that have a limit, by name."""
-    asked = {one["name"]: ((one.get("resources") or {}).get("limits") or {}).get(STORAGE) for one in containers_of(pod)}
-    return {name: parse(limit) for name, limit in asked.items() if limit is not None and parse(limit).nano}
+    return {one["name"]: limit for one in containers_of(pod) if (limit := asked(one, "limits").get(STORAGE))}
 
 
 def broken(pod: Object, use: DiskUse) -> str:

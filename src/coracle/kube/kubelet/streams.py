@@ -16,7 +16,7 @@ from coracle.core.object import Object
 from coracle.engine.dialing import connect_inside
 from coracle.engine.execs import Execs
 from coracle.engine.logs import LogLine, Logs
-from coracle.kube.kubelet.records import Attempt, Present, Records
+from coracle.kube.kubelet.records import Attempt, Present, Records, statuses_of
 from coracle.runtime.api import Execution, Streams
 
 
@@ -118,8 +118,7 @@ _PULLING = ("ErrImagePull", "ImagePullBackOff")
 
 
 def _waiting(pod: Object, container: str) -> dict[str, Any]:
-    groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    statuses = (one for group in groups for one in pod.status.get(group) or ())
+    statuses = (*statuses_of(pod), *(pod.status.get("ephemeralContainerStatuses") or ()))
     state: dict[str, Any] = next((one["state"] for one in statuses if one["name"] == container), {})
     return state.get("waiting") or {}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from coracle.core.clock import rfc3339
 from coracle.core.object import Json, Object
+from coracle.kube.kubelet.records import statuses_of
 from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Stocks
 from coracle.kube.kubelet.volumes.metering import VolumeUse
 
@@ -97,8 +98,7 @@ def _together(uses: Iterable[Use]) -> Use:
 
 def _beginnings(pod: Object) -> dict[str, str]:
     """When each container that runs began, by name."""
-    statuses = (*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ()))
-    running = {one["name"]: (one.get("state") or {}).get("running") or {} for one in statuses}
+    running = {one["name"]: (one.get("state") or {}).get("running") or {} for one in statuses_of(pod)}
     return {name: state["startedAt"] for name, state in running.items() if state.get("startedAt")}
 
 
@@ -124,6 +124,30 @@ def exposition(used: Used) -> str:
         lines += _family(f"{what}_memory_working_set_bytes", "gauge", said, working)
     said = "1 if there was an error while getting resource metrics, 0 otherwise"
     return "\n".join((*lines, *_family("resource_scrape_error", "gauge", said, [({}, 0.0)]))) + "\n"
+
+
+def counts_exposition(node: str, running: Sequence[int]) -> str:
+    """What /metrics says of the node by itself; `running`: how many containers of each pod run."""
+    lines = (
+        *_family(
+            "kubelet_node_name", "gauge", "The node's name. The count is always 1.", [({"node": node}, 1)], "ALPHA"
+        ),
+        *_family(
+            "kubelet_running_containers",
+            "gauge",
+            "Number of containers currently running",
+            [({"container_state": "running"}, sum(running))],
+            "ALPHA",
+        ),
+        *_family(
+            "kubelet_running_pods",
+            "gauge",
+            "Number of pods that have a running pod sandbox",
+            [({}, sum(1 for count in running if count))],
+            "ALPHA",
+        ),
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 _VOLUMES = {
