@@ -38,7 +38,9 @@ class Town:
         stage.run(Autoscalers(stage.caches, stage.collections, self.load, stage.recorder, stage.clock))
         self.spec = {"scaleTargetRef": REF, "maxReplicas": 5, **spec}
 
-    async def begin(self, replicas=1, request="100m"):
+    async def begin(self, for_s, *, milli=0, replicas=1, request="100m"):
+        """With so much to do, and what comes of it in the first `for_s`."""
+        self.load.total_milli = milli
         await self.stage.rooms()
         made = a_workload("ReplicaSet", replicas=replicas)
         template = made.spec["template"]
@@ -49,6 +51,7 @@ class Town:
         await self.stage["HorizontalPodAutoscaler"].create(
             Object("HorizontalPodAutoscaler", Meta("web", "default"), body, "autoscaling/v2")
         )
+        await self.stage.settle(for_s)
 
     @property
     def replicas(self):
@@ -71,9 +74,7 @@ def cpu(percent):
 def test_up_with_the_load_and_down_five_minutes_after_it():
     async def scene():
         town = Town(metrics=cpu(50))
-        town.load.total_milli = 150
-        await town.begin()
-        await town.stage.settle(60)
+        await town.begin(60, milli=150)
         assert town.replicas == 3
         assert town.status["currentReplicas"] == town.status["desiredReplicas"] == 3
         assert town.status["currentMetrics"][0]["resource"]["current"] == {
@@ -108,9 +109,7 @@ def test_up_with_the_load_and_down_five_minutes_after_it():
 def test_bounds_need_no_metric(replicas, expected, why):
     async def scene():
         town = Town(metrics=cpu(50), minReplicas=2)
-        town.load.total_milli = 50 * expected
-        await town.begin(replicas=replicas)
-        await town.stage.settle(10)
+        await town.begin(10, replicas=replicas, milli=50 * expected)
         assert town.replicas == expected
         assert town.stage.said("SuccessfulRescale") == [f"New size: {expected}; reason: {why}"]
 
@@ -120,8 +119,7 @@ def test_bounds_need_no_metric(replicas, expected, why):
 def test_what_was_scaled_to_nothing_stays_so():
     async def scene():
         town = Town(metrics=cpu(50))
-        await town.begin(replicas=0)
-        await town.stage.settle(20)
+        await town.begin(20, replicas=0)
         assert town.replicas == 0
         assert town.conditions["ScalingActive"] == ("False", "ScalingDisabled")
 
@@ -144,9 +142,7 @@ def test_what_was_scaled_to_nothing_stays_so():
 def test_metrics_that_say_nothing(metric, request_, reason, name, said):
     async def scene():
         town = Town(metrics=[metric])
-        town.load.total_milli = 500
-        await town.begin(request=request_)
-        await town.stage.settle(10)
+        await town.begin(10, request=request_, milli=500)
         assert town.replicas == 1
         assert town.conditions["ScalingActive"] == ("False", reason)
         assert any(said in one for one in town.stage.said(reason))
@@ -160,9 +156,7 @@ def test_a_metric_that_says_nothing_does_not_keep_others_from_asking_for_more():
     async def scene():
         pods = {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "5"}}
         town = Town(metrics=[{"type": "Pods", "pods": pods}, *cpu(50)])
-        town.load.total_milli = 100
-        await town.begin()
-        await town.stage.settle(60)
+        await town.begin(60, milli=100)
         assert town.replicas == 2
         assert [one["type"] for one in town.status["currentMetrics"]] == ["", "Resource"]
         town.load.total_milli = 10
@@ -176,9 +170,7 @@ def test_a_metric_that_says_nothing_does_not_keep_others_from_asking_for_more():
 def test_two_that_count_the_same_pods_do_nothing_and_say_so():
     async def scene():
         town = Town(metrics=cpu(50))
-        town.load.total_milli = 500
-        await town.begin()
-        await town.stage.settle(10)
+        await town.begin(10, milli=500)
         town.load.total_milli = 1500
         other = town.stage["HorizontalPodAutoscaler"].get(KEY)
         body = {"spec": {**other.spec, "maxReplicas": 20}}
@@ -198,9 +190,7 @@ def test_of_several_metrics_the_one_that_asks_for_most():
     async def scene():
         target = {"type": "AverageValue", "averageValue": "20m"}
         town = Town(metrics=[*cpu(50), {"type": "Resource", "resource": {"name": "cpu", "target": target}}])
-        town.load.total_milli = 80
-        await town.begin()
-        await town.stage.settle(60)
+        await town.begin(60, milli=80)
         assert town.replicas == 4
         assert "New size: 4; reason: cpu resource above target" in town.stage.said("SuccessfulRescale")
 
@@ -218,8 +208,7 @@ def test_of_several_metrics_the_one_that_asks_for_most():
 def test_targets_that_are_none(ref, said):
     async def scene():
         town = Town(scaleTargetRef=ref, metrics=cpu(50))
-        await town.begin()
-        await town.stage.settle(10)
+        await town.begin(10)
         assert town.conditions["AbleToScale"] == ("False", "FailedGetScale")
         assert town.stage.said("FailedGetScale") == [said]
 
@@ -229,9 +218,7 @@ def test_targets_that_are_none(ref, said):
 def test_looks_every_fifteen_seconds_and_only_while_there_is_one():
     async def scene():
         town = Town(metrics=cpu(50))
-        town.load.total_milli = 50
-        await town.begin()
-        await town.stage.settle(150)
+        await town.begin(150, milli=50)
         assert 10 <= town.load.asked <= 12
         await town.stage["HorizontalPodAutoscaler"].delete(KEY)
         await town.stage.settle(1)

@@ -21,6 +21,17 @@ def a_budget(**spec):
     return Object("PodDisruptionBudget", Meta(name="guard", namespace="default"), {"spec": spec}, budgets.API)
 
 
+def a_daemon(name):
+    return a_pod(name).with_meta(owners=(a_workload("DaemonSet").with_meta(uid="u1").as_owner(),))
+
+
+async def a_counting_stage():
+    stage = Stage({"Pod": OF_DEPENDENTS})
+    stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
+    await stage.rooms()
+    return stage
+
+
 def some(ready, unready=0):
     pods = [a_pod(f"p{number}") for number in range(ready + unready)]
     ready_now = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -83,11 +94,8 @@ def test_a_budget_follows_its_pods():
 
 def test_pods_of_something_without_a_number_cannot_be_counted():
     async def main():
-        stage = Stage({"Pod": OF_DEPENDENTS})
-        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
-        await stage.rooms()
-        owner = a_workload("DaemonSet").with_meta(uid="u1").as_owner()
-        await stage["Pod"].create(a_pod("one").with_meta(owners=(owner,)))
+        stage = await a_counting_stage()
+        await stage["Pod"].create(a_daemon("one"))
         await stage["PodDisruptionBudget"].create(a_budget(maxUnavailable=1))
         await stage.settle(5)
         budget = stage["PodDisruptionBudget"].get(Key("default", "guard"))
@@ -105,9 +113,7 @@ def test_pods_of_something_without_a_number_cannot_be_counted():
 
 def test_what_makes_a_count_worth_a_look_is_told():
     async def main():
-        stage = Stage({"Pod": OF_DEPENDENTS})
-        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
-        await stage.rooms()
+        stage = await a_counting_stage()
         await stage["PodDisruptionBudget"].create(a_budget(minAvailable="50%"))
         await stage.settle(1)
         assert stage.said("NoPods") == ["No matching pods found"]
@@ -121,11 +127,8 @@ def test_what_makes_a_count_worth_a_look_is_told():
 
 def test_pods_of_any_maker_count_where_a_number_must_be_there():
     async def main():
-        stage = Stage({"Pod": OF_DEPENDENTS})
-        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
-        await stage.rooms()
-        owner = a_workload("DaemonSet").with_meta(uid="u1").as_owner()
-        await stage["Pod"].create(a_pod("one").with_meta(owners=(owner,)))
+        stage = await a_counting_stage()
+        await stage["Pod"].create(a_daemon("one"))
         await stage["Pod"].create(a_pod("two"))
         await stage["PodDisruptionBudget"].create(a_budget(minAvailable=1))
         await stage.settle(1)
@@ -138,9 +141,7 @@ def test_pods_of_any_maker_count_where_a_number_must_be_there():
 
 def test_an_evicted_pod_that_stays_is_forgotten_and_told():
     async def main():
-        stage = Stage({"Pod": OF_DEPENDENTS})
-        stage.run(Budgets(stage.caches, stage["PodDisruptionBudget"], stage.recorder, stage.clock))
-        await stage.rooms()
+        stage = await a_counting_stage()
         await stage["Pod"].create(a_pod("one"))
         budget = await stage["PodDisruptionBudget"].create(a_budget(minAvailable=0))
         noted = {"one": rfc3339(stage.clock.now_s()), "gone": rfc3339(stage.clock.now_s())}
