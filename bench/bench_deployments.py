@@ -5,7 +5,8 @@ Beside it in the same run: 50 pods made one by one by a client, which is the flo
 
 import time
 
-from measure import Api, PodWatch, a_cloud, pod, report
+import bench_pods
+from measure import PodWatch, a_cloud, api_for_pods, pod, report
 
 COUNT, RUNS = 50, 3
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -59,22 +60,14 @@ def a_life(api, name):
 
 
 def one_by_one(api, run):
-    watch, names = PodWatch(api), [f"floor-{run}-{number}" for number in range(COUNT)]
-    start = time.perf_counter()
-    for name in names:
-        api.call("POST", PODS, pod(name))
-    running = watch.wait(names, "Running") - start
-    for name in names:
-        api.call("DELETE", f"{PODS}/{name}?gracePeriodSeconds=0")
-    watch.wait(names, "gone")
+    running, _ = bench_pods.many(api, PodWatch(api), [f"floor-{run}-{number}" for number in range(COUNT)])
     return running
 
 
 def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
-        api = Api(cloud)
-        cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+        api = api_for_pods(cloud)
         lives = [a_life(api, f"web-{run}") for run in range(RUNS)]
         floors = [one_by_one(api, run) for run in range(RUNS)]
     report(

@@ -13,7 +13,7 @@ import bench_probes
 import bench_services
 import bench_start
 import bench_volumes
-from measure import Api, PodWatch, a_cloud, idle_percent, own_pids, pod, pss_bytes, report, timed
+from measure import PodWatch, a_cloud, api_for_pods, idle_percent, own_pids, pss_bytes, report, timed
 
 STARTS, RUNS, DEPLOYMENTS, PODS, IDLE_S = 5, 20, 3, 110, 60
 CORE = "/api/v1/namespaces/default"
@@ -27,15 +27,6 @@ def empty(cloud):
         starts_s.append(timed(lambda: bench_start.ready(cloud)))
     time.sleep(3)
     return starts_s, pss_bytes(own_pids(cloud)) / 1e6, idle_percent(cloud, IDLE_S)
-
-
-def running_s(api, watch, name):
-    begun = time.perf_counter()
-    api.call("POST", f"{CORE}/pods", pod(name))
-    found = watch.wait([name], "Running") - begun
-    api.call("DELETE", f"{CORE}/pods/{name}?gracePeriodSeconds=0")
-    watch.wait([name], "gone")
-    return found
 
 
 def change_s(cloud, api, watch):
@@ -69,11 +60,10 @@ def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
         starts_s, empty_mb, empty_percent = empty(cloud)
-        api = Api(cloud)
-        cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+        api = api_for_pods(cloud)
         watch = PodWatch(api)
         bench_pods.one(api, watch, "warm-up")
-        started = [running_s(api, watch, f"run-{number}") for number in range(RUNS)]
+        started = [bench_volumes.running_s(api, watch, f"run-{number}") for number in range(RUNS)]
         gone = [bench_probes.gone_s(api, watch, f"obey-{number}") for number in range(RUNS)]
         lives = [bench_deployments.a_life(api, f"web-{run}") for run in range(DEPLOYMENTS)]
         changed = change_s(cloud, api, watch)

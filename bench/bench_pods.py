@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import Api, PodWatch, a_cloud, pod, report, timed
+from measure import PodWatch, a_cloud, api_for_pods, pod, report, timed
 
 ONE_BY_ONE, AT_ONCE, RUNS = 30, 50, 3
 PODS = "/api/v1/namespaces/default/pods"
@@ -54,8 +54,7 @@ def floor_s():
 def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
-        api = Api(cloud)
-        cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+        api = api_for_pods(cloud)
         watch = PodWatch(api)
         one(api, watch, "warm-up")
         singles = [one(api, watch, f"one-{n}") for n in range(ONE_BY_ONE)]

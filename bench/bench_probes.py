@@ -5,7 +5,7 @@ Each of PODS pods has a readiness probe (TCP) and a liveness probe (HTTP), both 
 
 import time
 
-from measure import Api, PodWatch, a_cloud, idle_percent, report
+from measure import PodWatch, a_cloud, api_for_pods, idle_percent, report
 
 ONE_BY_ONE, PODS, WATCHED_S = 20, 55, 30
 PATH = "/api/v1/namespaces/default/pods"
@@ -35,8 +35,7 @@ def gone_s(api, watch, name):
 def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
-        api = Api(cloud)
-        cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+        api = api_for_pods(cloud)
         watch = PodWatch(api)
         gone_s(api, watch, "warm-up")
         gone = [gone_s(api, watch, f"one-{n}") for n in range(ONE_BY_ONE)]

@@ -9,7 +9,7 @@ import statistics
 import time
 from pathlib import Path
 
-from measure import Api, PodWatch, a_cloud, pod, report, timed
+from measure import PodWatch, a_cloud, api_for_pods, pod, report, timed
 
 RUNS, PODS_EACH, MOUNTING = 30, 20, 20
 CORE = "/api/v1/namespaces/default"
@@ -85,8 +85,7 @@ def syncs_s(root):
 def main():
     with a_cloud() as cloud:
         cloud.coracle("images", "pull", "busybox")
-        api = Api(cloud)
-        cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+        api = api_for_pods(cloud)
         watch = PodWatch(api)
         api.call("POST", f"{CORE}/configmaps", a_map("settings", "first"))
         mounted = {"settings": {"configMap": {"name": "settings"}}}

@@ -66,6 +66,12 @@ class Api:
             yield json.loads(line)
 
 
+def api_for_pods(cloud):
+    """As soon as pods can be made: their account is there."""
+    cloud.wait_for(lambda: cloud.kubectl("get", "serviceaccount", "default").stdout)
+    return Api(cloud)
+
+
 class PodWatch:
     """Remembers when each pod of a namespace was first seen in a phase, and when it went."""
 
