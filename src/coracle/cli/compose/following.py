@@ -38,8 +38,8 @@ class Watched:
     """Whether it ran since we came: its end will be heard of."""
     reading: bool = False
     exit_code: int | None = None
-    again_since: str = ""
-    """It was started again, at this moment, before its former log had been read."""
+    again: Query | None = None
+    """What to read of a run that began before the former's log had been read."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Following:
     _found: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
     _room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_LINES))
     _watched: dict[str, Watched] = field(default_factory=dict)
+    _over: dict[str, str] = field(default_factory=dict)
+    """The moment at which the last run of a container began that was read to its end."""
     _stopped: bool = False
 
     def run(self) -> None:
@@ -85,8 +87,8 @@ class Following:
         label = [f"{containers.LABEL}project={self.project}", f"{containers.LABEL}oneoff=False"]
         filters = {"type": ["container"], "label": label, "event": ["start", "die", "destroy"]}
         self._spawn(self._read_events, self.docker.read("GET", "/events", {"filters": filters}))
-        self._begin()
-        while not self._stopped and (self._watched or self.expects_more()):
+        self._look()
+        while not self._stopped and (self._watched or self._expects_more()):
             self._found.get()()
 
     def stop(self) -> None:
@@ -103,19 +105,30 @@ class Following:
     def _end(self) -> None:
         self._stopped = True
 
-    def _begin(self) -> None:
+    def _expects_more(self) -> bool:
+        """Whether to go on though nothing is followed: what was there when it said no is found by looking again."""
+        if not self.expects_more():
+            self._look()
+            return bool(self._watched)
+        return True
+
+    def _look(self) -> None:
+        """Follow what there is and is not followed yet."""
         present = containers.listed(self.docker, self.project, self.services, index=self.index)
         for container in present:
             if self.shown is None or containers.service_of(container) in self.shown:
                 self.printer.register(containers.short_name(container))
         for container in present:
-            if container["State"] != "created":
+            if container["State"] != "created" and container["Id"] not in self._watched:
                 self._watch(container["Id"], self.query(container), self.told_since_s)
 
     def _watch(self, id: str, query: Query, told_since_s: float) -> None:
+        """Follow the present run of a container; nothing where that has been followed, or it is gone."""
         state, labels, name = self._inspected(id)
-        if not state:
+        if not state or state["StartedAt"] == self._over.get(id):
             return
+        if id in self._over:
+            query, told_since_s = _since(state), 0
         service = labels.get(f"{containers.LABEL}service", "")
         watched = Watched(id, containers.shortened(name, labels), service, state["StartedAt"], _lives(state))
         if self._shows(watched):
@@ -174,13 +187,13 @@ class Following:
 
     def _read_out(self, watched: Watched) -> None:
         watched.reading = False
-        if watched.again_since:
-            since, watched.again_since = watched.again_since, ""
-            self._read(watched, {"since": since})
+        if watched.again:
+            again, watched.again = watched.again, None
+            self._read(watched, again)
         elif watched.exit_code is not None:
             self._tell_end(watched)
         elif not watched.lived:
-            self._watched.pop(watched.id, None)  # it had ended before we came
+            self._forget(watched)  # it had ended before we came
 
     def _happened(self, event: Mapping[str, Any]) -> None:
         labels, id = event["Actor"]["Attributes"], event["Actor"]["ID"]
@@ -198,29 +211,32 @@ class Following:
         state, _, _ = self._inspected(id)
         if not state:
             return
-        since = f"{from_rfc3339(state['StartedAt']):.6f}"
         watched = self._watched.get(id)
         if watched is None:
-            self._watch(id, {"since": since}, 0)
+            self._watch(id, _since(state), 0)
             return
         if watched.started_at == state["StartedAt"]:
             return  # it is this start that we read already
         watched.started_at, watched.lived, watched.exit_code = state["StartedAt"], True, None
         if watched.reading:
-            watched.again_since = since
+            watched.again = _since(state)
         else:
-            self._read(watched, {"since": since})
+            self._read(watched, _since(state))
 
     def _died(self, id: str, exit_code: int) -> None:
         watched = self._watched.get(id)
-        if watched is None or _lives(self._inspected(id)[0]):
-            return  # being restarted: more is to come
+        if watched is None or watched.exit_code is not None or _lives(self._inspected(id)[0]):
+            return  # known, or being restarted: more is to come
         watched.exit_code = exit_code
         if not watched.reading:
             self._tell_end(watched)
 
-    def _tell_end(self, watched: Watched) -> None:
+    def _forget(self, watched: Watched) -> None:
         self._watched.pop(watched.id, None)
+        self._over[watched.id] = watched.started_at
+
+    def _tell_end(self, watched: Watched) -> None:
+        self._forget(watched)
         code = watched.exit_code or 0
         if self._shows(watched):
             self.printer.status(watched.name, f"exited with code {code}")
@@ -229,6 +245,10 @@ class Following:
     def _lost(self) -> None:
         if not self._stopped:
             raise Failure("the cloud went away")
+
+
+def _since(state: Mapping[str, Any]) -> Query:
+    return {"since": f"{from_rfc3339(state['StartedAt']):.6f}"}
 
 
 def _lives(state: Mapping[str, Any]) -> bool:
