@@ -107,7 +107,7 @@ PODS = [
         "hooked",
         box("main", "sleep 1; test -e /tmp/hook && echo hooked; " + FOREVER,
             lifecycle={"postStart": {"exec": {"command": ["touch", "/tmp/hook"]}},
-                       "preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}),
+                       "preStop": {"exec": {"command": ["sh", "-c", "sleep 0.5; echo stopping > /dev/termination-log"]}}}),
     ),
     pod("bad-hook", box("main", FOREVER, lifecycle={"postStart": {"exec": {"command": ["false"]}}})),
     pod("late", box("main", FOREVER), activeDeadlineSeconds=2),
@@ -298,6 +298,7 @@ def test_hooks_run_around_the_life_of_a_container(room):
     room.kubectl("patch", "pod", "hooked", "-p", json.dumps(with_finalizer))
     room.kubectl("delete", "pod", "hooked", "--wait=false", "--grace-period=5")
     room.wait_for(lambda: room.json("get", "pod", "hooked")["status"]["phase"] == "Succeeded", 30)
+    assert statuses(room, "hooked")["main"]["state"]["terminated"]["message"] == "stopping\n"  # it was waited for
     room.kubectl("patch", "pod", "hooked", "--type=merge", "-p", json.dumps({"metadata": {"finalizers": None}}))
 
 
