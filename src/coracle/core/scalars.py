@@ -101,11 +101,16 @@ def _time_fault(value: Any) -> str:
     return f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
 
 
+def _read_bytes(value: str) -> bytes:
+    """Raises ValueError.  Go's decoder passes over the ends of lines."""
+    return base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+
+
 def _bytes_fault(value: Any) -> str:
     if type(value) is not str:
         return ""
     try:
-        base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+        _read_bytes(value)
     except (binascii.Error, ValueError):
         bad = re.search(r"[^A-Za-z0-9+/\r\n]", value)
         return f"illegal base64 data at input byte {bad.start() if bad else len(value)}"
@@ -114,6 +119,11 @@ def _bytes_fault(value: Any) -> str:
 
 def _quantity_fault(value: Any) -> str:
     return _read_quantity(value)[0] if isinstance(value, str | int | float) else _read_quantity(True)[0]
+
+
+def _canonical_bytes(value: str) -> str:
+    text = base64.b64encode(_read_bytes(value)).decode()
+    return value if value == text else text
 
 
 def _canonical_quantity(value: Any) -> str:
@@ -149,7 +159,7 @@ SCALARS: dict[str, Scalar] = {
     "int64": Scalar(_is_int64, 0),
     "float64": Scalar(_is_number, 0),
     "int-or-string": Scalar(_is_int_or_string, 0, _int_fault),
-    "bytes": Scalar(_is_bytes, "", _bytes_fault),
+    "bytes": Scalar(_is_bytes, "", _bytes_fault, _canonical_bytes),
     "quantity": Scalar(_is_quantity, "0", _quantity_fault, _canonical_quantity),
     "time": Scalar(_is_time, None, _time_fault, _canonical_time),
     "microtime": Scalar(_is_time, None, _time_fault, _canonical_micro),

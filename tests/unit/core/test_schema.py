@@ -98,6 +98,12 @@ def test_clean_drops_unknowns_and_writes_quantities_and_times_the_one_way():
     }
 
 
+def test_clean_writes_bytes_in_one_line():
+    written = {"lines": "YWJj\r\nZA==\n", "spare bits": "YR==", "same": "YQ=="}
+    kept = {"lines": "YWJjZA==", "spare bits": "YQ==", "same": "YQ=="}
+    assert definitions.schema("v1", "Secret").clean({"data": written}) == {"data": kept}
+
+
 def test_clean_gives_back_the_same_document_where_nothing_changes():
     doc = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "resources": {"limits": {"cpu": "1"}}}]}}
     assert definitions.schema("v1", "Pod").clean(doc) is doc
