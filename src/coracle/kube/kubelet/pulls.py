@@ -142,13 +142,15 @@ def _policy(container: Mapping[str, Any]) -> Policy:
 
 
 def duration(took_s: float) -> str:
-    """As Go writes durations: `61µs`, `12.3ms`, `1.25s`, `1m2.5s`."""
-    if took_s < 0.001:
-        return f"{took_s * 1e6:.0f}µs"
-    if took_s < 1:
-        return f"{took_s * 1e3:.4g}ms"
-    minutes, seconds = divmod(took_s, 60)
-    return f"{int(minutes)}m{seconds:.4g}s" if minutes else f"{seconds:.4g}s"
+    """As Go writes whole milliseconds: `0s`, `12ms`, `1.25s`, `1m2.5s`, `1h0m0s`."""
+    took_ms = int(took_s * 1000)
+    if took_ms < 1000:
+        return f"{took_ms}ms" if took_ms else "0s"
+    minutes, left_ms = divmod(took_ms, 60_000)
+    seconds = f"{left_ms / 1000:g}s"
+    if minutes < 60:
+        return f"{minutes}m{seconds}" if minutes else seconds
+    return f"{minutes // 60}h{minutes % 60}m{seconds}"
 
 
 def _bad_name(reference: str, error: CloudError) -> str:
