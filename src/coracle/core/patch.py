@@ -121,7 +121,7 @@ def _find(doc: Any, path: Sequence[str]) -> Any:
         if isinstance(doc, dict) and part in doc:
             doc = doc[part]
         elif isinstance(doc, list):
-            doc = doc[_index(doc, part, len(doc) - 1)]
+            doc = doc[_index(part, len(doc) - 1)]
         else:
             raise Invalid(message=f"Unable to find nonexistent key: {part}: missing value")
     return doc
@@ -133,7 +133,7 @@ def _at(doc: Any, path: Sequence[str], change: Callable[[Any], Any]) -> Any:
         return change(doc)
     first, rest = path[0], path[1:]
     if isinstance(doc, list):
-        index = _index(doc, first, len(doc) - 1)
+        index = _index(first, len(doc) - 1)
         return [*doc[:index], _at(doc[index], rest, change), *doc[index + 1 :]]
     if isinstance(doc, dict) and first in doc:
         return {**doc, first: _at(doc[first], rest, change)}
@@ -148,7 +148,7 @@ def _put(doc: Any, path: Sequence[str], value: Any) -> Any:
         if isinstance(parent, dict):
             return {**parent, path[-1]: value}
         if isinstance(parent, list):
-            index = len(parent) if path[-1] == "-" else _index(parent, path[-1], len(parent))
+            index = len(parent) if path[-1] == "-" else _index(path[-1], len(parent))
             return [*parent[:index], value, *parent[index:]]
         raise Invalid(message=f"doc is missing path: {'/'.join(path)}: missing value")
 
@@ -163,14 +163,14 @@ def _drop(doc: Any, path: Sequence[str]) -> Any:
         if isinstance(parent, dict) and path[-1] in parent:
             return {name: value for name, value in parent.items() if name != path[-1]}
         if isinstance(parent, list):
-            index = _index(parent, path[-1], len(parent) - 1)
+            index = _index(path[-1], len(parent) - 1)
             return [*parent[:index], *parent[index + 1 :]]
         raise Invalid(message=f"Unable to remove nonexistent key: {path[-1]}: missing value")
 
     return _at(doc, path[:-1], cut)
 
 
-def _index(items: list[Any], part: str, last: int) -> int:
+def _index(part: str, last: int) -> int:
     """The position that `part` names; -1 is the last, as evanphx/json-patch allows."""
     try:
         index = int(part)

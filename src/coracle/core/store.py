@@ -184,9 +184,6 @@ class Table:
             order = order[first:last]
         return [things[key] for key in order]
 
-    def types(self) -> Iterable[str]:
-        return self._visible.keys()
-
     # -- writing -------------------------------------------------------------------------------------------------
 
     def prepare(self, changes: Sequence[Change]) -> tuple[int, tuple[Event, ...]]:

@@ -109,9 +109,6 @@ class Fields:
         value = self.raw(name)
         return (value,) if isinstance(value, str) else self.texts(name)
 
-    def optional_texts(self, name: str) -> tuple[str, ...] | None:
-        return self.texts(name) if name in self else None
-
     def map(self, name: str) -> dict[str, Any]:
         value = self._take(name, dict, "an object")
         return {} if value is None else dict(value)

@@ -181,7 +181,7 @@ class Mounts:
                 await self._volumes.attach(name, record.meta.name)
             for point in points:
                 if point.via:
-                    await self._volumes.view(point.via, await self._base(record, point), point.subpath)
+                    await self._volumes.view(point.via, await self._base(point), point.subpath)
         except BaseException:
             await self.stop(record, holder)
             raise
@@ -244,7 +244,7 @@ class Mounts:
                     told |= {"destination": point.target, "read/write": how, "propagation": point.propagation}
                 await self._publish("volume", action, point.name, told)
 
-    async def _base(self, record: Object, point: MountPoint) -> str:
+    async def _base(self, point: MountPoint) -> str:
         """Where the whole of what a view shows a part of is."""
         if point.type == "image":
             return await self._images.mount(self._images.get(point.source), _snapshot(point))

@@ -46,13 +46,8 @@ def _hosts_file(spec: Mapping[str, Any], own: Sequence[Sequence[str]]) -> str:
     """With tabs between names where somebody manages it, as the kubelet writes it."""
     title = f"\n# {spec['hosts_title']}\n" if spec["hosts_title"] and spec["hosts"] else ""
     first, gap = (f"# {spec['managed_by']}\n", "\t") if spec["managed_by"] else ("", " ")
-    return first + render_hosts((), host=spec["host_network"]) + _lines(own, gap) + title + _lines(spec["hosts"], gap)
-
-
-def render_hosts(own: Sequence[Sequence[str]], more: Sequence[Sequence[str]] = (), *, host: bool = False) -> str:
-    """The sandbox's `own` addresses, and `more`: lines of (address, name, ...).  `host`: after the host's file."""
-    first = read_host_file("/etc/hosts", _HOSTS) if host else _HOSTS
-    return first + _lines((*own, *more))
+    known = read_host_file("/etc/hosts", _HOSTS) if spec["host_network"] else _HOSTS
+    return first + known + _lines(own, gap) + title + _lines(spec["hosts"], gap)
 
 
 def _lines(lines: Iterable[Sequence[str]], gap: str = " ") -> str:

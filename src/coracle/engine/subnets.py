@@ -18,15 +18,15 @@ from coracle.core.errors import Exhausted, Forbidden, Malformed
 from coracle.net.addresses import Address, Subnet
 
 SMALLEST = 30  # prefix length: one address besides the gateway's
+_FIRST = IPv4Network("172.17.0.0/16")
 _POOLS = (("172.16.0.0/12", 16), ("192.168.0.0/16", 20), ("10.128.0.0/10", 20))
 
 
-def pools(first: str = "172.17.0.0/16") -> Iterator[IPv4Network]:
-    """The subnets that are given out, in order, `first` before all."""
-    start = IPv4Network(first)
+def pools() -> Iterator[IPv4Network]:
+    """The subnets that are given out, in order."""
     for pool, length in _POOLS:
         for subnet in IPv4Network(pool).subnets(new_prefix=length):
-            if subnet >= start or subnet.prefixlen != start.prefixlen:
+            if subnet >= _FIRST or subnet.prefixlen != _FIRST.prefixlen:
                 yield subnet
 
 

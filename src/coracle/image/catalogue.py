@@ -110,16 +110,15 @@ def tags_of(recipe: Recipe, names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tag.format(**names) for tag, fields in asked.items() if fields <= set(names))
 
 
-def package_recipe(name: str, packages: Iterable[str], *, base: str = "debian", cmd: Iterable[str] = ()) -> Recipe:
-    """A recipe for an image of `packages` on `base`, under the name and tag that `name` says.
+def package_recipe(name: str, packages: Iterable[str]) -> Recipe:
+    """A recipe for an image of Debian's `packages`, under the name and tag that `name` says.
 
     Raises: Malformed (name), Invalid (a package name).
     """
     reference = parse_reference(name)
     if reference.registry != DEFAULT_REGISTRY or reference.digest:
         raise Malformed(f"{name!r} names a registry or a digest; a built image is local")
-    settings = Settings(cmd=tuple(cmd))
-    recipe = Recipe(reference.familiar_name, "base", base, (reference.tag,), tuple(packages), settings=settings)
+    recipe = Recipe(reference.familiar_name, "base", "debian", (reference.tag,), tuple(packages))
     check_recipe(recipe)
     return recipe
 

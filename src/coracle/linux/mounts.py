@@ -69,11 +69,9 @@ def overlay(
         _call("move_mount", _MOVE_MOUNT, mount, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
 
 
-def bind(source: Path, target: Path, *, read_only: bool = False, recursive: bool = False) -> None:
+def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
     """Show `source` at `target` too.  Raises OSError."""
     mount("none", target, source=source, flags=MS_BIND | (MS_REC if recursive else 0))
-    if read_only:
-        mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY)
 
 
 def mount(kind: str, target: Path, *, source: Path | str = "none", flags: int = 0, data: str = "") -> None:

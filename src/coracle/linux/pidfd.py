@@ -53,12 +53,6 @@ def parent(pid: int) -> int:
     return int(fields[1]) if fields else 0
 
 
-def started_ticks(pid: int) -> int:
-    """When it started, in clock ticks since boot: with the pid its identity.  0 where there is no such process."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields else 0
-
-
 def arguments(pid: int) -> tuple[str, ...]:
     """Its argv; empty for a process that has ended, or none."""
     try:

@@ -97,7 +97,7 @@ def read_in_root(root: str, path: str, limit_bytes: int) -> bytes | None:
         return data
 
 
-def make_directories(root: str, path: str, mode: int = 0o755) -> str:
+def make_directories(root: str, path: str) -> str:
     """Make the missing directories of an absolute `path`, as a process with that root would.  Raises OSError.
 
     Returns where `path` leads, links followed, absolute inside the root.
@@ -105,7 +105,7 @@ def make_directories(root: str, path: str, mode: int = 0o755) -> str:
     with contextlib.ExitStack() as stack:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, root_fd)
-        parent = make_directory_in_root(root_fd, path, mode)
+        parent = make_directory_in_root(root_fd, path, 0o755)
         stack.callback(os.close, parent)
         above, inside = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root_fd, parent))
         return inside.removeprefix(above.rstrip("/")) or "/"

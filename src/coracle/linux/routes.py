@@ -31,7 +31,7 @@ Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
 
 _NEWADDR, _GETADDR = 20, 22
-_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWROUTE, _GETROUTE = 24, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
@@ -106,11 +106,6 @@ def new_route(route: Route) -> Message:
 def put_route(route: Route) -> Message:
     """In place of the one to the same addresses, where there is one."""
     return Message(_NEWROUTE, _route(route), CREATE | REPLACE)
-
-
-def delete_route(route: Route) -> Message:
-    """ESRCH where there is none."""
-    return Message(_DELROUTE, _route(route))
 
 
 def _route(route: Route) -> bytes:

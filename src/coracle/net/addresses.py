@@ -27,11 +27,6 @@ def claim_of(network: str, address: Address) -> str:
     return f"address/{network}/{address}"
 
 
-def gateway_of(subnet: IPv4Network) -> IPv4Address:
-    """The first address: the host's own in this network."""
-    return subnet.network_address + 1
-
-
 def mac_of(address: IPv4Address) -> str:
     """A link address made from the network address, as Docker and Weave do: 10.32.0.5 -> 02:42:0a:20:00:05.
 

@@ -1,4 +1,4 @@
-"""Meters for tests: one of a node where nothing runs, one that says what it is told."""
+"""A meter for tests, of a node where nothing runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,3 @@ class NoMeter:
 
     async def pods(self, pods: Sequence[Object]) -> Mapping[str, Measurement]:
         return {}
-
-
-class ToldMeter(NoMeter):
-    """`uses`: by the pod's name, what each of its containers uses."""
-
-    def __init__(self) -> None:
-        self.uses: dict[str, Mapping[str, Amounts]] = {}
-
-    async def pods(self, pods: Sequence[Object]) -> Mapping[str, Measurement]:
-        told = {pod.meta.uid: self.uses[pod.meta.name] for pod in pods if pod.meta.name in self.uses}
-        return {uid: Measurement(1_700_000_000.0, 15.0, amounts) for uid, amounts in told.items()}

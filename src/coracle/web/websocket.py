@@ -59,13 +59,7 @@ class WebSocket:
             await self._stream.write(frame)
 
 
-def accept(
-    request: Request,
-    subprotocols: Sequence[str],
-    run: Callable[[WebSocket], Awaitable[None]],
-    *,
-    limit_bytes: int = MESSAGE_LIMIT_BYTES,
-) -> Upgrade:
+def accept(request: Request, subprotocols: Sequence[str], run: Callable[[WebSocket], Awaitable[None]]) -> Upgrade:
     """The answer that makes `request` a WebSocket, in the first of our `subprotocols` that the client offers.
 
     A close frame is sent when `run` returns.  A client that offers subprotocols, none of which is ours, is refused.
@@ -85,7 +79,7 @@ def accept(
     async def speak(stream: RawStream) -> None:
         from coracle.web.frames import Frames
 
-        socket = WebSocket(stream, Frames(limit_bytes), chosen)
+        socket = WebSocket(stream, Frames(MESSAGE_LIMIT_BYTES), chosen)
         await run(socket)
         await socket.close()
 

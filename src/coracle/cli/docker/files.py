@@ -91,10 +91,10 @@ def copy_out(docker: Docker, id: str, source: str, target: str, *, follow: bool)
         directory = bool(_decoded(answer.headers)["mode"] & _DIRECTORY)
         known_as = source if _is_contents(source) else posixpath.join(posixpath.dirname(source), called)
         where = place(known_as, target, source_is_directory=directory, target_is_directory=here)
-        _unpack(answer, _base(source), where, directory=directory, contents=directory and _is_contents(source))
+        _unpack(answer, _base(source), where, contents=directory and _is_contents(source))
 
 
-def _unpack(answer: Any, base: str, where: Place, *, directory: bool, contents: bool) -> None:
+def _unpack(answer: Any, base: str, where: Place, *, contents: bool) -> None:
     """The archive's one entry `base` becomes `where`; its links lead nowhere but into what is unpacked."""
     from coracle.core.errors import CloudError
     from coracle.engine.archives.extraction import Extraction

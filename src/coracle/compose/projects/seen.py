@@ -10,7 +10,6 @@ from typing import Any
 from coracle.compose.create import labels as names
 
 NEVER = "0001-01-01T00:00:00Z"
-SIGKILL_CODE = 137
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 

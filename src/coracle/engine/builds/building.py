@@ -127,15 +127,15 @@ class Building:
         """What a stage makes, once it has."""
         return await _joined(self._start(index))
 
-    async def _base(self, name: str, platform: Platform, channel: Channel) -> Outcome:
+    async def _base(self, name: str, platform: Platform) -> Outcome:
         key = (name, str(platform))
         if key not in self._bases:
-            image = await self._fetch(name, platform, channel)
+            image = await self._fetch(name, platform)
             self._held.enter_context(self._parts.images.in_use(image))
             self._bases[key] = Outcome(await offload(self._read, image), image.spec["id"])
         return self._bases[key]
 
-    async def _fetch(self, name: str, platform: Platform, channel: Channel) -> Object:
+    async def _fetch(self, name: str, platform: Platform) -> Object:
         images, request = self._parts.images, self._request
         here = images.find(name)
         if here is not None and not request.pull and platform.fits(parse_platform(here.spec["platform"])):

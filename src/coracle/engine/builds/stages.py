@@ -61,7 +61,7 @@ class Site:
     layers: LayerMaker
     runner: Runner
     mount_caches: Caches
-    base: Callable[[str, Platform, Channel], Awaitable[Outcome]]  # an image by its name
+    base: Callable[[str, Platform], Awaitable[Outcome]]  # an image by its name
     image_of: Callable[[State], Awaitable[str]]  # a record for a state that no image stands under
     stage: Callable[[int], Awaitable[Outcome]]
     steps: Steps = field(default_factory=Steps)
@@ -105,7 +105,7 @@ class StageRunner:
             return
         else:
             platform = _platform(planned.platform) if planned.platform else self._site.request.platform
-            begun = await self._site.base(planned.base, platform, self._channel)
+            begun = await self._site.base(planned.base, platform)
         self._state, self._image = begun.state, begun.image
 
     async def _triggers(self) -> None:
@@ -250,7 +250,7 @@ class StageRunner:
         index = stage_index(self._site.request.dockerfile, name, self._planned.index)
         if index is not None:
             return (await self._site.stage(index)).state
-        return (await self._site.base(name, self._site.request.platform, self._channel)).state
+        return (await self._site.base(name, self._site.request.platform)).state
 
     # -- COPY, ADD, WORKDIR --------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ Send = Callable[[str], Awaitable[None]]
 class Channel:
     """One stage's voice."""
 
-    def __init__(self, transcript: Transcript, order: int) -> None:
-        self._transcript, self.order = transcript, order
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
         self.held: list[str] = []
         self._held_characters = 0
         self.turn = asyncio.Event()
@@ -54,7 +54,7 @@ class Transcript:
 
     def open(self, order: int) -> Channel:
         """A channel; those that are opened before anybody speaks take turns in their order."""
-        return self._channels.setdefault(order, Channel(self, order))
+        return self._channels.setdefault(order, Channel(self))
 
     async def advance(self) -> None:
         """Give the word to the first that is open; those before it have said all."""

@@ -21,9 +21,6 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 _PORT = re.compile(r"(?:[0-9a-fA-F.:\[\]]*:)?(?:[0-9-]*:)?([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
 _SIGNAL_WORDS = re.compile(r"[0-9]{1,3}|(?:SIG)?RTM(?:IN|AX)[+-][0-9]{1,2}", re.IGNORECASE)
 
-METADATA = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL",
-            "STOPSIGNAL", "USER", "VOLUME", "WORKDIR")  # fmt: skip
-
 
 def changed(settings: Settings, instructions: Iterable[Instruction]) -> Settings:
     """`settings` with these instructions done, one after the other.  Raises Malformed, Invalid."""

@@ -110,7 +110,7 @@ class _Reader:
                 words.close()
                 return "".join(result), words.found
             if sign == "$":
-                piece = self._dollar(raw_escapes)
+                piece = self._dollar()
                 words.add(piece)
             elif sign in self._quotes:
                 piece = self._single() if sign == "'" else self._double(raw_escapes)
@@ -150,7 +150,7 @@ class _Reader:
                 self._take()
                 return "".join([*result, quote])
             if sign == "$":
-                result.append(self._dollar(raw_escapes))
+                result.append(self._dollar())
                 continue
             self._take()
             if sign == self._escape:
@@ -166,7 +166,7 @@ class _Reader:
             result.append(sign)
         raise _Mistake("unexpected end of statement while looking for matching double-quote")
 
-    def _dollar(self, raw_escapes: bool) -> str:
+    def _dollar(self) -> str:
         self._take()
         if self._peek() != "{":
             name = self._name()
@@ -180,11 +180,11 @@ class _Reader:
         if self._depth > DEPTH:
             raise _Mistake("syntax error: substitutions are nested too deeply")
         self._take()
-        result = self._braced(raw_escapes)
+        result = self._braced()
         self._depth -= 1
         return result
 
-    def _braced(self, raw_escapes: bool) -> str:
+    def _braced(self) -> str:
         if self._peek() == _END:
             raise _Mistake("syntax error: missing '}'")
         if self._peek() in "{}:":

@@ -67,15 +67,8 @@ class Insides:
     kubelet: Handler = _nobody
 
 
-def door(
-    collections: Iterable[Collection],
-    store: Store,
-    clock: Clock,
-    insides: Insides,
-    *,
-    ready: Callable[[], bool] = lambda: True,
-) -> Door:
-    """The door over these collections.  `ready` says whether /readyz should."""
+def door(collections: Iterable[Collection], store: Store, clock: Clock, insides: Insides) -> Door:
+    """The door over these collections."""
     stored = list(collections)
     served = Served([*versions.of(stored), *stored])
     resources = Resources(store, clock)
@@ -86,7 +79,7 @@ def door(
     seen = (metrics.Measured(store, insides.meter, clock), components.Components(store, clock))
     rooms = _Rooms(served, resources, subresources, seen, tokens)
     router = Router()
-    _route(router, rooms, health.Health(store, ready))
+    _route(router, rooms, health.Health(store))
     _route_proxies(router, rooms.proxied(proxies.Proxies(store, insides.kubelet)))
     say = speaker(served.kind)
     return Door(edge(rooms.guarded(router.dispatch), say), say, router)

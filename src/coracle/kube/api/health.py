@@ -27,9 +27,9 @@ _CLASSES = ("system-cluster-critical", "system-node-critical")
 
 
 class Health:
-    """`ready` says whether everything that serves has begun to."""
+    """`ready` says whether everything that serves has begun to; it has where doors open last."""
 
-    def __init__(self, store: Store, ready: Check) -> None:
+    def __init__(self, store: Store, ready: Check = lambda: True) -> None:
         def there(type: str, names: tuple[str, ...]) -> Check:
             return _Once(lambda: all(store.find(type, Key("", name)) is not None for name in names))
 

@@ -20,12 +20,12 @@ from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_FIELDS: Sequence[tuple[str, int, int, Mapping[str, int]]] = (
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day of month", 1, 31, {}),
-    ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    ("day of week", 0, 6, {name: number for number, name in enumerate(_DAYS)}),
+_FIELDS: Sequence[tuple[int, int, Mapping[str, int]]] = (
+    (0, 59, {}),  # minute
+    (0, 23, {}),  # hour
+    (1, 31, {}),  # day of the month
+    (1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),  # month
+    (0, 6, {name: number for number, name in enumerate(_DAYS)}),  # day of the week
 )
 _SHORT = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
@@ -111,7 +111,7 @@ def _duration_s(text: str, whole: str) -> float:
     return max(1.0, float(int(sum(float(number) * _UNITS_S[unit] for number, unit in parts))))
 
 
-def _field(word: str, name: str, low: int, high: int, names: Mapping[str, int]) -> frozenset[int]:
+def _field(word: str, low: int, high: int, names: Mapping[str, int]) -> frozenset[int]:
     found: set[int] = set()
     for part in filter(None, word.split(",")):
         span, *steps = part.split("/")

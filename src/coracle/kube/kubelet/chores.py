@@ -50,9 +50,6 @@ class Chores:
         self._running[id] = self._tasks.begin(self._do(id, key, work), name=f"{key}: {name}")
         return True
 
-    def goes_on(self, pod_uid: str, name: str) -> bool:
-        return (pod_uid, name) in self._running
-
     def names(self, pod_uid: str) -> list[str]:
         return [name for uid, name in self._running if uid == pod_uid]
 

@@ -76,14 +76,15 @@ def host_path_problems(at: str, given: Mapping[str, Any]) -> list[Problem]:
 def _empty_dir(at: str, given: Mapping[str, Any]) -> list[Problem]:
     said = "SizeLimit field must be a valid resource quantity"
     limit = given.get("sizeLimit")
-    return [] if limit is None or _amount_or(limit) >= 0 else [forbidden(f"{at}.sizeLimit", said)]
+    return [] if limit is None or _amount(limit) >= 0 else [forbidden(f"{at}.sizeLimit", said)]
 
 
-def _amount_or(value: Any, otherwise: int = -1) -> int:
+def _amount(value: Any) -> int:
+    """-1 where it is none."""
     try:
         return parse(value).nano
     except ValueError:
-        return otherwise
+        return -1
 
 
 # -- files written by us -----------------------------------------------------------------------------------------------
