@@ -15,7 +15,8 @@ import pytest
 from coracle.core.clock import SystemClock
 from coracle.core.errors import Invalid
 from coracle.image.blobs import BlobStore
-from coracle.image.catalogue import package_recipe, read_catalogue
+from coracle.image.catalogue import Recipe, package_recipe, read_catalogue
+from coracle.image.config import Settings
 from coracle.image.debian import PackageImages
 from coracle.image.digests import chain_ids
 from coracle.image.layout import read_config, read_manifest
@@ -176,6 +177,13 @@ def test_a_list_of_packages_becomes_an_image(machine):
     assert machine.images.find(recipe).digest == image.digest
 
 
+def test_a_base_without_packages_of_its_own_is_built_upon(machine):
+    recipe = Recipe(
+        "mine", base="busybox", run=("echo hello > /greeting",), settings=Settings(cmd=("cat", "/greeting"))
+    )
+    assert machine.run(machine.build(recipe)) == (0, "hello\n")
+
+
 def test_building_again_gives_the_same_bytes(machine):
     recipe = machine.recipe("busybox")
     assert machine.build(recipe, again=True).digest == machine.build(recipe, again=True).digest
@@ -230,7 +238,8 @@ BUILD_AND_TELL = """
 import pathlib, sys
 from coracle.core.clock import SystemClock
 from coracle.image.blobs import BlobStore
-from coracle.image.catalogue import package_recipe, read_catalogue
+from coracle.image.catalogue import Recipe, package_recipe, read_catalogue
+from coracle.image.config import Settings
 from coracle.image.debian import PackageImages
 images = PackageImages(pathlib.Path(sys.argv[1]), read_catalogue(), SystemClock())
 recipe = package_recipe("killed", ["hello"])

@@ -108,7 +108,7 @@ class Build:
         if lower:
             update = [rootfs.update()] if fetch and recipe.packages else []
             commands = (*update, *rootfs.install(recipe), *rootfs.furnish(recipe, home))
-            binds = {str(archives): "/var/cache/apt/archives"}
+            binds = {str(archives): "/var/cache/apt/archives"} if recipe.packages else {}  # bases without apt
             env = apt.quiet_environment(home / "apt.conf")
         else:
             commands = (
