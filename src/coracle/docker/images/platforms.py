@@ -25,7 +25,12 @@ _ALIASES = {
     "armel": ("arm", "v6"),
     "i386": ("386", ""),
 }
-_SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+_SYSTEM = re.compile(
+    "aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9|solaris|wasip1|windows|zos"
+)
+_ARCHITECTURE = re.compile(
+    "386|amd64(p32)?|arm(64)?(be)?|loong64|mips(64)?(p32)?(le)?|ppc(64(le)?)?|riscv(64)?|s390x?|sparc(64)?|wasm"
+)
 
 
 def asked_platform(request: Request) -> Platform | None:
@@ -39,13 +44,26 @@ def asked_platform(request: Request) -> Platform | None:
 def parse(text: str) -> Platform:
     """`linux/arm64/v8`, `arm64`, `linux`.  Raises Malformed."""
     parts = text.lower().split("/")
-    if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
-        raise Malformed(f'"{text[:100]}" is an invalid component: platform specifier component must be of letters')
+    for part in parts:
+        if not _PART.fullmatch(part):
+            must = f'platform specifier component must match "^{_PART.pattern}$"'
+            raise Malformed(f'"{part[:100]}" is an invalid component of "{text[:100]}": {must}: invalid argument')
+    if len(parts) > 3:
+        raise Malformed(f'"{text[:100]}": cannot parse platform specifier: invalid argument')
     if len(parts) == 1:
-        parts = [parts[0], Platform().architecture] if parts[0] in _SYSTEMS else ["linux", parts[0]]
+        parts = _whole(parts[0])
     architecture, variant = _ALIASES.get(parts[1], (parts[1], ""))
     variant = parts[2] if len(parts) > 2 else variant
     return Platform(parts[0], architecture, "" if (architecture, variant) == ("arm64", "v8") else variant)
+
+
+def _whole(part: str) -> list[str]:
+    """A system alone, or an architecture alone.  Raises Malformed: a word alone must be known as one of them."""
+    if _SYSTEM.fullmatch(part):
+        return [part, Platform().architecture]
+    if _ARCHITECTURE.fullmatch(part) or part in _ALIASES:
+        return ["linux", part]
+    raise Malformed(f'"{part[:100]}": unknown operating system or architecture: invalid argument')
 
 
 def _from_json(text: str) -> Platform:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,8 @@ def test_who_a_client_says_it_is(header, login):
         ("linux/x86_64", "linux/amd64"),
         ("LINUX/ARM/v7", "linux/arm/v7"),
         ("armhf", "linux/arm/v7"),
+        ("linux", "linux/amd64"),
+        ("plan9/wat", "plan9/wat"),
     ],
 )
 def test_platforms(text, platform):
@@ -68,9 +71,23 @@ def test_a_platform_as_json():
 
     assert str(asked('{"os":"linux","architecture":"arm","variant":"v7"}')) == "linux/arm/v7"
     assert asked("") is None
-    for text in ("{", '{"os":"linux"}', '{"os":5,"architecture":"arm"}', "a/b/c/d", "linux/", "l nux/amd64"):
+    for text in ("{", '{"os":"linux"}', '{"os":5,"architecture":"arm"}'):
         with pytest.raises(Malformed):
             asked(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("foo", '"foo": unknown operating system or architecture: invalid argument'),
+        ("a/b/c/d", '"a/b/c/d": cannot parse platform specifier: invalid argument'),
+        ("linux/", '"" is an invalid component of "linux/": platform specifier component must match'),
+        ("l nux/amd64", '"l nux" is an invalid component of "l nux/amd64": platform specifier component must match'),
+    ],
+)
+def test_what_is_no_platform(text, said):
+    with pytest.raises(Malformed, match=re.escape(said)):
+        parse(text)
 
 
 def test_the_name_that_a_tag_is_given():
