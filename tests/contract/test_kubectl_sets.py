@@ -1,5 +1,6 @@
 """StatefulSets and DaemonSets through the real kubectl, with real pods and volumes."""
 
+import json
 import re
 
 import pytest
@@ -52,8 +53,13 @@ def rolled_out(space, what):
     space.kubectl("rollout", "status", what, "--timeout=60s")
 
 
+def pods_of(space):
+    return f"/api/v1/namespaces/{space.namespace}/pods"
+
+
 @pytest.fixture
 def db(space):
+    space.begun = json.loads(space.text("get", "--raw", pods_of(space)))["metadata"]["resourceVersion"]
     space.kubectl("apply", "-f", "-", input=STATEFUL)
     rolled_out(space, "statefulset/db")
     return space
@@ -63,10 +69,20 @@ def names(space, kind="pods"):
     return [item["metadata"]["name"] for item in space.json("get", kind)["items"]]
 
 
+def steps(space):
+    """What has happened to pods since the set was made: that they were there, and that they were ready."""
+    watch = f"{pods_of(space)}?watch=1&resourceVersion={space.begun}&timeoutSeconds=1"
+    found = {}
+    for event in map(json.loads, space.text("get", "--raw", watch).splitlines()):
+        pod, known = event["object"], event["object"]["status"].get("conditions") or ()
+        ready = any((one["type"], one["status"]) == ("Ready", "True") for one in known)
+        found[pod["metadata"]["name"] + (" ready" if ready else " made")] = True
+    return list(found)
+
+
 def test_a_stateful_sets_life(db):
     assert names(db) == ["db-0", "db-1", "db-2"]
-    made = [pod["metadata"]["creationTimestamp"] for pod in db.json("get", "pods")["items"]]
-    assert made == sorted(made)
+    assert steps(db) == [f"db-{number} {how}" for number in (0, 1, 2) for how in ("made", "ready")]
     assert re.search(r"db\s+3/3\s+\d+s\s+store\s+busybox\n", db.text("get", "sts", "-o", "wide"))
     for name in ("db-0", "db-2"):
         assert db.text("exec", name, "--", "hostname").strip() == name
@@ -130,6 +146,12 @@ def test_a_daemon_sets_life(space, cloud):
     (pod,) = space.json("get", "pods")["items"]
     node = cloud.json("get", "nodes")["items"][0]["metadata"]["name"]
     assert pod["spec"]["nodeName"] == node
+    cloud.kubectl("cordon", node)  # which is no matter to daemons
+    try:
+        space.kubectl("delete", "pod", pod["metadata"]["name"])
+        space.wait_for(lambda: space.json("get", "pods")["items"][0]["status"]["phase"] == "Running")
+    finally:
+        cloud.kubectl("uncordon", node)
 
     space.kubectl("set", "env", "ds/agent", "A=1")
     rolled_out(space, "daemonset/agent")
