@@ -313,6 +313,16 @@ def test_up_and_down_in_order():
     run(main())
 
 
+def test_the_next_one_comes_when_the_one_before_has_been_ready_for_a_while():
+    async def main():
+        cluster = Cluster()
+        await cluster.full(2, minReadySeconds=20)
+        assert cluster.happened == ["+db-0", "+db-1"]
+        assert cluster.sets.get(DB).status["availableReplicas"] == 2
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("spec", "fewest", "happened"),
     [
