@@ -544,6 +544,7 @@ def test_a_finished_job_goes_after_its_time():
         await cluster.start(ttlSecondsAfterFinished=30)
         await cluster.settle(20)
         assert cluster.is_so()[-1] == "Complete"
+        assert not cluster.jobs.get(WORK).meta.deleting
         await cluster.settle(20)
         doomed = cluster.jobs.get(WORK)
         assert (bool(doomed.meta.deleting), doomed.meta.finalizers) == (True, ("foregroundDeletion",))
