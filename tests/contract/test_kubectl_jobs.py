@@ -178,7 +178,8 @@ spec:
 
 
 def test_a_cron_job(space):
-    space.kubectl("apply", "-f", "-", input=CRON)
+    endless = CRON.replace("often", "endless").replace("      template:", "      suspend: true\n      template:")
+    space.kubectl("apply", "-f", "-", input=f"{CRON}---{endless}")
     (job,) = space.wait_for(lambda: space.json("get", "jobs", "-l", "from=often")["items"])
     moment = job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"]
     assert moment.endswith("+05:30")
@@ -194,7 +195,9 @@ def test_a_cron_job(space):
     space.kubectl("create", "job", "by-hand", "--from=cronjob/often")
     ended(space, "by-hand", "complete")
     assert space.text("logs", "job/by-hand") == f"{space.namespace}\n"
-    space.kubectl("delete", "cj", "often")
+    why = "Not starting job because prior execution is running and concurrency policy is Forbid"
+    space.wait_for(lambda: why in space.text("describe", "cj", "endless"))
+    space.kubectl("delete", "cj", "often", "endless")
     space.wait_for(lambda: "No resources" in space.kubectl("get", "jobs").stderr)
 
 
