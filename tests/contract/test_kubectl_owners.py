@@ -31,7 +31,15 @@ def test_what_is_owned_goes_or_stays_as_it_is_asked(space):
         own(space, name, owner)
     space.kubectl("delete", "configmap", "a", "--cascade=foreground", "--timeout=30s")  # which are in a circle
     space.wait_for(lambda: names(space) == ["d"])
-    space.kubectl("create", "configmap", "e")
+    for name in ("e", "f", "g"):
+        space.kubectl("create", "configmap", name)
+    own(space, "g", "f")
+    space.kubectl("patch", "configmap", "g", "--patch", '{"metadata":{"finalizers":["example.com/hold"]}}')
+    space.kubectl("delete", "configmap", "f", "--cascade=foreground", "--wait=false")
+    space.wait_for(lambda: "deletionTimestamp" in space.json("get", "configmap", "g")["metadata"])
+    assert names(space) == ["d", "e", "f", "g"]  # which goes when what it owns has gone
+    space.kubectl("patch", "configmap", "g", "--patch", '{"metadata":{"finalizers":null}}')
+    space.wait_for(lambda: names(space) == ["d", "e"])
     own(space, "e", "d")
     space.kubectl("delete", "configmap", "d", "--cascade=orphan", "--timeout=30s")
     assert "ownerReferences" not in space.json("get", "configmap", "e")["metadata"]
