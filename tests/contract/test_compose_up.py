@@ -23,7 +23,7 @@ def theirs(compose, *words):
     """Compose v2 with the same files."""
     command = [PLUGIN, "--project-name", compose.project + "v2", *words]
     done = subprocess.run(
-        command, cwd=compose.folder, env=compose.environment, capture_output=True, text=True, check=False
+        command, cwd=compose.folder, env=compose.environment, capture_output=True, text=True, timeout=120, check=False
     )
     subprocess.run(
         [*command[:3], "down", "-t", "0", "-v"],
@@ -114,8 +114,9 @@ def test_nobody_reads_it_any_more(compose):
 ENDING = """
 services:
   good: {image: busybox, command: "true"}
-  bad: {image: busybox, command: "sh -c 'sleep 0.3; exit 3'"}
+  bad: {image: busybox, command: "sh -c 'exit 3'", depends_on: {good: {condition: service_completed_successfully}}}
   long: {image: busybox, init: true, command: sleep 1000}
+  late: {image: busybox, command: "sh -c 'exit 3'", depends_on: [long]}  # ended before the other starts, v2 waits
   sick:
     image: busybox
     init: true
@@ -129,12 +130,9 @@ services:
     ("words", "code"),
     [
         (["good", "bad"], 0),
-        (["--abort-on-container-exit", "bad", "long"], 3),
-        (
-            ["--exit-code-from", "long", "bad", "long"],
-            143,
-        ),  # one that ended before another starts makes Compose v2 wait
-        (["--exit-code-from", "bad", "bad", "long"], 3),
+        (["--abort-on-container-exit", "late", "long"], 3),
+        (["--exit-code-from", "long", "late", "long"], 143),
+        (["--exit-code-from", "late", "late", "long"], 3),
         (["--wait", "long"], 0),
         (["--wait", "sick"], 1),
         (["--exit-code-from", "bad", "good"], 1),
@@ -151,7 +149,7 @@ def test_exit_codes_are_composes(compose, words, code):
 def test_the_first_failure_ends_everything_with_its_code(compose):
     """Compose v2.29 exits with the code of whichever ended last, here that of a signal."""
     compose.file(ENDING)
-    done = compose.attempt("up", "--abort-on-container-failure")
+    done = compose.attempt("up", "--abort-on-container-failure", "good", "bad", "long")
     assert done.returncode == 3
     assert done.stdout.index("good-1 exited with code 0") < done.stdout.index("bad-1 exited with code 3")
     assert "Aborting on container exit..." in done.stderr
@@ -176,7 +174,7 @@ def test_whose_output_and_in_which_form(compose):
     assert re.search(r"^high-1  \| \d{4}-\d\d-\d\dT[\d:.]+Z three$", stamped, re.MULTILINE)
 
 
-PORT = 30156
+PORT = 28156
 BAD = {
     # what -> (file, words, exit code, what is said)
     "an unknown key": ("services: {web: {image: busybox, prots: []}}", ["up"], 15, "compose.yml:1: services.web additional"),
@@ -309,6 +307,9 @@ def test_a_service_of_a_profile_stays_when_the_others_are_started(compose):
         "  web: {image: busybox, init: true, command: sleep 1000}\n"
         "  debug: {image: busybox, init: true, command: sleep 1000, profiles: [debug]}\n"
     )
+    compose("up", "--detach")
+    assert (len(compose.ids("web")), compose.ids("debug", "--all")) == (1, [])
+    compose("down")
     compose("up", "--detach", "debug")
     before = compose.ids("debug")
     done = compose.attempt("up", "--detach", "--remove-orphans")
