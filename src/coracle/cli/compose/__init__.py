@@ -16,7 +16,8 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from coracle.cli.compose.chosen import Chosen, fail, variables_of
+from coracle.cli.compose.chosen import PROGRESS, Chosen, fail, one_of, variables_of
+from coracle.cli.compose.goflags import ignored, plain
 from coracle.cli.failure import Failure
 
 T = TypeVar("T")
@@ -73,7 +74,8 @@ class _Group(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return _as_compose(lambda: super(_Group, self).parse_args(ctx, args))
+        words = plain(self.params, args, anywhere=False)
+        return _as_compose(lambda: super(_Group, self).parse_args(ctx, words))
 
 
 def _dry_run() -> click.Option:
@@ -94,9 +96,20 @@ def _interrupt(*_: object) -> NoReturn:
 def _as_compose(step: Callable[[], T]) -> T:
     try:
         return step()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
     except click.UsageError as error:
         error.exit_code = USAGE  # type: ignore[misc]  # click reads it from the instance too
         raise
+
+
+def _version(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        from coracle.cli.compose.showing import version
+
+        context.invoke(version, form="pretty", short=False)
+        context.exit()
 
 
 @click.group(cls=_Group)
@@ -104,7 +117,10 @@ def _as_compose(step: Callable[[], T]) -> T:
 @click.option("-p", "--project-name", default="", metavar="NAME", help="The project's name.")
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="A profile to enable; `*` is all.")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Variables, instead of `.env`.")
-@click.option("--project-directory", default="", metavar="DIR", help="Where relative paths start.")
+@click.option("--project-directory", "--workdir", default="", metavar="DIR", help="Where relative paths start.")
+@click.option("--no-ansi", "ansi", flag_value="never", hidden=True)
+@ignored("--verbose")
+@click.option("-v", "--version", is_flag=True, hidden=True, expose_value=False, is_eager=True, callback=_version)
 @click.option("--all-resources", is_flag=True, help="Also the networks and volumes that no service uses.")
 @click.option("--ansi", metavar="WHEN", help="Colours and redrawing: never, always or auto.")
 @click.option("--progress", metavar="TYPE", help="Of what is being done: auto, tty, plain, json or quiet.")
@@ -147,24 +163,14 @@ def compose(
     known = variables_of(request)
     context.obj = Chosen(
         request,
-        ansi=_one_of("ansi", ansi or known.get("COMPOSE_ANSI") or "auto", ("never", "always", "auto")),
-        progress=_one_of(
-            "progress",
-            progress or known.get("COMPOSE_PROGRESS") or "auto",
-            ("auto", "tty", "plain", "json", "quiet"),
-        ),
+        ansi=one_of("ansi", ansi or known.get("COMPOSE_ANSI") or "auto", ("never", "always", "auto")),
+        progress=one_of("progress", progress or known.get("COMPOSE_PROGRESS") or "auto", PROGRESS),
         parallel=parallel if parallel is not None else _number(known.get("COMPOSE_PARALLEL_LIMIT")),
         dry_run=dry_run,
     )
     _check(context.obj, compatibility=compatibility)
     if dry_run and context.invoked_subcommand in AT_ONCE:
         fail(f"--dry-run is not supported by {context.invoked_subcommand}")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        fail(f'unsupported --{name} value "{value}"')
-    return value
 
 
 def _number(text: str | None) -> int:

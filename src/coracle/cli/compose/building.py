@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.chosen import PROGRESS, Chosen, fail, one_of
+from coracle.cli.compose.goflags import Command, ignored
 
 if TYPE_CHECKING:
     from coracle.cli.docker.client import Docker
@@ -88,7 +90,13 @@ def _fail_for_image(project: Project, name: str, message: str, exit_code: int = 
     fail(placed(f'service "{name}": {message}', project, ("services", name, "image")), exit_code)
 
 
-@click.command("build", short_help="Build images.")
+def _progress(context: click.Context, _: click.Parameter, given: str | None) -> None:
+    """`build --progress plain`, which Compose v2 still takes for `--progress plain build`."""
+    if given:
+        context.obj = replace(context.obj, progress=one_of("progress", given, PROGRESS))
+
+
+@click.command("build", cls=Command, short_help="Build images.")
 @click.argument("services", nargs=-1)
 @click.option("--build-arg", "arguments", multiple=True, metavar="NAME=VALUE", help="Set a variable of the build.")
 @click.option("-m", "--memory", default="", metavar="BYTES", help="Limit the memory of the build's containers.")
@@ -97,6 +105,11 @@ def _fail_for_image(project: Project, name: str, message: str, exit_code: int = 
 @click.option("--push", is_flag=True, help="Push what was built.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing of the build.")
 @click.option("--with-dependencies", is_flag=True, help="Also build what the services depend on.")
+@ignored("--compress")
+@ignored("--force-rm")
+@ignored("--no-rm")
+@ignored("--parallel")
+@click.option("--progress", hidden=True, expose_value=False, callback=_progress, help="As before the command.")
 @click.option("--ssh", default="", hidden=True)
 @click.option("--builder", default="", hidden=True)
 @click.pass_obj
@@ -130,10 +143,12 @@ def build(
         _push(chosen, docker, project, names, quiet=quiet, ignore_failures=False)
 
 
-@click.command("pull", short_help="Bring in images.")
+@click.command("pull", cls=Command, short_help="Bring in images.")
 @click.argument("services", nargs=-1)
 @click.option("--ignore-buildable", is_flag=True, help="Leave out what can be built.")
 @click.option("--ignore-pull-failures", is_flag=True, help="Bring in what can be, and say nothing of the rest.")
+@ignored("--parallel")
+@ignored("--no-parallel")
 @click.option("--include-deps", is_flag=True, help="Also for what the services depend on.")
 @click.option("--policy", type=click.Choice(["missing", "always"]), help="Before the services' own policies.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
@@ -165,7 +180,7 @@ def pull(
         fail(f"{DAEMON}{next(iter(failures.values()))}", PULL_FAILED)
 
 
-@click.command("push", short_help="Push images that were built.")
+@click.command("push", cls=Command, short_help="Push images that were built.")
 @click.argument("services", nargs=-1)
 @click.option("--ignore-push-failures", is_flag=True, help="Push what can be, and say nothing of the rest.")
 @click.option("--include-deps", is_flag=True, help="Also of what the services depend on.")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from coracle.compose.project import Project
 
 
+PROGRESS = ("auto", "tty", "plain", "json", "quiet")
+
+
 class Said(Failure):
     """A failure in Compose's words: nothing stands before them."""
 
@@ -34,6 +37,13 @@ class Said(Failure):
 def fail(message: str, code: int = 1) -> NoReturn:
     """End the program.  Without a `message` it was said before."""
     raise Said(message, code)
+
+
+def one_of(option: str, value: str, known: Sequence[str]) -> str:
+    """`value`; ends the program where it is not `known`."""
+    if value not in known:
+        fail(f'unsupported --{option} value "{value}"')
+    return value
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail, loaded
+from coracle.cli.compose.goflags import Command
 
 if TYPE_CHECKING:
     from coracle.compose.project import Project
 
 
-@click.command("config", short_help="Check the files and print the whole project.")
+@click.command("config", cls=Command, short_help="Check the files and print the whole project.")
 @click.argument("services", nargs=-1)
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="[default: yaml]")
 @click.option("--services", "show", flag_value="services", help="Print the services' names.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command
 from coracle.core.errors import CloudError, NotFound
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _controller(_context: click.Context, _option: click.Parameter, given: str) -
     return _CONTROLLERS[given]
 
 
-@click.command("convert", short_help="Print the project as Kubernetes manifests.")
+@click.command("convert", cls=Command, short_help="Print the project as Kubernetes manifests.")
 @click.argument("services", nargs=-1)
 @click.option("-o", "--output", metavar="FILE|DIR", help="Write to a file, or a file for each object to a directory.")
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="[default: yaml]")

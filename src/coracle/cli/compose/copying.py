@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
-from coracle.cli.compose.goflags import Command
+from coracle.cli.compose.goflags import Command, ignored
 
 if TYPE_CHECKING:
     from coracle.cli.compose.containers import Summary
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("target")
 @click.option("-a", "--archive", "keep_owner", is_flag=True, help="Keep users and groups.")
 @click.option("-L", "--follow-link", "follow", is_flag=True, help="Copy what a link leads to.")
+@ignored("--all")
 @click.option("--index", type=int, default=0, help="The replica with this number.")
 @click.pass_obj
 def cp(chosen: Chosen, /, *, source: str, target: str, keep_owner: bool, follow: bool, index: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command, ignored
 from coracle.cli.compose.making import Making, making_options, scales
 
 timeout_option = click.option(
@@ -15,7 +16,7 @@ timeout_option = click.option(
 )
 
 
-@click.command("create", short_help="Make the containers, and start none.")
+@click.command("create", cls=Command, short_help="Make the containers, and start none.")
 @click.argument("services", nargs=-1)
 @making_options
 @click.pass_obj
@@ -33,7 +34,7 @@ def create(chosen: Chosen, *, services: Sequence[str], making: Making) -> None:
     settled(chosen, project.name, body, "Creating", project)
 
 
-@click.command("start", short_help="Start containers that there are.")
+@click.command("start", cls=Command, short_help="Start containers that there are.")
 @click.argument("services", nargs=-1)
 @click.pass_obj
 def start(chosen: Chosen, *, services: Sequence[str]) -> None:
@@ -41,7 +42,7 @@ def start(chosen: Chosen, *, services: Sequence[str]) -> None:
     _declare(chosen, "start", services)
 
 
-@click.command("stop", short_help="Stop containers, and keep them.")
+@click.command("stop", cls=Command, short_help="Stop containers, and keep them.")
 @click.argument("services", nargs=-1)
 @timeout_option
 @click.pass_obj
@@ -50,7 +51,7 @@ def stop(chosen: Chosen, *, services: Sequence[str], timeout_s: int | None) -> N
     _declare(chosen, "stop", services, "Stopping", timeout_s=timeout_s)
 
 
-@click.command("restart", short_help="Restart containers.")
+@click.command("restart", cls=Command, short_help="Restart containers.")
 @click.argument("services", nargs=-1)
 @click.option("--no-deps", is_flag=True, help="Leave services that depend on these alone.")
 @timeout_option
@@ -60,7 +61,7 @@ def restart(chosen: Chosen, *, services: Sequence[str], no_deps: bool, timeout_s
     _declare(chosen, "restart", services, "Restarting", no_deps=no_deps, timeout_s=timeout_s)
 
 
-@click.command("scale", short_help="Set how many containers services have.")
+@click.command("scale", cls=Command, short_help="Set how many containers services have.")
 @click.argument("scale", nargs=-1, metavar="SERVICE=REPLICAS...")
 @click.option("--no-deps", is_flag=True, help="Do not start what the services depend on.")
 @click.pass_obj
@@ -78,8 +79,9 @@ def scale(chosen: Chosen, *, scale: Sequence[str], no_deps: bool) -> None:
     settled(chosen, project.name, body, project=project)
 
 
-@click.command("rm", short_help="Remove stopped containers.")
+@click.command("rm", cls=Command, short_help="Remove stopped containers.")
 @click.argument("services", nargs=-1)
+@ignored("-a", "--all")
 @click.option("-f", "--force", is_flag=True, help="Without asking.")
 @click.option("-s", "--stop", "stopped", is_flag=True, help="Stop them first where they run.")
 @click.option("-v", "--volumes", is_flag=True, help="Also their anonymous volumes.")
@@ -116,12 +118,19 @@ def _confirmed(said: str) -> bool:
         return False
 
 
-@click.command("down", short_help="Stop and remove containers and networks.")
+@click.command("down", cls=Command, short_help="Stop and remove containers and networks.")
 @click.argument("services", nargs=-1)
 @click.option("--remove-orphans", is_flag=True, help="Also containers of services that the files do not have.")
 @click.option("--rmi", "images", metavar="WHICH", default="", help="Also images: all, or local: those without a name.")
 @timeout_option
-@click.option("-v", "--volumes", is_flag=True, help="Also the volumes that the files name, and anonymous ones.")
+@click.option(
+    "-v",
+    "--volumes",
+    "--volume",
+    "volumes",
+    is_flag=True,
+    help="Also volumes that the files name, and anonymous ones.",
+)
 @click.pass_obj
 def down(
     chosen: Chosen,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command
 
 if TYPE_CHECKING:
     from coracle.cli.compose.containers import Summary
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from coracle.cli.docker.client import Docker, Query
 
 
-@click.command("logs", short_help="Show what the containers have written.")
+@click.command("logs", cls=Command, short_help="Show what the containers have written.")
 @click.argument("services", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @click.option("--index", type=int, default=0, help="The replica with this number.")

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @click.option("--entrypoint", metavar="WORDS", help="Instead of the image's.")
 @click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable.")
 @click.option("-i", "--interactive/--no-interactive", default=True, help="Keep its input open.  [default: yes]")
-@click.option("-l", "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label.")
+@click.option("-t", "--tty", is_flag=True, hidden=True, expose_value=False)
+@click.option("-l", "--label", "--labels", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label.")
 @click.option("--name", default="", metavar="NAME", help="The container's name.")
 @click.option("-T", "--no-TTY", "no_tty", is_flag=True, help="Without a terminal.  [default: with, where we have one]")
 @click.option("--no-deps", is_flag=True, help="Do not start what the service depends on.")
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("-P", "--service-ports", is_flag=True, help="Publish the service's ports.")
 @click.option("--use-aliases", is_flag=True, help="Let others find it by the service's name.")
 @click.option("-u", "--user", default="", metavar="USER", help="As this user.")
-@click.option("-v", "--volume", "volumes", multiple=True, metavar="MOUNT", help="Mount something more.")
+@click.option("-v", "--volume", "--volumes", "volumes", multiple=True, metavar="MOUNT", help="Mount something more.")
 @click.option("-w", "--workdir", default="", metavar="DIR", help="In this directory.")
 @click.pass_obj
 def run(

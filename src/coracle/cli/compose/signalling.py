@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command
 from coracle.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 AT_ONCE = 16
 
 
-@click.command("kill", short_help="Send a signal to the containers.")
+@click.command("kill", cls=Command, short_help="Send a signal to the containers.")
 @click.argument("services", nargs=-1)
 @click.option("-s", "--signal", default="SIGKILL", metavar="SIGNAL", help="Which one.  [default: SIGKILL]")
 @click.option("--remove-orphans", is_flag=True, help="Also to containers of services that the files do not have.")
@@ -36,7 +37,7 @@ def kill(chosen: Chosen, *, services: Sequence[str], signal: str, remove_orphans
     _to_each(chosen, "Killing", present, _Deed("kill", "Killed", "Killing", {"signal": signal}))
 
 
-@click.command("pause", short_help="Hold the containers still.")
+@click.command("pause", cls=Command, short_help="Hold the containers still.")
 @click.argument("services", nargs=-1)
 @click.pass_obj
 def pause(chosen: Chosen, *, services: Sequence[str]) -> None:
@@ -44,7 +45,7 @@ def pause(chosen: Chosen, *, services: Sequence[str]) -> None:
     _to_each(chosen, "Pausing", _present(chosen, services), _Deed("pause", "Paused"))
 
 
-@click.command("unpause", short_help="Let held containers go on.")
+@click.command("unpause", cls=Command, short_help="Let held containers go on.")
 @click.argument("services", nargs=-1)
 @click.pass_obj
 def unpause(chosen: Chosen, *, services: Sequence[str]) -> None:
@@ -52,7 +53,7 @@ def unpause(chosen: Chosen, *, services: Sequence[str]) -> None:
     _to_each(chosen, "Unpausing", _present(chosen, services), _Deed("unpause", "Unpaused"))
 
 
-@click.command("wait", short_help="Wait until containers have stopped.")
+@click.command("wait", cls=Command, short_help="Wait until containers have stopped.")
 @click.argument("services", nargs=-1)
 @click.option("--down-project", is_flag=True, help="Take the project down when the first of them has stopped.")
 @click.pass_context

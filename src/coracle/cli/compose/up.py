@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command
 from coracle.cli.compose.lifecycle import timeout_option
 from coracle.cli.compose.making import Making, making_options
 
@@ -82,7 +83,7 @@ class Attaching:
         ).run(body)
 
 
-@click.command("up", short_help="Make and start the containers.")
+@click.command("up", cls=Command, short_help="Make and start the containers.")
 @click.argument("services", nargs=-1)
 @click.option("-d", "--detach", is_flag=True, help="In the background.")
 @making_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coracle.cli.compose.chosen import Chosen, fail
+from coracle.cli.compose.goflags import Command
 
 if TYPE_CHECKING:
     from coracle.compose.project import Project
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-@click.command("watch", short_help="Bring changed files into the containers.")
+@click.command("watch", cls=Command, short_help="Bring changed files into the containers.")
 @click.argument("services", nargs=-1)
 @click.option("--no-up", is_flag=True, help="Do not build and start the services first.")
 @click.option("--prune", is_flag=True, help="Remove the images that builds leave without a name.")

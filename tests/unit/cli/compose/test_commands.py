@@ -26,4 +26,4 @@ def test_none_is_loaded_for_the_help_of_another():
         "import sys, coracle.cli.main; print([name for name in sys.modules if name.startswith('coracle.cli.compose.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert loaded.strip() == "['coracle.cli.compose.chosen']"
+    assert loaded.strip() == "['coracle.cli.compose.chosen', 'coracle.cli.compose.goflags']"

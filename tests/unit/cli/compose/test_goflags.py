@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from coracle.cli.compose.goflags import Command
+from coracle.cli.compose.goflags import Command, ignored
 
 
 def command(**settings):
@@ -14,6 +14,7 @@ def command(**settings):
     @click.option("-T", "--no-tty", is_flag=True)
     @click.option("--orphans/--no-orphans", default=True)
     @click.option("-e", "--env", default="")
+    @ignored("-a", "--all")
     def run(**given):
         click.echo(sorted(given.items()))
 
@@ -44,6 +45,29 @@ def test_words_of_another_program_stay_as_they_are():
     code, text = said(["-T", "a", "b", "--orphans=false"], allow_interspersed_args=False)
     assert code == 0
     assert "('words', ('b', '--orphans=false'))" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "env"),
+    [
+        (["-e", "x=y"], "x=y"),
+        (["-e=x=y"], "x=y"),
+        (["-ex=y"], "x=y"),
+        (["-Te=x"], "x"),
+        (["--env=-T=true"], "-T=true"),
+        (["--env", "--orphans=false"], "--orphans=false"),
+        (["-e", "-T=true"], "-T=true"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"allow_interspersed_args": False}])
+def test_values_are_left_alone(given, env, settings):
+    code, text = said([*given, "--orphans=true", "a", "b"], **settings)
+    assert (code, f"('env', '{env}')" in text, "('orphans', True)" in text) == (0, True, True)
+
+
+def test_flags_without_effect_are_warned_of():
+    assert said(["-a", "a", "b"])[1].startswith("WARN --all has no effect\n")
+    assert said(["--all=false", "a", "b"])[1].startswith("[(")
 
 
 @pytest.mark.parametrize(("given", "count"), [([], 0), (["a"], 1), (["--env", "x", "a"], 1)])
