@@ -22,6 +22,7 @@ from enum import Enum, auto
 
 from coracle.core.errors import Broken, CloudError, TooLarge
 from coracle.web import render
+from coracle.web.barrier import write_apart
 from coracle.web.deadline import Deadline
 from coracle.web.hangup import watch_hangup
 from coracle.web.inbox import Inbox
@@ -315,7 +316,7 @@ class Connection:  # long: the states of one thing; parsing, rendering and raw s
             self._raw.push(early)
         if self._eof:
             self._raw.finish()
-        self._pipe.write(render.upgrade_head(answer))
+        write_apart(self._pipe, render.upgrade_head(answer))
         self._relieve()
         await answer.run(Raw(self._pipe, self._raw, self._wait_freed))
 
