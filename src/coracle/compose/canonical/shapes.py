@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from coracle.compose.places import Path, Places, dotted
-from coracle.compose.units import duration_text, nanoseconds, size_bytes
+from coracle.compose.units import nanoseconds, size_bytes
+from coracle.core.durations import duration_text
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from typing import Any
 
 from coracle.core.clock import Clock, from_rfc3339
 from coracle.core.object import Object
+from coracle.docker.agos import parse_ago
 from coracle.docker.bodies import flag, number
 from coracle.docker.filters import Filters, parse_filters
-from coracle.docker.moments import moment_s
 from coracle.engine.builds.service import Builds
-from coracle.image.dockerfile.health import duration_ns
 from coracle.web.messages import Answer, Request, Response
 
 _FILTERS = ("id", "parent", "type", "description", "inuse", "shared", "private", "until", "unused-for")
@@ -43,7 +42,7 @@ class CacheView:
         until = (*filters.get("until"), *filters.get("unused-for"))
         used_s = from_rfc3339(record.status["used_at"])
         return (
-            all(used_s < _before_s(text, self._clock.now_s()) for text in until)
+            all(used_s < parse_ago(text, self._clock.now_s()) for text in until)
             and filters.allows_match("id", row["ID"])
             and filters.allows("parent", row["Parent"])
             and filters.allows("type", row["Type"])
@@ -52,13 +51,6 @@ class CacheView:
             and _agrees(filters, "shared", row["Shared"])
             and _agrees(filters, "private", not row["Shared"])
         )
-
-
-def _before_s(text: str, now_s: float) -> float:
-    """A moment, or how long ago one was ("24h").  Raises Malformed."""
-    if text[-1:] in ("s", "m", "h"):
-        return now_s - duration_ns(text) / 1e9
-    return moment_s(text)
 
 
 def _agrees(filters: Filters, name: str, value: bool) -> bool:

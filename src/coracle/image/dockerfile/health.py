@@ -1,30 +1,19 @@
-"""HEALTHCHECK, and the durations that it is told in ("1m30s").
+"""HEALTHCHECK.
 
-Source: Dockerfile reference, "HEALTHCHECK"; Go's time.ParseDuration.
+Source: Dockerfile reference, "HEALTHCHECK".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from fractions import Fraction
 
+from coracle.core.durations import nanoseconds
 from coracle.core.errors import Malformed
 from coracle.image.config import Healthcheck
 
 MINIMUM_NS = 1_000_000
 
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "μs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-_PART = re.compile(r"([0-9]{0,18}(?:\.[0-9]{0,18})?)(ns|us|µs|μs|ms|s|m|h)")
 _TIMES = {
     "interval": "interval_ns",
     "timeout": "timeout_ns",
@@ -32,23 +21,6 @@ _TIMES = {
     "start-interval": "start_interval_ns",
 }
 FLAGS = (*_TIMES, "retries")
-
-
-def duration_ns(text: str) -> int:
-    """Raises Malformed."""
-    sign, rest, total = (-1 if text.startswith("-") else 1), text.lstrip("+-"), Fraction(0)
-    if rest == "0":
-        return 0
-    at = 0
-    while at < len(rest):
-        part = _PART.match(rest, at)
-        if part is None or part[1] in ("", "."):
-            raise Malformed(f'time: invalid duration "{text[:100]}"')
-        total += Fraction(f"0{part[1]}0" if "." in part[1] else part[1]) * _UNITS_NS[part[2]]
-        at = part.end()
-    if not rest or total >= 1 << 63:
-        raise Malformed(f'time: invalid duration "{text[:100]}"')
-    return sign * int(total)
 
 
 def healthcheck(args: tuple[str, ...], flags: Mapping[str, str], *, is_json: bool) -> Healthcheck:
@@ -69,7 +41,10 @@ def healthcheck(args: tuple[str, ...], flags: Mapping[str, str], *, is_json: boo
 
 
 def _time(name: str, text: str) -> int:
-    found = duration_ns(text) if text else 0
+    try:
+        found = nanoseconds(text) if text else 0
+    except ValueError as error:
+        raise Malformed(str(error)) from None
     if found and found < MINIMUM_NS:
         raise Malformed(f'Interval "{name}" cannot be less than 1ms')
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from coracle.core.clock import rfc3339
+from coracle.core.durations import duration_text
 from coracle.core.kind import Kind
 from coracle.core.object import Json, Meta, Object
 from coracle.core.quantity import ZERO, Quantity, parse
@@ -66,14 +67,7 @@ def node_metrics(node: Object, found: Measurement) -> Object:
 
 
 def _when(found: Measurement) -> Json:
-    return {"timestamp": rfc3339(found.at_s), "window": _duration(found.window_s)}
-
-
-def _duration(seconds_s: float) -> str:
-    """`15.02s`, `1m0.5s`: as Go writes durations, to the millisecond."""
-    minutes, left_s = divmod(round(seconds_s, 3), 60)
-    text = f"{left_s:.3f}".rstrip("0").rstrip(".") + "s"
-    return f"{int(minutes)}m{text}" if minutes else text
+    return {"timestamp": rfc3339(found.at_s), "window": duration_text(round(found.window_s * 1000) * 10**6)}
 
 
 def _used(resource: str) -> Any:

@@ -12,11 +12,12 @@ Source: crontab(5); Kubernetes documentation, "CronJob: Schedule syntax", "Time 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
+
+from coracle.core.durations import nanoseconds
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -31,7 +32,6 @@ _SHORT = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
-_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _HORIZON_S = 5 * 366 * 86400.0  # what is not within five years is never
 
 
@@ -100,15 +100,10 @@ def _is_any(word: str) -> bool:
 
 def _duration_s(text: str, whole: str) -> float:
     """At least a second, and whole ones."""
-    parts = re.findall(r"(\d+\.?\d*|\.\d+)([^\d.]*)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
-    for _, unit in parts:
-        if not unit:
-            raise ValueError(f'failed to parse duration {whole}: time: missing unit in duration "{text}"')
-        if unit not in _UNITS_S:
-            raise ValueError(f'failed to parse duration {whole}: time: unknown unit "{unit}" in duration "{text}"')
-    return max(1.0, float(int(sum(float(number) * _UNITS_S[unit] for number, unit in parts))))
+    try:
+        return float(max(1, nanoseconds(text) // 10**9))
+    except ValueError as error:
+        raise ValueError(f"failed to parse duration {whole}: {error}") from None
 
 
 def _field(word: str, low: int, high: int, names: Mapping[str, int]) -> frozenset[int]:

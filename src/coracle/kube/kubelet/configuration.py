@@ -15,11 +15,11 @@ Source: Kubernetes documentation, "Node-pressure Eviction", KubeletConfiguration
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coracle.core.durations import nanoseconds
 from coracle.core.errors import Malformed
 from coracle.core.quantity import Quantity, parse
 from coracle.kube.kubelet.admission import sysctl_patterns
@@ -27,8 +27,6 @@ from coracle.kube.kubelet.thresholds import MEMORY, PIDS, SIGNALS, Amount, Stock
 
 API, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 _MIB = 1 << 20
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +142,10 @@ def _flag(value: Any) -> bool:
 
 def duration_s(value: Any) -> float:
     """As Go writes durations: `1m30s`, `500ms`, `0`.  Raises ValueError."""
-    text = str(value)
-    parts = _DURATION.findall(text)
-    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
-        raise ValueError(f'invalid duration "{text}"')
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    found = nanoseconds(str(value)) / 1e9
+    if found < 0:
+        raise ValueError(f'"{value}" must not be negative')
+    return found
 
 
 def _positive_s(value: Any) -> float:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coracle.core.clock import Clock
+from coracle.core.durations import duration_text
 from coracle.core.errors import CloudError, Malformed
 from coracle.core.object import Object
 from coracle.engine.images import Policy
@@ -142,15 +143,8 @@ def _policy(container: Mapping[str, Any]) -> Policy:
 
 
 def duration(took_s: float) -> str:
-    """As Go writes whole milliseconds: `0s`, `12ms`, `1.25s`, `1m2.5s`, `1h0m0s`."""
-    took_ms = int(took_s * 1000)
-    if took_ms < 1000:
-        return f"{took_ms}ms" if took_ms else "0s"
-    minutes, left_ms = divmod(took_ms, 60_000)
-    seconds = f"{left_ms / 1000:g}s"
-    if minutes < 60:
-        return f"{minutes}m{seconds}" if minutes else seconds
-    return f"{minutes // 60}h{minutes % 60}m{seconds}"
+    """In whole milliseconds: `0s`, `12ms`, `1.25s`."""
+    return duration_text(int(took_s * 1000) * 10**6)
 
 
 def _bad_name(reference: str, error: CloudError) -> str:

@@ -95,7 +95,7 @@ def test_what_buildkit_refuses_is_refused_in_its_words(text):
         ("HEALTHCHECK NOPE x", 'Unknown type "NOPE" in HEALTHCHECK (try CMD)'),
         ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
         ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
-        ("HEALTHCHECK --interval=5x CMD a", 'time: invalid duration "5x"'),
+        ("HEALTHCHECK --interval=5x CMD a", 'time: unknown unit "x" in duration "5x"'),
         ("HEALTHCHECK --interval=1us CMD a", 'Interval "interval" cannot be less than 1ms'),
         ("HEALTHCHECK --retries=-1 CMD a", "--retries cannot be negative (-1)"),
         ("SHELL bash", "SHELL requires the arguments to be in JSON form"),

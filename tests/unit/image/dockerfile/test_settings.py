@@ -2,9 +2,8 @@
 
 import pytest
 
-from coracle.core.errors import CloudError, Malformed
+from coracle.core.errors import CloudError
 from coracle.image.config import Healthcheck, Settings
-from coracle.image.dockerfile.health import duration_ns
 from coracle.image.dockerfile.parse import parse_changes
 from coracle.image.dockerfile.settings import changed
 
@@ -64,16 +63,3 @@ def test_a_change_that_cannot_be(line, said):
     with pytest.raises(CloudError) as told:
         after(line)
     assert str(told.value) == said
-
-
-@pytest.mark.parametrize(
-    ("text", "ns"), [("1h2m3.5s", 3_723_500_000_000), ("0", 0), ("1ms", 1_000_000), (".5s", 5 * 10**8)]
-)
-def test_durations(text, ns):
-    assert duration_ns(text) == ns
-
-
-@pytest.mark.parametrize("text", ["", "1", "s", "1d", "1s2", ".s", "9999999999h"])
-def test_what_is_no_duration(text):
-    with pytest.raises(Malformed, match="invalid duration"):
-        duration_ns(text)

@@ -91,7 +91,7 @@ def test_the_whole():
         ({"evictionHard": {MEMORY: "120%"}}, 'evictionHard: memory.available: "120%" must be between 0% and 100%'),
         ({"evictionHard": "all"}, "evictionHard: must be a map"),
         ({"evictionSoft": {MEMORY: "1Gi"}}, "grace period must be specified for the soft eviction threshold memory.available"),
-        ({"evictionPressureTransitionPeriod": "soon"}, 'evictionPressureTransitionPeriod: invalid duration "soon"'),
+        ({"evictionPressureTransitionPeriod": "soon"}, 'evictionPressureTransitionPeriod: time: invalid duration "soon"'),
         ({"maxPods": 0}, "maxPods: must be a whole number, 1 or more"),
         ({"maxPods": True}, "maxPods: must be a whole number, 1 or more"),
         ({"nodeStatusUpdateFrequency": "1ms"}, "nodeStatusUpdateFrequency: must be a second or more"),
