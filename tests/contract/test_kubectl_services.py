@@ -116,11 +116,10 @@ def town(cloud):
     namespace = "services-" + uuid.uuid4().hex[:4]
     cloud.kubectl("create", "namespace", namespace)
     town = Town(cloud, namespace)
-    ends = {"terminationGracePeriodSeconds": 0}
     town.make(
         pod("a", {"app": "web", "me": "a"}),
         pod("b", {"app": "web", "me": "b"}),
-        pod("client", {"app": "client"}, "exec sleep 100000", [], **ends),
+        pod("client", {"app": "client"}),
         service("web"),
     )
     town.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
@@ -305,6 +304,7 @@ def test_policies_say_who_may_speak_to_whom(town):
     town.wait_for(lambda: town.names("only-a") == {"none"})
     assert [town.names("only-a", one) for one in ("a", "b")] == [{"a"}, {"a"}]
     assert town.inside(f"nc -w 1 {town.ip('a')} 9090 </dev/null || echo none", "b") == "none\n"
+    assert town.names(f"{town.ip('client')}:8080", "a") == {"client"}
     spec |= {"ingress": [{}], "egress": [{"to": [peer]}], "policyTypes": ["Ingress", "Egress"]}
     town.make(policy)
     town.until("only-a", "a")
@@ -499,8 +499,9 @@ def test_names_of_headless_sets(town):
     for name, ip in ips.items():
         assert town.addresses(f"{name}.{zone}") == [ip]
         assert f"name = {name}.{zone}" in " ".join(town.records("ptr", ip))
-    served = sorted(line.split()[-2:] for line in town.records("srv", f"_sql._tcp.{zone}"))
-    assert served == [["5432", f"{name}.{zone}"] for name in ("db-0", "db-1")]
+    for asked in (f"_sql._tcp.{zone}", zone):
+        served = sorted(line.split()[-3:] for line in town.records("srv", asked))
+        assert served == [["50", "5432", f"{name}.{zone}"] for name in ("db-0", "db-1")], asked
     assert town.inside("hostname -f", "db-0").strip() == f"db-0.{zone}"
     late = f"late.{town.namespace}.svc.cluster.local"
     town.wait_for(lambda: town.addresses(f"late.{late}") == [town.ip("late")])
