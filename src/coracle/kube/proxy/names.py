@@ -4,6 +4,7 @@
     db-0.db.default.svc.cluster.local                   one address of a headless Service, by its hostname
     10-32-0-5.db.default.svc.cluster.local              the same where it has no hostname
     _http._tcp.web.default.svc.cluster.local            SRV: port, and the name of where
+    web.default.svc.cluster.local                       SRV: all its ports, also those without a name, as CoreDNS
     10-32-0-5.default.pod.cluster.local                 a pod, by its address
     5.0.32.10.in-addr.arpa                              PTR, the way back
     dns-version.cluster.local                           TXT: the version of the specification
@@ -14,7 +15,8 @@ Source: Kubernetes DNS-Based Service Discovery, specification 1.1.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -46,9 +48,9 @@ def of_service(service: Object, behind: Sequence[Endpoint], domain: str) -> Reco
     address = IPv4Address(ip)
     records: Records = {name: [address], reverse_name(address): [Pointer(name)]}
     for port in ports_of(service):
-        if port.get("name"):
-            records[_srv_name(port, name)] = [Srv(name, port["port"])]
-    return records
+        for asked in _srv_names(port, name):
+            records.setdefault(asked, []).append(Srv(name, port["port"]))
+    return {name: _shared(entries) for name, entries in records.items()}
 
 
 def _headless(service: Object, name: str, behind: Sequence[Endpoint]) -> Records:
@@ -62,14 +64,24 @@ def _headless(service: Object, name: str, behind: Sequence[Endpoint]) -> Records
         for named in (name, own):
             records.setdefault(named, []).append(address)
         records.setdefault(reverse_name(address), []).append(Pointer(own))
-        for port in ports_of(service):
-            if port.get("name") and port["name"] in one.ports:
-                records.setdefault(_srv_name(port, name), []).append(Srv(own, one.ports[port["name"]]))
-    return {name: list(dict.fromkeys(entries)) for name, entries in records.items()}
+        offered = [port for port in ports_of(service) if (port.get("name") or "") in one.ports]
+        for port in offered:
+            for asked in _srv_names(port, name):
+                records.setdefault(asked, []).append(Srv(own, one.ports[port.get("name") or ""]))
+    return {name: _shared(entries) for name, entries in records.items()}
 
 
-def _srv_name(port: Mapping[str, Any], name: str) -> str:
-    return f"_{port['name']}._{port.get('protocol', 'TCP').lower()}.{name}"
+def _srv_names(port: Mapping[str, Any], name: str) -> list[str]:
+    """By which names somebody asks where `port` is."""
+    own = [f"_{port['name']}._{port.get('protocol', 'TCP').lower()}.{name}"] if port.get("name") else []
+    return [name, *own]
+
+
+def _shared(entries: Iterable[Entry]) -> list[Entry]:
+    """Each once; places of the same port share a weight of 100."""
+    once = list(dict.fromkeys(entries))
+    weight = max(1, 100 // max(1, sum(isinstance(entry, Srv) for entry in once)))
+    return [replace(entry, weight=weight) if isinstance(entry, Srv) else entry for entry in once]
 
 
 def dashed(address: str) -> str:

@@ -24,18 +24,28 @@ UNREADY = Endpoint(str(TWO), {"http": 8080}, ready=False)
 @pytest.mark.parametrize(
     ("service", "behind", "expected"),
     [
-        pytest.param(a_service(), (), {WEB: [IP], "9.0.64.100.in-addr.arpa": [Pointer(WEB)]}, id="its address"),
+        pytest.param(a_service(ports=[]), (), {WEB: [IP], "9.0.64.100.in-addr.arpa": [Pointer(WEB)]}, id="its address"),
         pytest.param(
             a_service(ports=PORTS),
             (),
-            {WEB: [IP], "9.0.64.100.in-addr.arpa": [Pointer(WEB)], f"_http._tcp.{WEB}": [Service(WEB, 80)]},
+            {
+                WEB: [IP, Service(WEB, 80)],
+                "9.0.64.100.in-addr.arpa": [Pointer(WEB)],
+                f"_http._tcp.{WEB}": [Service(WEB, 80)],
+            },
             id="its named ports",
+        ),
+        pytest.param(
+            a_service(),
+            (),
+            {WEB: [IP, Service(WEB, 80)], "9.0.64.100.in-addr.arpa": [Pointer(WEB)]},
+            id="a port without a name",
         ),
         pytest.param(
             a_service(clusterIP="None", ports=PORTS),
             (READY, UNREADY),
             {
-                WEB: [ONE],
+                WEB: [ONE, Service(f"db-0.{WEB}", 8080)],
                 f"db-0.{WEB}": [ONE],
                 "5.0.32.10.in-addr.arpa": [Pointer(f"db-0.{WEB}")],
                 f"_http._tcp.{WEB}": [Service(f"db-0.{WEB}", 8080)],
@@ -47,6 +57,18 @@ UNREADY = Endpoint(str(TWO), {"http": 8080}, ready=False)
             (UNREADY,),
             {WEB: [TWO], f"10-32-0-6.{WEB}": [TWO], "6.0.32.10.in-addr.arpa": [Pointer(f"10-32-0-6.{WEB}")]},
             id="headless: unready ones where asked, by address",
+        ),
+        pytest.param(
+            a_service(clusterIP="None"),
+            (Endpoint(str(ONE), {"": 80}, hostname="a"), Endpoint(str(TWO), {"": 80}, hostname="b")),
+            {
+                WEB: [ONE, Service(f"a.{WEB}", 80, weight=50), TWO, Service(f"b.{WEB}", 80, weight=50)],
+                f"a.{WEB}": [ONE],
+                f"b.{WEB}": [TWO],
+                "5.0.32.10.in-addr.arpa": [Pointer(f"a.{WEB}")],
+                "6.0.32.10.in-addr.arpa": [Pointer(f"b.{WEB}")],
+            },
+            id="headless: places share the weight",
         ),
         pytest.param(a_service(clusterIP="None"), (), {}, id="headless with nothing behind"),
         pytest.param(
