@@ -228,6 +228,7 @@ def test_names(room):
     assert inside(room, "named", "hostname") == whole
     hosts = inside(room, "named", "cat /etc/hosts").splitlines()
     assert hosts[0] == "# Kubernetes-managed hosts file."
+    assert [line.split("\t")[0] for line in hosts[3:7]] == ["fe00::0", "fe00::0", "fe00::1", "fe00::2"]
     assert f"{address}\t{whole}\tweb" in hosts
     assert hosts[-2:] == ["# Entries added by HostAliases.", "10.1.2.3\tfoo\tbar.example"]
     assert inside(room, "named", "cat /etc/resolv.conf") == "nameserver 192.0.2.1\nsearch my.dns\noptions ndots:3"

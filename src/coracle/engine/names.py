@@ -21,6 +21,14 @@ ff00::0\tip6-mcastprefix
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
+_MANAGED_HOSTS = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
 _HOST_FILE_BYTES = 1 << 20
 
 
@@ -43,10 +51,11 @@ def render_files(sandbox: Object) -> dict[str, str]:
 
 
 def _hosts_file(spec: Mapping[str, Any], own: Sequence[Sequence[str]]) -> str:
-    """With tabs between names where somebody manages it, as the kubelet writes it."""
+    """With tabs between names, and other IPv6 addresses, where somebody manages it, as the kubelet writes it."""
     title = f"\n# {spec['hosts_title']}\n" if spec["hosts_title"] and spec["hosts"] else ""
     first, gap = (f"# {spec['managed_by']}\n", "\t") if spec["managed_by"] else ("", " ")
-    known = read_host_file("/etc/hosts", _HOSTS) if spec["host_network"] else _HOSTS
+    known = _MANAGED_HOSTS if spec["managed_by"] else _HOSTS
+    known = read_host_file("/etc/hosts", known) if spec["host_network"] else known
     return first + known + _lines(own, gap) + title + _lines(spec["hosts"], gap)
 
 
