@@ -1,7 +1,8 @@
 """What containers have written, from the files that their monitors keep (engine.lines).
 
 Called by `kubectl logs` and `docker logs`.  The file may be replaced by a new one under the same name (rotation); what
-came before is then in `<name>.1`, `<name>.2` ...  Following sleeps until inotify or the container's end wakes it.
+came before is then in `<name>.1`, `<name>.2` ..., and for a moment in `<name>.next` (engine.rotation).  Following sleeps
+until inotify or the container's end wakes it.
 Memory is bounded by one block, however slowly somebody reads.
 """
 
@@ -100,7 +101,9 @@ class Logs:
                     while block := await offload(readers[0].read):
                         yield block
                     if is_replaced:
-                        os.close(readers.popleft().fd)
+                        done = readers.popleft()
+                        readers.extend(_after(path, done.fd) if not readers else ())
+                        os.close(done.fd)
                 if not readers:
                     readers.extend(_open(path))
                     if readers:
@@ -165,15 +168,31 @@ def _open_all(path: str, tail_lines: int | None) -> list[BlockReader]:
 def _newest_first(path: str) -> list[BlockReader]:
     """The log and what came before it (`.1`, `.2` ...).  Those replaced just then have moved by one, and must not be
     read twice."""
-    readers, number, missed = _open(path), 0, 0
+    readers = _open(path)
+    _add_older(readers, f"{path}.next")
+    number = missed = 0
     while missed < 2:  # one: it is being renamed
         number += 1
-        older = _open(f"{path}.{number}")
-        missed = 0 if older else missed + 1
-        if older and readers and os.path.samestat(os.fstat(older[0].fd), os.fstat(readers[-1].fd)):
-            os.close(older.pop().fd)
-        readers += older
+        missed = 0 if _add_older(readers, f"{path}.{number}") else missed + 1
     return readers
+
+
+def _add_older(readers: list[BlockReader], path: str) -> bool:
+    """Add the file to those opened before, which are newer, unless it is the last of them; whether it is there."""
+    older = _open(path)
+    if older and readers and _are_same(older[0].fd, readers[-1].fd):
+        os.close(older[0].fd)
+    else:
+        readers += older
+    return bool(older)
+
+
+def _after(path: str, fd: int) -> list[BlockReader]:
+    """The files that came after the one that is open as `fd`, oldest first: the log may have been replaced often."""
+    readers = _newest_first(path)
+    older = next((at for at, reader in enumerate(readers) if _are_same(reader.fd, fd)), len(readers))
+    _close_all(readers[older:])
+    return readers[:older][::-1]
 
 
 def _open(path: str) -> list[BlockReader]:
@@ -187,6 +206,10 @@ def _open(path: str) -> list[BlockReader]:
 def _close_all(readers: Iterable[BlockReader]) -> None:
     for reader in readers:
         os.close(reader.fd)
+
+
+def _are_same(one: int, other: int) -> bool:
+    return os.path.samestat(os.fstat(one), os.fstat(other))
 
 
 def _is_same(path: str, fd: int) -> bool:

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,35 @@ def test_a_rotated_log_is_followed_into_the_new_file(tmp_path):
     followed, kept = with_log(main, tmp_path)
     assert followed == [f"line {n}" for n in (1, 2, 3, 4)]
     assert kept == followed  # the older file is there too
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1, [2]), (2, [2, 3]), (3, [3, 4])])
+def test_a_follower_goes_on_with_the_file_that_came_next_however_often_the_log_was_replaced(tmp_path, times, expected):
+    """Meanwhile nobody has read; one older file is kept."""
+
+    async def main(log):
+        log.write(stored(1))
+        async with contextlib.aclosing(log.engine.logs.read(log.id, follow=True)) as lines:
+            assert (await anext(lines)).data == b"line 1"
+            for number in range(2, 2 + times):
+                log.rotate(stored(number))
+                while not os.path.samefile(log.path, log.path.with_name("log.next")):
+                    await asyncio.sleep(0.001)
+            return [(await anext(lines)).data.decode() for _ in expected]
+
+    assert with_log(main, tmp_path) == [f"line {number}" for number in expected]
+
+
+def test_the_older_file_is_read_at_the_very_moment_of_its_replacement(tmp_path):
+    async def main(log):
+        log.write(stored(1))
+        log.rotate(stored(2))
+        reading = asyncio.ensure_future(log.texts())
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - the files are opened in a thread before the loop has seen to them
+        return await reading
+
+    assert with_log(main, tmp_path) == ["line 1", "line 2"]
 
 
 def test_a_tail_reaches_into_the_older_file(tmp_path):
