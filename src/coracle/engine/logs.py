@@ -1,8 +1,8 @@
 """What containers have written, from the files that their monitors keep (engine.lines).
 
 Called by `kubectl logs` and `docker logs`.  The file may be replaced by a new one under the same name (rotation); what
-came before is then in `<name>.1`, `<name>.2` ..., and for a moment in `<name>.next` (engine.rotation).  Following sleeps
-until inotify or the container's end wakes it.
+came before is then in `<name>.1`, `<name>.2` ..., and for a moment in `<name>.next` (engine.rotation).  Following
+sleeps until inotify or the container's end wakes it.
 Memory is bounded by one block, however slowly somebody reads.
 """
 
