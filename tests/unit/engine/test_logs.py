@@ -184,8 +184,8 @@ def test_a_follower_goes_on_with_the_file_that_came_next_however_often_the_log_w
             assert (await anext(lines)).data == b"line 1"
             for number in range(2, 2 + times):
                 log.rotate(stored(number))
-                while not log.is_seen_to():
-                    await asyncio.sleep(0.001)  # noqa: ASYNC110 - inotify tells the engine, not us
+                while not log.is_seen_to():  # noqa: ASYNC110 - inotify tells the engine, not us
+                    await asyncio.sleep(0.001)
             return [(await anext(lines)).data.decode() for _ in expected]
 
     assert with_log(main, tmp_path) == [f"line {number}" for number in expected]
