@@ -11,12 +11,13 @@ Operations on one container take turns, but for waiting until it ends.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.clock import Clock
-from coracle.core.errors import CloudError, Conflict
+from coracle.core.errors import CloudError, Conflict, NotFound, Timeout
 from coracle.core.object import Object
 from coracle.docker.containers import plans
 from coracle.docker.containers.checks import check_of
@@ -28,6 +29,7 @@ from coracle.engine.containers import Containers
 from coracle.engine.locks import KeyedLocks
 
 _FRESH: Mapping[str, Any] = {"RestartCount": 0, "Backoff": 0, "ManuallyStopped": False, "Error": ""}
+_KILLED_S = 10.0  # from SIGKILL until its end is known, as in moby's Kill
 
 
 class Lives:
@@ -63,6 +65,17 @@ class Lives:
         if plans.is_deadly(record, signal):
             await self._keep_stopped(id)
         await self._containers.kill(id, signal)
+
+    async def wait_killed(self, id: str) -> None:
+        """Until it has ended, or is gone.  Raises Timeout: not even SIGKILL has ended it."""
+        try:
+            async with asyncio.timeout(_KILLED_S):
+                await self._containers.wait_exit(id)
+        except NotFound:
+            return
+        except TimeoutError as error:
+            said = f"container {id}: tried to kill container, but did not receive an exit event"
+            raise Timeout(said, kind="Container", name=id) from error
 
     async def restart(self, id: str, grace_s: float, signal: str = "") -> None:
         """Stop it and let it run anew, with --rm too.  Raises as `stop` and `start`."""

@@ -6,6 +6,7 @@ Source: Docker Engine API 1.50, "Container"; moby daemon/{start,stop,kill,pause,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from signal import SIGKILL
 
 from coracle.core.errors import AlreadyExists, Conflict, Invalid, Malformed, NotFound
 from coracle.core.object import Object
@@ -71,8 +72,10 @@ class Verbs:
         if not states.is_alive(record):
             raise Conflict(f"cannot kill container: {asked}: container {record.meta.name} is not running")
         await self._lives.kill(record.meta.name, signal)
-        number = str(signals.to_number(signal))
-        await self._events.publish_container("kill", record, {"signal": number})
+        number = signals.to_number(signal)
+        await self._events.publish_container("kill", record, {"signal": str(number)})
+        if number == SIGKILL:
+            await self._lives.wait_killed(record.meta.name)
         return Response(204)
 
     async def pause(self, request: Request) -> Answer:

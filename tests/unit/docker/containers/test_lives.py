@@ -209,6 +209,25 @@ def test_stop_takes_no_longer_than_it_may(tmp_path):
     with_house(main, tmp_path)
 
 
+def test_who_has_killed_it_finds_it_ended(tmp_path):
+    async def main(house):
+        await house.run("stubborn", "sleep", "infinity")
+        assert (await house.ask("POST", "/containers/web/kill?signal=TERM"))[0] == 204
+        store = house.engine.store
+        commit = store.commit
+
+        async def slow(*args, **more):
+            await asyncio.sleep(1)
+            return await commit(*args, **more)
+
+        store.commit = slow
+        assert (await house.ask("POST", "/containers/web/kill"))[0] == 204
+        assert (await house.inspect("web"))["State"]["Status"] == "exited"
+        assert (await house.ask("DELETE", "/containers/web"))[0] == 204
+
+    with_house(main, tmp_path)
+
+
 def test_a_kill_in_the_middle_of_a_stop(tmp_path):
     async def main(house):
         await house.run("stubborn", "sleep", "infinity")
