@@ -131,7 +131,9 @@ class Collection:
             raise Conflict(said, kind=self.kind.type, name=obj.meta.name)
         return await self._replace(old, obj, part, dry_run)
 
-    async def change(self, key: Key, how: Callable[[Object], Object], part: str = "main") -> Object:
+    async def change(
+        self, key: Key, how: Callable[[Object], Object], part: str = "main", *, dry_run: bool = False
+    ) -> Object:
         """Apply `how` to the present state until nobody was quicker.  Nothing is written where nothing changes.
 
         Raises: NotFound, Invalid, and what `how` raises.
@@ -142,7 +144,7 @@ class Collection:
             if new == old:
                 return old
             try:
-                return await self._replace(old, new, part, dry_run=False)
+                return await self._replace(old, new, part, dry_run)
             except Conflict:
                 continue
         raise Conflict(kind=self.kind.type, name=key.name)

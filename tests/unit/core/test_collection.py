@@ -133,6 +133,20 @@ def test_who_is_told_of_a_conflict_reads_what_was_newer(tmp_path):
     asyncio.run(main())
 
 
+def test_a_dry_run_of_a_change_starts_from_what_is_on_its_way_to_the_disk(tmp_path):
+    async def main():
+        store = SqliteStore(tmp_path)
+        async with running(store), asyncio.TaskGroup() as group:
+            collection = Collection(THING, store, LoopClock())
+            await collection.create(thing())
+            group.create_task(collection.change(KEY, lambda obj: obj.with_spec(size=2)))
+            await asyncio.sleep(0)
+            tried = await collection.change(KEY, lambda obj: obj.with_spec(port=3), dry_run=True)
+        assert (tried.spec, collection.get(KEY).spec) == ({"size": 2, "port": 3}, {"size": 2, "port": 1})
+
+    asyncio.run(main())
+
+
 def test_generation_counts_what_is_asked_not_what_is():
     async def main():
         collection = things()

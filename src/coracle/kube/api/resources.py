@@ -126,11 +126,7 @@ class Resources:
             said[:] = found.warnings
             return found.obj
 
-        if dry_run:
-            changed = change(target.collection.get(target.key))
-            stored = await target.collection.update(changed, part, dry_run=True)
-        else:
-            stored = await target.collection.change(target.key, change, part)
+        stored = await target.collection.change(target.key, change, part, dry_run=dry_run)
         return self._answer(request, target, stored, 200, warning_headers([*said, *self._doubts(stored, last)]))
 
     async def delete(self, request: Request, target: Target) -> Response:

@@ -103,9 +103,8 @@ class Subresources:
         def scaled(old: Object) -> Object:
             return _scaled(old, change(scale_of(old)), target)
 
-        if dry_run:
-            return self._shown(request, scale_of(scaled(target.collection.get(target.key))))
-        return self._shown(request, scale_of(await target.collection.change(target.key, scaled, "scale")))
+        stored = await target.collection.change(target.key, scaled, "scale", dry_run=dry_run)
+        return self._shown(request, scale_of(stored))
 
     # -- pods ----------------------------------------------------------------------------------------------------
 

@@ -48,11 +48,13 @@ class OtherVersion(Collection):
         new = self._strictly(self._to_stored(obj), self._stored.get(obj.key))
         return await self._stored.update(new, part, dry_run=dry_run)
 
-    async def change(self, key: Key, how: Callable[[Object], Object], part: str = "main") -> Object:
+    async def change(
+        self, key: Key, how: Callable[[Object], Object], part: str = "main", *, dry_run: bool = False
+    ) -> Object:
         def changed(old: Object) -> Object:
             return self._strictly(self._to_stored(how(self._shown(old))), old)
 
-        return await self._stored.change(key, changed, part)
+        return await self._stored.change(key, changed, part, dry_run=dry_run)
 
     async def delete(
         self, key: Key, how: Deletion = _PLAINLY, *, missing_ok: bool = False, dry_run: bool = False
