@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "The Kubernetes API", "Discovery API"; metav1.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ def verbs_of(kind: Kind) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind and what may be done with it."""
+    """A kind and what may be done with it.  `stored` is the version it is kept in; "": it is not kept."""
 
     kind: Kind
     verbs: Sequence[str]
+    stored: str = ""
 
 
 # subresource -> (API of what it answers with, its kind; "": the parent's), verbs
@@ -174,6 +176,8 @@ def _plain(resource: Resource) -> list[Doc]:
         line["shortNames"] = list(kind.short)
     if kind.categories:
         line["categories"] = list(kind.categories)
+    if resource.stored:
+        line["storageVersionHash"] = _storage_hash(resource.stored, kind.name)
     lines = [line]
     for name in sorted(kind.subresources & _SUBRESOURCES.keys()):
         api, answers, verbs = _answers(kind, name)
@@ -182,6 +186,12 @@ def _plain(resource: Resource) -> list[Doc]:
         sub = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced, **other}
         lines.append({**sub, "kind": answers, "verbs": list(verbs)})
     return lines
+
+
+def _storage_hash(api: str, kind: str) -> str:
+    """By which clients see that a kind is kept in another version than before: as apiserver makes it."""
+    group, _, version = api.rpartition("/")
+    return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
 
 
 def _described(resource: Resource) -> Doc:

@@ -100,8 +100,9 @@ class _Rooms:
         self._measured, self._components = seen
         self.tokens = tokens
         apis: dict[str, list[Resource]] = {}
+        stored = {kind.type: kind.api for kind in served.kinds if kind.shown is None}
         for api, kinds in served.apis.items():
-            apis[api] = [Resource(kind, verbs_of(kind)) for kind in kinds]
+            apis[api] = [Resource(kind, verbs_of(kind), stored[kind.type]) for kind in kinds]
         for kind in reviews.KINDS:
             apis.setdefault(kind.api, []).append(Resource(kind, ("create",)))
         self.openapi = OpenApi({api: [resource.kind for resource in found] for api, found in apis.items()})

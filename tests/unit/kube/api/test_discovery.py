@@ -28,6 +28,19 @@ def test_the_aggregated_form_and_the_plain_one_agree(play):
     assert [g["metadata"]["name"] for g in groups.doc["items"]] == [g["name"] for g in listed]
 
 
+def test_the_hash_of_the_stored_version_is_kubernetes_own(play):
+    async def scene(api):
+        pages = [(await api.get(path)).doc["resources"] for path in ("/api/v1", "/apis/autoscaling/v1")]
+        pages.append((await api.get("/apis/events.k8s.io/v1")).doc["resources"])
+        return {line["name"]: line.get("storageVersionHash") for page in pages for line in page}
+
+    found = play(scene)
+    assert (found["pods"], found["horizontalpodautoscalers"], found["events"]) == (
+        "xPOwRZ+Yhw8=", "qwQve8ut294=", "r2yiGXH7wu8=",
+    )  # fmt: skip
+    assert {name for name, tag in found.items() if not tag and "/" not in name} == {"bindings", "componentstatuses"}
+
+
 def test_discovery_that_is_known_is_not_sent_again(play):
     async def scene(api):
         tag = (await api.get("/apis", accept=V2)).headers["ETag"]
