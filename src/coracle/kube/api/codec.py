@@ -22,6 +22,7 @@ from coracle.web.messages import Request
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 DEEPEST = 200  # orjson writes 254 levels
 ALIASES = 10  # of YAML: what they stand for is written out, and they can stand for each other
+_SHOWN = 30  # bytes of a body that cannot be read
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 
 
@@ -105,13 +106,23 @@ def field_validation(request: Request, options: str) -> str:
     return asked
 
 
+def _beginning(body: bytes) -> str:
+    """By which a client recognises what it sent: as text where it looks like JSON, else in hexadecimal."""
+    shown = body[:_SHOWN].decode(errors="replace") if body[:1] == b"{" else body[:_SHOWN].hex()
+    return (shown or "<empty>") + (" ..." if len(body) > _SHOWN else "")
+
+
 _WORDS = {"type": "", "status": ""}
 
 
 def decode(request: Request, kind: Kind, options: str = "CreateOptions") -> Decoded:
     """The object in the body, which must be of `kind`.  Raises Malformed, Unsupported, Invalid."""
     validation = field_validation(request, options)
-    doc = read_document(request)
+    try:
+        doc = read_document(request)
+    except Malformed as error:
+        said = f"the object provided is unrecognized (must be of type {kind.name}): {error.message}"
+        raise Malformed(f"{said} ({_beginning(request.body)})") from error
     _check_type(doc, kind)
     is_text = PROTOBUF not in request.headers.get("content-type", "")
     repeated = duplicates(request.body, doc) if validation != IGNORE and is_text else []

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from coracle.core import patch as patches
-from coracle.core import strategic
+from coracle.core import restoring, strategic
 from coracle.core.errors import Conflict, Invalid, Malformed, Problem, Unsupported, invalid
 from coracle.core.kind import Kind
 from coracle.core.object import Object
@@ -39,12 +39,16 @@ Apply = Callable[[Any], Any]
 
 
 class Patch(NamedTuple):
-    """A patch as it was sent: how to apply it to a document, and how strictly to take the result."""
+    """A patch as it was sent: how to apply it to a document, and how strictly to take the result.
+
+    `schema` is that of a strategic one.
+    """
 
     apply: Apply
     sent: Any
     validation: str
     repeated: list[str]
+    schema: Schema | None = None
 
 
 def read_patch(request: Request, kind: Kind) -> Patch:
@@ -64,7 +68,7 @@ def read_patch(request: Request, kind: Kind) -> Patch:
     repeated = duplicates(request.body, sent) if validation != IGNORE else []
     schema = kind.schema
     if media == STRATEGIC and isinstance(schema, Schema):
-        return Patch(lambda doc: strategic.merge(doc, sent, schema), sent, validation, repeated)
+        return Patch(lambda doc: strategic.merge(doc, sent, schema), sent, validation, repeated, schema)
     return Patch(lambda doc: patches.merge(doc, sent), sent, validation, repeated)
 
 
@@ -76,6 +80,9 @@ def patched(old: Object, kind: Kind, patch: Patch) -> Decoded:
     """
     before = old.to_json()
     doc = patch.apply(before)
+    wrong = restoring.fault(patch.schema, doc) if patch.schema is not None else ""
+    if wrong:
+        raise Invalid((invalid("patch", go_print(patch.sent), wrong),))
     if not isinstance(doc, dict) or not isinstance(doc.get("metadata", {}), dict):
         raise Invalid((_said(patch, "the patched object is no object"),))
     if (doc.get("apiVersion"), doc.get("kind")) != (before["apiVersion"], before["kind"]):

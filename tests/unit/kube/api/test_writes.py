@@ -11,6 +11,8 @@ from unit.kube.api.conftest import ADMIN, Identity
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
+UNREAD = "the object provided is unrecognized (must be of type ConfigMap): "
+STRATEGIC = "application/strategic-merge-patch+json"
 
 
 def a_pod(name="web", **spec):
@@ -27,8 +29,11 @@ def a_pod(name="web", **spec):
         ("PUT", MAPS, {}, 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"),
         ("POST", "/api/v1/pods", {}, 405, "MethodNotAllowed",
          "the server does not allow this method on the requested resource"),
-        ("POST", MAPS, b"{", 400, "BadRequest", "couldn't get version/kind; json parse error: "),
-        ("POST", MAPS, b"", 400, "BadRequest", "couldn't get version/kind; json parse error: unexpected end of JSON"),
+        ("POST", MAPS, b"{", 400, "BadRequest", UNREAD + "couldn't get version/kind; json parse error: "),
+        ("POST", MAPS, b"", 400, "BadRequest",
+         UNREAD + "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"),
+        ("POST", MAPS, b"apiVersion: v1\nkind: ConfigMap\n", 400, "BadRequest",
+         UNREAD + "couldn't get version/kind; json parse error: "),
         ("POST", MAPS, [], 400, "BadRequest", "the object provided is unrecognized (must be of type ConfigMap)"),
         ("POST", MAPS, {"apiVersion": "v2"}, 400, "BadRequest",
          "the API version in the data (v2) does not match the expected API version (v1)"),
@@ -185,6 +190,8 @@ def test_a_stale_revision_conflicts(play):
         (MERGE, {"data": {"k": 1}}, 422,
          ' "" is invalid: patch: Invalid value: "{\\"data\\":{\\"k\\":1}}": json: cannot unmarshal number into '
          "Go struct field ConfigMap.data of type string"),
+        (STRATEGIC, {"metadata": {"labels": "x"}}, 422,
+         ' "" is invalid: patch: Invalid value: "map[metadata:map[labels:x]]": cannot restore map from string'),
         (MERGE, {"metadata": {"name": "b"}}, 400, "the name of the object (b) does not match the name on the URL (a)"),
         (MERGE, {"metadata": {"uid": "b"}}, 409, "Operation cannot be fulfilled on configmaps"),
         (MERGE, {"metadata": None, "kind": "Pod"}, 400, "Pod in version"),
@@ -467,5 +474,6 @@ def test_depth_is_bounded(play):
         return post.said, (await api.ask("PATCH", PODS + "/web", deep, content_type=MERGE)).status
 
     post, patch = play(scene)
-    assert post == (400, "BadRequest", "the document is nested more than 200 levels deep")
+    deep_said = 'the document is nested more than 200 levels deep ({"metadata":{"name":"a"},"data ...)'
+    assert post == (400, "BadRequest", UNREAD + deep_said)
     assert patch == 400
