@@ -31,6 +31,8 @@ INDEXES: Mapping[str, Mapping[str, Index]] = {CRON: OF_OWNERS}
 SCHEDULED = f"{jobs.PREFIX}cronjob-scheduled-timestamp"
 _TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
 
+_NEVER = "time difference between two schedules is less than 1 second"  # the 31st of February: there are no two
+
 
 # -- Jobs ------------------------------------------------------------------------------------------------------------
 
@@ -98,7 +100,12 @@ class CronJobs:
         found = due(cron, self._clock.now_s())
         started_s = await self._start(cron, active, found) if found.missed_s is not None else None
         await self._tell(cron, owned, active, started_s)
-        return Again(found.next_s - self._clock.now_s()) if found.next_s is not None else None
+        if found.next_s is None:
+            self._recorder.emit(
+                cron, "Warning", "InvalidSchedule", f"invalid schedule: {cron.spec['schedule']} : {_NEVER}"
+            )
+            return None
+        return Again(found.next_s - self._clock.now_s())
 
     def _knows_zone(self, cron: Object) -> bool:
         """A cloud that moved may find itself where a time zone is unknown."""

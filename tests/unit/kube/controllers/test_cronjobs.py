@@ -159,6 +159,19 @@ def test_what_others_write_into_its_status_does_no_harm():
     run(main())
 
 
+def test_a_schedule_that_never_comes_is_told_of():
+    async def main():
+        cluster = Cluster()
+        await cluster.start(schedule="59 23 31 2 *")
+        await cluster.settle(600)
+        assert (cluster.names(), cluster.said("InvalidSchedule")) == (
+            [],
+            ["invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second"],
+        )
+
+    run(main())
+
+
 def test_where_a_time_zone_is_unknown_nothing_is_made(monkeypatch):
     async def main():
         cluster = Cluster()
