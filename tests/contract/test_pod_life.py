@@ -41,21 +41,29 @@ def python(name, program, **more):
     return {"name": name, "image": "python", "imagePullPolicy": "IfNotPresent", "command": command, **more}
 
 
-UNTIL_TOLD = "trap 'echo {0} ended; exit 0' TERM; echo {0} began; while :; do sleep 0.1; done"
+def tells(name, command, **more):
+    """A container with a place that all of its pod's write to."""
+    return box(name, command, volumeMounts=[{"name": "told", "mountPath": "/told"}], **more)
+
+
+UNTIL_TOLD = "trap '{}; exit 0' TERM; while :; do sleep 0.1; done"
 FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+THIRD_TIME = "echo >> /tmp/asked; test $(wc -l < /tmp/asked) -ge 3 && "
 AT_HTTP = {"httpGet": {"port": "http", "httpHeaders": [{"name": "X-Probe", "value": "yes"}]}, "periodSeconds": 1}
 PODS = [
     pod(
         "ordered",
-        box("main", "echo main began >> /told/x; sleep 1; echo main ended >> /told/x", **{
-            "volumeMounts": [{"name": "told", "mountPath": "/told"}]}),
+        tells("main", "echo main >> /told/x; sleep 1; echo main ended >> /told/x"),
         restartPolicy="Never",
+        terminationGracePeriodSeconds=20,
         volumes=[{"name": "told", "emptyDir": {}}],
         initContainers=[
-            box("first", "echo first"),
-            box("one", UNTIL_TOLD.format("one"), restartPolicy="Always", startupProbe=probe("true")),
-            box("two", UNTIL_TOLD.format("two"), restartPolicy="Always"),
-            box("second", "echo second"),
+            tells("first", "echo first >> /told/x"),
+            tells("one", UNTIL_TOLD.format("echo one ended >> /told/x; cat /told/x > /dev/termination-log"),
+                  restartPolicy="Always",
+                  startupProbe=probe(THIRD_TIME + "echo one >> /told/x", failureThreshold=60, timeoutSeconds=10)),
+            tells("two", UNTIL_TOLD.format("sleep 0.5; echo two ended >> /told/x"), restartPolicy="Always"),
+            tells("second", "echo second >> /told/x"),
         ],
     ),
     pod("init-fails", box("main", "true"), restartPolicy="Never", initContainers=[box("first", "exit 3")]),
@@ -70,9 +78,8 @@ PODS = [
     ),
     pod(
         "anew",
-        box("asks", "test -e /told/x && sleep 1000; touch /told/x; exit 42", restartPolicy="Never", restartPolicyRules=[
-            {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}],
-            volumeMounts=[{"name": "told", "mountPath": "/told"}]),
+        tells("asks", "test -e /told/x && sleep 1000; touch /told/x; exit 42", restartPolicy="Never", restartPolicyRules=[
+            {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}]),
         box("other", "hostname; " + FOREVER),
         restartPolicy="Never",
         hostnameOverride="override.example.com",
@@ -101,6 +108,7 @@ PODS = [
     pod(
         "dying",
         box("main", FOREVER, livenessProbe=probe("exit 1", failureThreshold=2, terminationGracePeriodSeconds=1)),
+        box("slow", FOREVER, startupProbe=probe("exit 1", failureThreshold=1)),
     ),
     pod("gated", box("main", FOREVER), readinessGates=[{"conditionType": "example.com/ready"}]),
     pod(
@@ -160,7 +168,8 @@ def test_init_containers_and_sidecars_run_in_order_and_end_in_reverse(room):
     started = {name: one["state"]["terminated"]["startedAt"] for name, one in found.items()}
     assert started["first"] <= started["one"] <= started["two"] <= started["second"] <= started["main"]
     assert {one["state"]["terminated"]["exitCode"] for one in found.values()} == {0}
-    assert room.text("logs", "ordered", "-c", "one") == "one began\none ended\n"
+    told = found["one"]["state"]["terminated"]["message"]
+    assert told.splitlines() == ["first", "one", "second", "main", "main ended", "two ended", "one ended"]
     killed = [message for reason, message in events(room, "ordered") if reason == "Killing"]
     assert sorted(killed) == ["Stopping container one", "Stopping container two"]
     assert column(room, "ordered") == ["0/3", "Completed"]
@@ -272,9 +281,10 @@ def test_a_pod_is_ready_when_its_probe_passes(room):
     room.kubectl("wait", "--for=condition=Ready", "pod/unready", "--timeout=20s")
 
 
-def test_a_container_that_is_not_alive_is_restarted(room):
-    room.wait_for(lambda: statuses(room, "dying")["main"]["restartCount"] >= 1, 60)
-    said = ("Killing", "Container main failed liveness probe, will be restarted")
+@pytest.mark.parametrize(("container", "probe"), [("main", "liveness"), ("slow", "startup")])
+def test_a_container_that_is_not_alive_is_restarted(room, container, probe):
+    room.wait_for(lambda: statuses(room, "dying")[container]["restartCount"] >= 1, 60)
+    said = ("Killing", f"Container {container} failed {probe} probe, will be restarted")
     room.wait_for(lambda: said in events(room, "dying"))
 
 
