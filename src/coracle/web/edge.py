@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 
-from coracle.core.errors import Broken, CloudError
+from coracle.core.errors import Broken, CloudError, Exhausted
 from coracle.web.messages import Answer, Handler, Request, Response
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,19 @@ def edge(handler: Handler, say: Callable[[CloudError], Response]) -> Handler:
             answer = say(error)
         except ConnectionError:
             raise  # the client is gone: there is nobody to answer, and it is nobody's failure
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            answer = say(Broken("internal error"))
+        except Exception as error:
+            answer = say(_own_failure(request, error))
         if request.allowed and answer.status == 405:
             answer.headers = {**answer.headers, "Allow": ", ".join(request.allowed)}
         return answer
 
     return safe
+
+
+def _own_failure(request: Request, error: Exception) -> CloudError:
+    """A full disk is said to be full; anything else goes to the log only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return Exhausted((error.strerror or "no space left on device").lower())
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return Broken("internal error")

@@ -1,16 +1,17 @@
 import asyncio
+import errno
 import logging
 
 import pytest
 
-from coracle.core.errors import Broken, NotFound, Unsupported
+from coracle.core.errors import Broken, Exhausted, NotFound, Unsupported
 from coracle.testing.autojump import run
 from coracle.web.edge import edge
 from coracle.web.messages import Request, Response
 
 
 def say(error):
-    status = {NotFound: 404, Unsupported: 405, Broken: 500}[type(error)]
+    status = {NotFound: 404, Unsupported: 405, Broken: 500, Exhausted: 500}[type(error)]
     return Response.of(status, {"message": str(error)})
 
 
@@ -38,6 +39,13 @@ def test_an_unknown_failure_is_ours_and_goes_to_the_log_only(caplog):
         answer = run(failing(RuntimeError("secret"))(Request("GET", "/a")))
     assert (answer.status, answer.body) == (500, b'{"message":"internal error"}')
     assert "secret" in caplog.text
+
+
+def test_a_full_disk_is_said_to_be_full_and_is_no_failure_of_ours(caplog):
+    with caplog.at_level(logging.WARNING):
+        answer = run(failing(OSError(errno.ENOSPC, "No space left on device", "/its/path"))(Request("POST", "/a")))
+    assert (answer.status, answer.body) == (500, b'{"message":"no space left on device"}')
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_refused_method_says_which_are_allowed():
