@@ -10,7 +10,7 @@ from typing import Any
 
 from coracle.core.schema import ANY, Schema
 
-_CONTAINERS: dict[str, tuple[type, str]] = {
+_CONTAINERS: dict[str, tuple[type[dict[str, Any]] | type[list[Any]], str]] = {
     "object": (dict, "cannot restore struct from: "),
     "map": (dict, "cannot restore map from "),
     "array": (list, "cannot restore slice from "),
