@@ -7,6 +7,8 @@
 
 The 101 comes before the program is tried: one that cannot be run says so in the stream, and its code is 126 or 127.
 One that was started before says so in the stream too: Compose v2's watch starts every exec twice.
+Whether the stream is in frames is decided by the `Tty` of the start, not by the exec's own: as a terminal's, it is
+bare and without stderr.
 A program whose client goes away goes on, and what it writes is thrown away.
 Source: Docker Engine API, "Exec"; reference docker.md 1.2 and 1.3.
 """
@@ -71,11 +73,11 @@ class ExecArea:
             execution = await self.begin(exec, size, stdin=False)
             self.instances.watch(drained(execution), "exec-drain")
             return Response(200)
-        framed = not exec.config.tty
+        framed = not body.flag("Tty")
         run: _Run | _Refused
         try:
             self.instances.claim(exec)
-            run = _Run(self, exec, size)
+            run = _Run(self, exec, size, framed)
         except Conflict as conflict:
             run = _Refused(conflict, framed)
         headers = {"Content-Type": content_type(request, framed=framed)}
@@ -171,13 +173,15 @@ class _Run:
     area: ExecArea
     exec: Exec
     size: tuple[int, int] | None
+    framed: bool
 
     async def over(self, connection: RawStream) -> None:
         config = self.exec.config
+        outputs = {number for number, wanted in ((1, config.stdout), (2, config.stderr)) if wanted}
         wish = Wish(
             stdin=config.stdin,
-            outputs={number for number, wanted in ((1, config.stdout), (2, config.stderr)) if wanted},
-            framed=not config.tty,
+            outputs=outputs if self.framed else outputs - {2},
+            framed=self.framed,
             keys=parse_keys(config.keys) if config.tty else b"",
             once=not config.tty,
         )

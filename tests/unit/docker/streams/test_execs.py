@@ -56,6 +56,24 @@ def test_input_ends_and_output_comes_framed(at_home):
     assert at_home(main) == (b"\x01\0\0\0\0\0\0\x05hello", 0)
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "heard"),
+    [
+        (False, True, b"hello"),
+        (True, False, b"\x01\0\0\0\0\0\0\x05hello"),
+    ],
+    ids=["a program without a terminal, heard as one with", "a terminal's words in frames"],
+)
+def test_whoever_starts_it_decides_on_frames(at_home, own, asked, heard):
+    async def main(home):
+        _, id = await made(home, "cat", Tty=own)
+        connection = home.client(b"hello")
+        await (await home.call(home.execs.start, id, body={"Tty": asked})).run(connection)
+        return connection.heard
+
+    assert at_home(main) == heard
+
+
 def test_a_terminal_has_a_size_from_the_start_and_later(at_home):
     async def main(home):
         container, id = await made(home, "server", Tty=True, ConsoleSize=[24, 80])
