@@ -28,9 +28,13 @@ class Attachment:
 
         Raises: NotFound (removed meanwhile), Conflict (it has just ended), and what its start raised.
         """
+        await self.join()
+        return await self._waiter
+
+    async def join(self) -> None:
+        """Connect with the program where it runs already; `streams` says what came of it."""
         if self._live and not self._waiter.done():
             await self._attachments.serve(self._id, self._waiter)
-        return await self._waiter
 
     def close(self) -> None:
         """Stop waiting, and let the streams go; the program goes on.  Idempotent."""

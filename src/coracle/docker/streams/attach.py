@@ -4,8 +4,9 @@
     GET  /containers/{id}/attach/ws                                                     -> 101, a WebSocket
     POST /containers/{id}/resize?h=24&w=80                                              -> 200
 
-The 101 comes before the program starts, and from then on not a byte of it is missed.  With `logs` the client is given
-what was written before as well: then it reads the log, which has everything in order and once.
+The 101 comes before the program starts, or once the client is joined to one that runs: from then on not a byte of it is
+missed.  With `logs` the client is given what was written before as well: then it reads the log, which has everything in
+order and once.
 Source: Docker Engine API, "Attach to a container"; reference docker.md 1.3.
 """
 
@@ -58,7 +59,7 @@ class Attach:
     async def attach(self, request: Request) -> Answer:
         record = self._attachable(request)
         tty = bool(record.spec["tty"])
-        visit = self._visit(request, record, _asked(request), framed=not tty)
+        visit = await self._visit(request, record, _asked(request), framed=not tty)
         headers = {"Content-Type": content_type(request, framed=not tty)}
         return Upgrade("tcp", visit.over, headers, status=101 if request.upgrade else 200)
 
@@ -67,7 +68,7 @@ class Attach:
         record = self._attachable(request)
         version = version_of(request)
         asked = _asked(request) if version >= Version(1, 42) else {"stdin", "stdout", "stderr"}
-        visit = self._visit(request, record, asked, framed=False)
+        visit = await self._visit(request, record, asked, framed=False)
 
         async def run(socket: WebSocket) -> None:
             await visit.over(Socket(socket, binary=version >= Version(1, 28)))
@@ -88,8 +89,8 @@ class Attach:
             raise Conflict(said, kind="Container", name=record.meta.name)
         return record
 
-    def _visit(self, request: Request, record: Object, asked: set[str], *, framed: bool) -> _Visit:
-        """Registers the client with the container, so that nothing that starts it from now on is missed."""
+    async def _visit(self, request: Request, record: Object, asked: set[str], *, framed: bool) -> _Visit:
+        """Registers the client with the container, so that nothing is missed of what runs or starts from now on."""
         keys = parse_keys(request.query.get("detachKeys"))
         tty, once = bool(record.spec["tty"]), bool(record.spec["stdin_once"])
         wish = Wish(
@@ -101,7 +102,10 @@ class Attach:
         )
         streams = flag(request, "stream") and bool(asked)
         attachment = self.containers.attaching(record.meta.name) if streams else None
-        return _Visit(self, record, wish, attachment, with_log=flag(request, "logs"))
+        visit = _Visit(self, record, wish, attachment, with_log=flag(request, "logs"))
+        if attachment is not None:
+            await _joined(attachment)
+        return visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,14 @@ class _Written:
 
     def close(self) -> None:
         pass
+
+
+async def _joined(attachment: Attachment) -> None:
+    try:
+        await attachment.join()
+    except BaseException:
+        attachment.close()
+        raise
 
 
 def _asked(request: Request) -> set[str]:

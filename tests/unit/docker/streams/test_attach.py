@@ -23,6 +23,20 @@ def test_one_attaches_before_the_start_and_hears_everything(at_home):
     at_home(main)
 
 
+def test_one_that_runs_is_joined_before_the_answer(at_home):
+    """Who asks for a new size as soon as it is answered sees what the program draws for that."""
+
+    async def main(home):
+        container = await home.engine.create_container("cat", stdin=True, tty=True)
+        id = container.meta.name
+        await home.engine.containers.start(id)
+        answer = await home.call(home.attach.attach, id, EVERYTHING)
+        assert ("attach", id) in home.engine.runtime.calls
+        await answer.run(home.client(b"x"))
+
+    at_home(main)
+
+
 def test_a_start_that_fails_ends_it(at_home):
     async def main(home):
         container = await home.engine.create_container("missing")
