@@ -213,7 +213,9 @@ def test_a_rule_starts_the_whole_pod_anew(room):
 def test_an_ephemeral_container_looks_at_another(room):
     room.kubectl("wait", "--for=condition=Ready", "pod/probed", "--timeout=60s")
     words = ("debug", "probed", "--image=busybox", "--image-pull-policy=IfNotPresent", "--target=http", "-c", "look")
-    room.kubectl(*words, "--", "sh", "-c", "ps; exit 3")
+    room.kubectl(*words, "--", "sh", "-c", "ps; until test -e /tmp/seen; do sleep 0.1; done; exit 3")
+    room.wait_for(lambda: "running" in statuses(room, "probed")["look"]["state"], 60)
+    room.kubectl("exec", "probed", "-c", "look", "--", "touch", "/tmp/seen")
     ended = room.wait_for(lambda: statuses(room, "probed")["look"]["state"].get("terminated"), 60)
     assert ended["exitCode"] == 3
     assert "nginx" in room.text("logs", "probed", "-c", "look")
