@@ -11,13 +11,19 @@ Services = dict[str, dict[str, Any]]
 
 
 def enabled(services: Services, profiles: Iterable[str], named: Iterable[str] = ()) -> Services:
-    """The services without a profile, of one of `profiles` (`*` is all), or `named`."""
-    wanted, asked = set(profiles), set(named)
-    return {
-        name: service
-        for name, service in services.items()
-        if not service.get("profiles") or "*" in wanted or wanted & set(service["profiles"]) or name in asked
-    }
+    """The services without a profile, or of one of `profiles` (`*` is all).
+
+    Who is `named` and would not be among them enables all of its profiles: what it depends on may be of the same.
+    """
+    wanted = set(profiles)
+
+    def takes_part(service: Mapping[str, Any]) -> bool:
+        own = service.get("profiles")
+        return not own or "*" in wanted or not wanted.isdisjoint(own)
+
+    for name in [name for name in named if name in services and not takes_part(services[name])]:
+        wanted |= set(services[name]["profiles"])
+    return {name: service for name, service in services.items() if takes_part(service)}
 
 
 def selected(services: Services, named: Iterable[str]) -> Services:

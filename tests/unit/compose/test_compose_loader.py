@@ -153,10 +153,19 @@ PROFILES = "services:\n  a: {image: x}\n  b: {image: x, profiles: [p]}\n  c: {im
         ({"environment": {"COMPOSE_PROFILES": "p,q"}}, ["a", "b", "c"]),
         ({"services": ["b"]}, ["b"]),
         ({"services": ["c"], "profiles": ["p"]}, ["b", "c"]),
+        ({"services": ["c"]}, ["c"]),
     ],
 )
 def test_profiles(request_, names):
     assert list(project({"compose.yaml": PROFILES}, **request_).services) == names
+
+
+def test_who_is_named_enables_its_profiles():
+    text = "services: {a: {image: x, profiles: [p], depends_on: [b]}, b: {image: x, profiles: [p, q]}, c: {image: x, profiles: [p]}, d: {image: x, profiles: [q], depends_on: [b, e]}, e: {image: x, profiles: [r]}}"
+    assert list(project({"compose.yaml": text}, services=["a"]).services) == ["a", "b"]
+    assert list(project({"compose.yaml": text}, services=["a"], whole=True).services) == ["a", "b", "c"]
+    with pytest.raises(Malformed, match='service "d" depends on disabled service "e"'):
+        project({"compose.yaml": text}, services=["d"])
 
 
 def test_the_whole_project_with_what_was_named_enabled():

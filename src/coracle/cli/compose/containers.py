@@ -45,6 +45,10 @@ def service_of(container: Summary) -> str:
     return str(container["Labels"].get(f"{LABEL}service", ""))
 
 
+def is_one_off(container: Summary) -> bool:
+    return str(container["Labels"].get(f"{LABEL}oneoff", "")).lower() == "true"
+
+
 def number_of(container: Summary) -> int:
     number = container["Labels"].get(f"{LABEL}container-number", "")
     return int(number) if number.isdecimal() else 0

@@ -47,7 +47,7 @@ class Making:
         for name in self.scales():
             if name not in project.services:
                 fail(f"no such service: {name}")
-        if not project.services:
+        if not project.services and not chosen.request.all_resources:
             fail("no service selected")
 
     def check_alone(self) -> None:
@@ -88,6 +88,7 @@ class Making:
             "recreate_deps": "force" if self.always_recreate_deps else changed,
             "renew_volumes": self.renew_anon_volumes,
             "remove_orphans": self.removes_orphans(chosen),
+            "all_resources": chosen.request.all_resources,
         }
 
 

@@ -69,6 +69,7 @@ def run(
     """Run one command of a service in a container of its own; its exit code is ours."""
     from coracle.cli.compose.building import whole
     from coracle.cli.compose.making import Making
+    from coracle.cli.compose.orphans import tidied
     from coracle.cli.compose.streams import Joining
     from coracle.cli.docker import terminal
     from coracle.compose.create.containers import OneOff
@@ -81,8 +82,8 @@ def run(
     docker = chosen.docker()
     making = Making(remove_orphans=remove_orphans, pull=pull or "policy", quiet_pull=quiet_pull)
     making.check_alone()
-    if not no_deps:
-        _start_dependencies(chosen, docker, project, service, making)
+    if no_deps or not _start_dependencies(chosen, docker, project, service, making):
+        tidied(chosen, docker, project, making)
     replace(making, build=build).prepare(chosen, project, [service], no_deps=True)
     _make_things(docker, project, service)
     slug = secrets.token_hex(32)
@@ -120,17 +121,19 @@ def _changed(chosen: Chosen, project: Project, service: str, **given: Any) -> Pr
         fail(error.message)
 
 
-def _start_dependencies(chosen: Chosen, docker: Docker, project: Project, service: str, making: Any) -> None:
+def _start_dependencies(chosen: Chosen, docker: Docker, project: Project, service: str, making: Any) -> bool:
+    """Whether there are any."""
     from coracle.cli.compose.awaiting import wait_for_dependencies
     from coracle.cli.compose.declaring import declaration, settled
 
     depends_on: Mapping[str, Any] = project.services[service].get("depends_on") or {}
     names = [name for name in depends_on if name in project.services]
     if not names:
-        return
+        return False
     making.prepare(chosen, project, names)
     settled(chosen, project.name, declaration("up", project, names, **making.words(chosen)))
     wait_for_dependencies(docker, project.name, {name: depends_on[name] for name in names})
+    return True
 
 
 def _make_things(docker: Docker, project: Project, service: str) -> None:

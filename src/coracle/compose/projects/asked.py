@@ -29,7 +29,8 @@ class File:
 class Asked:
     """As Compose's commands and flags of the same names.  `project` None: what is declared, or what labels tell.
 
-    services  [] is all; `scale` {service: n}; `timeout_s` None: as each container says
+    services       [] is all; `scale` {service: n}; `timeout_s` None: as each container says
+    all_resources  also the networks and volumes of the model that no service uses
     """
 
     name: str
@@ -46,12 +47,13 @@ class Asked:
     wait: bool = False
     wait_timeout_s: int | None = None
     keep_going: bool = False
+    all_resources: bool = False
     volumes: bool = False
     images: str = ""
     dry_run: bool = False
 
 
-_FLAGS = ("no_deps", "renew_volumes", "remove_orphans", "wait", "keep_going", "volumes", "dry_run")
+_FLAGS = ("no_deps", "renew_volumes", "remove_orphans", "wait", "keep_going", "all_resources", "volumes", "dry_run")
 _WORDS = {"recreate": RECREATE, "recreate_deps": RECREATE, "images": IMAGES}
 
 

@@ -138,7 +138,8 @@ def _up(asked: Asked, base: Spec, present: Present, images: Mapping[str, str]) -
         named = not asked.services or name in asked.services
         policy = asked.recreate if named else asked.recreate_deps
         services[name] = _made(asked, base, name, present.of(name), (policy, images[name]))
-    return replace(base, services=_started_with(base, services, present), borrowed=False, going=None)
+    services = dict(_started_with(base, services, present))
+    return replace(base, services=services, all_resources=asked.all_resources, borrowed=False, going=None)
 
 
 def _made(asked: Asked, base: Spec, name: str, there: list[Seen], how: tuple[str, str]) -> Service:

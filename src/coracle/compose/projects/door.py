@@ -163,7 +163,8 @@ def _already(asked: Asked, spec: Spec, targets: list[str], present: Present) -> 
     if spec.going is not None and not _anything(present) and not spec.going.images:
         yield warning(f'No resource found to remove for project "{asked.name}".')
     orphans = orphans_of(spec, asked, present) if asked.action in MAKING and not asked.remove_orphans else []
-    strangers = [one.name for one in orphans if not one.one_off]
+    known = {*spec.known, *(asked.project.left_out if asked.project else ())}
+    strangers = [one.name for one in orphans if one.service not in known]
     if strangers:
         yield warning(
             f"Found orphan containers ([{' '.join(strangers)}]) for this project. If you removed or renamed this "

@@ -7,6 +7,7 @@ spec
     directory, files  where the files are, for people
     model             the checked model in canonical form; secrets and configs with their contents or absolute paths
     services          name -> Service: what is wanted of each service that takes part
+    all_resources     networks and volumes that no service uses are wanted, too
     discard           containers that go: id -> whether their anonymous volumes go too
     timeout_s         how long a container may take to stop; null: as it says itself
     going             null, or Going: everything goes, then the object
@@ -104,6 +105,7 @@ class Spec:
     files: tuple[str, ...] = ()
     model: Mapping[str, Any]
     services: Mapping[str, Service] = field(default_factory=dict)
+    all_resources: bool = False
     discard: Mapping[str, bool] = field(default_factory=dict)
     timeout_s: int | None = None
     going: Going | None = None
@@ -151,6 +153,7 @@ def from_json(doc: Mapping[str, Any]) -> Spec:
         files=tuple(doc["files"]),
         model=doc["model"],
         services={name: _service(given) for name, given in doc["services"].items()},
+        all_resources=doc.get("all_resources", False),
         discard=doc["discard"],
         timeout_s=doc["timeout_s"],
         going=Going(**going) if going else None,

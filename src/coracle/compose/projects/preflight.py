@@ -53,7 +53,8 @@ class Preflight:
 
     async def _check_networks(self, spec: Spec, targets: Sequence[str]) -> list[str]:
         warnings = []
-        for key in sorted({key for name in targets for key in spec.known[name].get("networks") or ()}):
+        used = {key for name in targets for key in spec.known[name].get("networks") or ()}
+        for key in sorted(used | _everything(spec, "networks")):
             network = spec.model["networks"][key]
             name, found = network["name"], await self._docker.find(path("networks", network["name"]))
             if network.get("external"):
@@ -67,7 +68,8 @@ class Preflight:
     async def _check_volumes(self, spec: Spec, targets: Sequence[str]) -> list[str]:
         warnings = []
         mounts = [mount for name in targets for mount in spec.known[name].get("volumes") or ()]
-        for key in sorted({mount["source"] for mount in mounts if mount["type"] == "volume" and mount.get("source")}):
+        used = {mount["source"] for mount in mounts if mount["type"] == "volume" and mount.get("source")}
+        for key in sorted(used | _everything(spec, "volumes")):
             volume = spec.model["volumes"][key]
             name, found = volume["name"], await self._docker.find(path("volumes", volume["name"]))
             if volume.get("external"):
@@ -108,6 +110,11 @@ class Preflight:
             await offload(self._try_port, port)
         except AlreadyExists as error:
             raise _taken(name, port, error.holder) from error
+
+
+def _everything(spec: Spec, kind: str) -> set[str]:
+    """What is wanted of a kind, whether it is used or not."""
+    return set(spec.model.get(kind) or ()) if spec.all_resources else set()
 
 
 def _strange_network(project: str, key: str, name: str, marks: Mapping[str, str]) -> list[str]:

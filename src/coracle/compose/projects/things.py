@@ -57,7 +57,7 @@ class Things:
         return [str(thing["name"]) for thing in (self._spec.model.get(kind) or {}).values()]
 
     def _used(self, kind: str) -> set[str]:
-        found: set[str] = set()
+        found = set(self._spec.model.get(kind) or ()) if self._spec.all_resources else set[str]()
         for name, service in self._spec.services.items():
             if service.want == "stopped" or not service.hash:
                 continue

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from coracle.cli.compose.attached import Verdict
+from coracle.cli.compose.chosen import Chosen
 from coracle.cli.compose.following import Ended
 from coracle.cli.compose.making import Making, scales
 from coracle.cli.compose.up import Attaching
@@ -68,6 +69,8 @@ ENDS = [Ended("c-1", "c", 0), Ended("a-1", "a", 3), Ended("b-1", "b", 143)]
         pytest.param(Verdict("any"), 0, 0, id="the first end, with its code"),
         pytest.param(Verdict("failure"), 1, 3, id="the first failure, with its code"),
         pytest.param(Verdict("any", "b"), 0, 143, id="the first end, with the code of another that ends later"),
+        pytest.param(Verdict("any", "b", {"c"}), 1, 143, id="the first end but those that the other waits for"),
+        pytest.param(Verdict("any", "b", {"a", "c"}), 1, 143, id="the bad end of one that the other waits for"),
         pytest.param(Verdict("failure", "c"), 1, 0, id="the first failure, with the code of another that ended before"),
     ],
 )
@@ -162,16 +165,14 @@ def test_orphans_are_removed_where_a_variable_says_so(tmp_path, monkeypatch):
 
 
 def test_what_the_options_of_making_say():
-    class Plainly:
-        def says(self, name):
-            return False
-
-    words = Making(force_recreate=True, scale=("web=2",)).words(Plainly())
+    plainly = Chosen(Request(environment={}, working_directory="/nowhere"))
+    words = Making(force_recreate=True, scale=("web=2",)).words(plainly)
     assert words == {
         "scale": {"web": 2},
         "recreate": "force",
         "recreate_deps": "changed",
         "renew_volumes": False,
         "remove_orphans": False,
+        "all_resources": False,
     }
-    assert Making(no_recreate=True).words(Plainly())["recreate_deps"] == "never"
+    assert Making(no_recreate=True).words(plainly)["recreate_deps"] == "never"

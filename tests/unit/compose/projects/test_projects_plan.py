@@ -291,6 +291,17 @@ def test_what_others_made_is_used():
     assert words(plan(declared, there, {})) == ["Create a-1"]
 
 
+def test_networks_and_volumes_that_none_uses_come_when_asked_for():
+    things = {
+        "networks": {"n": {"name": "demo_n"}},
+        "volumes": {"v": {"name": "demo_v"}, "w": {"name": "w", "external": True}},
+    }
+    declared = replace(spec({}), model={**model(), **things})
+    assert words(plan(declared, present(), {})) == []
+    asked = replace(declared, all_resources=True)
+    assert words(plan(asked, present(), {})) == ["MakeNetwork network n", "MakeVolume volume v"]
+
+
 def test_a_network_that_is_another_one_now_is_made_anew_when_nobody_runs_on_it():
     services = {"a": {"networks": {"front": None}}}
     declared = spec(services, model={**model(**services), "networks": {"front": {"name": "demo_front"}}})
