@@ -39,10 +39,12 @@ class Verdict:
 
     stops            at the end of any container, of one that failed, or never
     exit_code_from   the service whose first exit code counts, instead of the one that ended everything
+    before           those whose good end that service waits for: it ends nothing
     """
 
     stops: Literal["never", "any", "failure"] = "never"
     exit_code_from: str = ""
+    before: Collection[str] = ()
     code: int = 0
     stopping: bool = False
     settled: bool = False
@@ -51,7 +53,9 @@ class Verdict:
         """Whether everything is to be stopped now."""
         if ended.service == self.exit_code_from:
             self.settle(ended.exit_code)
-        if self.stopping or self.stops == "never" or (self.stops == "failure" and ended.exit_code == 0):
+        well = ended.exit_code == 0
+        ignored = well and (self.stops == "failure" or ended.service in self.before)
+        if self.stopping or self.stops == "never" or ignored:
             return False
         self.stopping = True
         if not self.exit_code_from:
@@ -227,10 +231,10 @@ class Attached:
             outcome.tell()
 
     def _settle(self) -> None:
-        """The exit code that counts, of a container whose end was not heard of yet."""
+        """The exit code that counts, of a container whose end was not heard of yet; 1 where it never ran."""
         for container in containers.listed(self._docker, self.project.name, [self.verdict.exit_code_from])[:1]:
-            inspected = self._docker.call("GET", f"/containers/{container['Id']}/json")
-            self.verdict.settle(int(inspected["State"]["ExitCode"]))
+            state = self._docker.call("GET", f"/containers/{container['Id']}/json")["State"]
+            self.verdict.settle(1 if state["Status"] == "created" else int(state["ExitCode"]))
 
 
 def _raise(error: Exception) -> None:

@@ -55,6 +55,14 @@ class Attaching:
         wanted = set(self.attach) or {name for name in candidates if project.services[name].get("attach", True)}
         return sorted(wanted - set(self.no_attach))
 
+    def _before(self, project: Project) -> set[str]:
+        """Who has to end well before the service whose exit code counts may start."""
+        from coracle.compose import order
+
+        part = order.closure([self.exit_code_from], order.dependencies(project.services)) - {""}
+        waits = [how for name in part for how in (project.services[name].get("depends_on") or {}).items()]
+        return {name for name, how in waits if how["condition"] == "service_completed_successfully"}
+
     def run(
         self,
         chosen: Chosen,
@@ -73,7 +81,9 @@ class Attaching:
             chosen,
             project,
             Printer(colour=in_colour(chosen) and not self.no_color, prefix=not self.no_log_prefix),
-            Verdict("failure" if self.abort_on_container_failure else stops, self.exit_code_from),
+            Verdict(
+                "failure" if self.abort_on_container_failure else stops, self.exit_code_from, self._before(project)
+            ),
             named=body["services"],
             shown=shown,
             since_s=SystemClock().now_s(),
@@ -151,7 +161,7 @@ def up(
         keep_going=keep_going,
         **making.words(chosen),
     )
-    if no_start or detach or waits or chosen.dry_run:
+    if no_start or detach or waits or chosen.dry_run or not project.services:
         settled(chosen, project.name, body, project=project)
         if chosen.dry_run and not (no_start or detach or waits):
             click.echo("end of 'compose up' output, interactive run is not supported in dry-run mode")
