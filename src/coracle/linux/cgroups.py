@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from coracle.linux.libc import libc
+
 ROOT = Path("/sys/fs/cgroup")
 UNIFIED = "unified"
 
 _CGROUP2_MAGIC = 0x63677270
 _KILL_ROUNDS = 100
-_libc = ctypes.CDLL(None)
 
 Layout = Literal["unified", "hybrid", "legacy"]
 
@@ -45,7 +46,7 @@ def is_version2(path: Path) -> bool:
 def filesystem_magic(path: Path) -> int:
     """The type of the file system that holds `path`, as statfs(2) says; 0 where there is none."""
     buffer = ctypes.create_string_buffer(256)
-    if _libc.statfs(os.fsencode(path), buffer) != 0:
+    if libc.statfs(os.fsencode(path), buffer) != 0:
         return 0
     return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coracle.linux import mounts
+from coracle.linux.libc import syscall
 from coracle.linux.rooted import open_in_root
 
 COUNT = 65536  # ids of each namespace, as the kubelet's
@@ -29,8 +30,6 @@ _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _CLONE, _CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_EMPTY_PATH = 4
 _ATTR_IDMAP = 0x100000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +56,17 @@ def show(source: str, target: Path, users: Users) -> None:
     """
     make_place(target, directory=os.path.isdir(source))
     with contextlib.ExitStack() as stack:
-        tree = _call("open_tree", _OPEN_TREE, -100, os.fsencode(source), _CLONE | _CLOEXEC | _AT_RECURSIVE)
+        tree = syscall("open_tree", _OPEN_TREE, -100, os.fsencode(source), _CLONE | _CLOEXEC | _AT_RECURSIVE)
         stack.callback(os.close, tree)
         namespace = os.open(users.path, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, namespace)
         wanted = _Attributes(attr_set=_ATTR_IDMAP, userns_fd=namespace)
         size = ctypes.sizeof(wanted)
         try:
-            _call("mount_setattr", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, ctypes.byref(wanted), size)
+            syscall("mount_setattr", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, ctypes.byref(wanted), size)
         except OSError as error:
             raise OSError(error.errno, _why(source, error)) from None
-        _call("move_mount", _MOVE_MOUNT, tree, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
+        syscall("move_mount", _MOVE_MOUNT, tree, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
 
 
 def hide(directory: Path) -> None:
@@ -133,12 +132,3 @@ def _why(source: str, error: OSError) -> str:
     if error.errno != errno.EINVAL:
         return said
     return f"{said} (maybe the filesystem used doesn't support idmap mounts on this kernel?)"
-
-
-def _call(name: str, number: int, *arguments: object) -> int:
-    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number), *words)
-    if result < 0:
-        found = ctypes.get_errno()
-        raise OSError(found, f"{name}: {os.strerror(found)}")
-    return result

@@ -11,14 +11,14 @@ import os
 import struct
 from typing import NamedTuple
 
+from coracle.linux.libc import checked, libc
+
 ACCESS, MODIFY, ATTRIB, CLOSE_WRITE = 0x1, 0x2, 0x4, 0x8
 MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF = 0x40, 0x80, 0x100, 0x200, 0x400, 0x800
 OVERFLOW, IGNORED, ONLYDIR, ISDIR = 0x4000, 0x8000, 0x1000000, 0x40000000
 
 _EVENT = struct.Struct("iIII")
 _BUFFER_BYTES = 64 * 1024
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Happened(NamedTuple):
@@ -34,18 +34,18 @@ class Inotify:
 
     def __init__(self) -> None:
         """Raises OSError (too many instances)."""
-        self._fd = _check(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
+        self._fd = _checked(libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
 
     def fileno(self) -> int:
         return self._fd
 
     def add(self, path: str, mask: int) -> int:
         """Watch `path`; the number its events carry.  Raises OSError (no such path, too many watches)."""
-        return _check(_libc.inotify_add_watch(self._fd, os.fsencode(path), ctypes.c_uint32(mask)), path)
+        return _checked(libc.inotify_add_watch(self._fd, os.fsencode(path), ctypes.c_uint32(mask)), path)
 
     def remove(self, watch: int) -> None:
         """Stop watching; nothing to do where the watched thing is gone."""
-        _libc.inotify_rm_watch(self._fd, watch)
+        libc.inotify_rm_watch(self._fd, watch)
 
     def read(self) -> list[Happened]:
         """What has happened since; empty when nothing has."""
@@ -67,9 +67,11 @@ class Inotify:
             self._fd = -1
 
 
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        hint = " (fs.inotify.max_user_instances or max_user_watches)" if number in (errno.EMFILE, errno.ENOSPC) else ""
-        raise OSError(number, f"{what}: {os.strerror(number)}{hint}")
-    return result
+def _checked(result: int, what: str) -> int:
+    try:
+        return checked(result, what)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENOSPC):
+            hint = "fs.inotify.max_user_instances or max_user_watches"
+            raise OSError(error.errno, f"{error.strerror} ({hint})") from None
+        raise

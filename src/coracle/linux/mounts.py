@@ -17,6 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from coracle.linux.libc import checked, libc, syscall
+
 # Numbers of the newer calls are the same on every architecture.
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
@@ -29,8 +31,6 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 32, 4096, 16384, 1 << 18, 1 << 20
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID = 0x20000, 0x4000000, 0x8000000, 0x20000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def overlay(
@@ -49,7 +49,7 @@ def overlay(
     """
     given = {**(options or {})}
     with contextlib.ExitStack() as stack:
-        context = _call("fsopen", _FSOPEN, b"overlay", _FSOPEN_CLOEXEC)
+        context = syscall("fsopen", _FSOPEN, b"overlay", _FSOPEN_CLOEXEC)
         stack.callback(os.close, context)
         try:
             for layer in lower:
@@ -64,9 +64,9 @@ def overlay(
         for name, value in given.items():
             _configure(context, name, value)
         _create(context)
-        mount = _call("fsmount", _FSMOUNT, context, _FSMOUNT_CLOEXEC, _ATTR_RDONLY if read_only else 0)
+        mount = syscall("fsmount", _FSMOUNT, context, _FSMOUNT_CLOEXEC, _ATTR_RDONLY if read_only else 0)
         stack.callback(os.close, mount)
-        _call("move_mount", _MOVE_MOUNT, mount, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
+        syscall("move_mount", _MOVE_MOUNT, mount, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
 
 
 def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
@@ -76,15 +76,15 @@ def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
 
 def mount(kind: str, target: Path, *, source: Path | str = "none", flags: int = 0, data: str = "") -> None:
     """mount(2).  Raises OSError."""
-    result = _libc.mount(
+    result = libc.mount(
         os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode() or None
     )
-    _check(result, f"mount {kind} on {target}")
+    checked(result, f"mount {kind} on {target}")
 
 
 def unmount(target: Path) -> bool:
     """Take away the topmost mount at `target`, even if in use; False where nothing was mounted.  Raises OSError."""
-    if _libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW) == 0:
+    if libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW) == 0:
         return True
     found = ctypes.get_errno()
     if found in (errno.EINVAL, errno.ENOENT):
@@ -127,7 +127,7 @@ def _mount_id(path: Path) -> str:
 
 def unshare(flags: int) -> None:
     """unshare(2).  Raises OSError."""
-    _check(_libc.unshare(flags), "unshare")
+    checked(libc.unshare(flags), "unshare")
 
 
 def own_namespace(flags: int = 0) -> None:
@@ -141,7 +141,7 @@ def own_namespace(flags: int = 0) -> None:
     root, here = os.open("/", os.O_PATH | os.O_CLOEXEC), os.open(".", os.O_PATH | os.O_CLOEXEC)
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _check(_libc.setns(namespace, CLONE_NEWNS), "setns")
+        checked(libc.setns(namespace, CLONE_NEWNS), "setns")
         mount("none", Path("/"), flags=MS_REC | MS_PRIVATE)
         os.fchdir(root)
         os.chroot(".")
@@ -153,14 +153,14 @@ def own_namespace(flags: int = 0) -> None:
 
 def end_with_parent() -> None:
     """Ask for SIGKILL when the thread that started this process ends."""
-    _check(_libc.prctl(1, 9, 0, 0, 0), "prctl")
+    checked(libc.prctl(1, 9, 0, 0, 0), "prctl")
 
 
 def sync_file_system(path: Path) -> None:
     """Write out everything dirty on the file system of `path`.  Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _check(_libc.syncfs(fd), "syncfs")
+        checked(libc.syncfs(fd), "syncfs")
     finally:
         os.close(fd)
 
@@ -196,14 +196,14 @@ def _fd_path(path: Path, stack: contextlib.ExitStack) -> str:
 
 def _configure(context: int, name: str, value: str | None) -> None:
     if value is None:
-        _call(name, _FSCONFIG, context, _SET_FLAG, name.encode(), None, 0)
+        syscall(name, _FSCONFIG, context, _SET_FLAG, name.encode(), None, 0)
     else:
-        _call(f"{name}={value}", _FSCONFIG, context, _SET_STRING, name.encode(), os.fsencode(value), 0)
+        syscall(f"{name}={value}", _FSCONFIG, context, _SET_STRING, name.encode(), os.fsencode(value), 0)
 
 
 def _create(context: int) -> None:
     try:
-        _call("overlay", _FSCONFIG, context, _CREATE, None, None, 0)
+        syscall("overlay", _FSCONFIG, context, _CREATE, None, None, 0)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: {_log(context)}") from None
 
@@ -215,17 +215,3 @@ def _log(context: int) -> str:
         while True:
             lines.append(os.read(context, 4096).decode(errors="replace").strip())
     return "; ".join(lines) or "no details"
-
-
-def _call(what: str, number: int, *arguments: int | bytes | None) -> int:
-    """A raw system call.  Raises OSError."""
-    words = [ctypes.c_long(one) if isinstance(one, int) else ctypes.c_char_p(one) for one in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number), *words)
-    return _check(result, what)
-
-
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result

@@ -17,13 +17,13 @@ Source: mount_namespaces(7), setns(2), pivot_root(2), open_tree(2); crun 1.8.1, 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from coracle.linux import cgroups, mounts
+from coracle.linux.libc import checked, libc, syscall
 
 PIN = "mnt"
 
@@ -35,8 +35,6 @@ _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _F_EMPTY_PATH, _T_EMPTY_PATH = 4, 0x40
 _QUIET = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_home(directory: Path) -> bool:
@@ -71,7 +69,7 @@ def is_pinned(pin: Path) -> bool:
 
 def join(namespace: int) -> None:
     """Enter the mount namespace of a descriptor; root and working directory become its own.  Raises OSError."""
-    _check(_libc.setns(namespace, mounts.CLONE_NEWNS), "setns")
+    checked(libc.setns(namespace, mounts.CLONE_NEWNS), "setns")
 
 
 def _make_home(pin: Path) -> None:
@@ -156,12 +154,12 @@ def _pivot_to(root: int) -> None:
     thereby lies on the same spot ("." twice, as runc does), and let that go.
     """
     flags = _AT_EMPTY_PATH | _AT_RECURSIVE | _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC
-    tree = _syscall("open_tree", _OPEN_TREE, root, b"", flags)
+    tree = syscall("open_tree", _OPEN_TREE, root, b"", flags)
     try:
-        _syscall("move_mount", _MOVE_MOUNT, tree, b"", root, b"", _F_EMPTY_PATH | _T_EMPTY_PATH)
+        syscall("move_mount", _MOVE_MOUNT, tree, b"", root, b"", _F_EMPTY_PATH | _T_EMPTY_PATH)
         os.fchdir(tree)
-        _syscall("pivot_root", _PIVOT_ROOT[os.uname().machine], b".", b".")
-        _check(_libc.umount2(b".", mounts.MNT_DETACH), "umount the old root")
+        syscall("pivot_root", _PIVOT_ROOT[os.uname().machine], b".", b".")
+        checked(libc.umount2(b".", mounts.MNT_DETACH), "umount the old root")
         os.chdir("/")
     finally:
         os.close(tree)
@@ -181,15 +179,3 @@ def _opened(path: Path | str, flags: int = os.O_RDONLY) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-def _syscall(name: str, number: int, *arguments: int | bytes) -> int:
-    wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    return _check(_libc.syscall(ctypes.c_long(number), *wide), name)
-
-
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result

@@ -9,17 +9,15 @@ Source: network_namespaces(7), setns(2), unshare(2).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from coracle.linux import mounts, newborn
+from coracle.linux.libc import checked, libc
 
 CLONE_NEWNET = 0x40000000
 _OWN = "/proc/thread-self/ns/net"
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def make(path: str, users_path: str = "") -> bool:
@@ -100,5 +98,4 @@ def _returning() -> Iterator[None]:
 
 
 def _setns(fd: int) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
+    checked(libc.setns(fd, CLONE_NEWNET), "setns")

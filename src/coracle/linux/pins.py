@@ -8,16 +8,15 @@ Source: ipc_namespaces(7), pid_namespaces(7), unshare(1).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from coracle.linux import idmaps, mounts, newborn
+from coracle.linux.libc import checked, libc
 
 _OWN_IPC = "/proc/thread-self/ns/ipc"
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def make_users(path: str, first: int) -> None:
@@ -52,8 +51,7 @@ def make_ipc(path: str, users_path: str = "") -> None:
         try:
             mounts.bind(Path(_OWN_IPC), Path(path))
         finally:
-            if _libc.setns(home, mounts.CLONE_NEWIPC) != 0:
-                raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
+            checked(libc.setns(home, mounts.CLONE_NEWIPC), "setns")
     finally:
         os.close(home)
 

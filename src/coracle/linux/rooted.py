@@ -11,11 +11,11 @@ import errno
 import os
 import stat
 
+from coracle.linux.libc import syscall
+
 _OPENAT2 = 437  # on every architecture
 _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _IN_ROOT = 0x02, 0x04, 0x08, 0x10
 _MOST_LINKS = 40  # as the kernel's own MAXSYMLINKS
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _How(ctypes.Structure):
@@ -54,20 +54,10 @@ def open_beneath(fd: int, path: str, flags: int) -> int:
 
 def _openat2(root_fd: int, path: str, flags: int, resolve: int) -> int:
     how = _How(flags | os.O_CLOEXEC, 0, resolve)
-    for _ in range(8):  # EAGAIN: somebody renames directories at this moment
-        fd: int = _libc.syscall(
-            ctypes.c_long(_OPENAT2),
-            ctypes.c_int(root_fd),
-            ctypes.c_char_p(os.fsencode(path)),
-            ctypes.byref(how),
-            ctypes.c_size_t(ctypes.sizeof(how)),
-        )
-        if fd >= 0:
-            return fd
-        number = ctypes.get_errno()
-        if number != errno.EAGAIN:
-            break
-    raise OSError(number, f"{path}: {os.strerror(number)}")
+    for _ in range(8):
+        with contextlib.suppress(BlockingIOError):  # somebody renames directories at this moment
+            return syscall(path, _OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    raise BlockingIOError(errno.EAGAIN, f"{path}: {os.strerror(errno.EAGAIN)}")
 
 
 def read_in_root(root: str, path: str, limit_bytes: int) -> bytes | None:
