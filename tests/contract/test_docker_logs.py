@@ -171,13 +171,13 @@ def memory_bytes(docker):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
 
 
-def test_frames_name_the_stream(docker):
+def test_frames_name_the_stream_and_are_lines(docker):
     status, body = _answer(docker, f"/containers/{ended(docker, TALK)}/logs?stdout=1&stderr=1")
     assert status == 200
-    said = {1: b"", 2: b""}
+    said = {1: [], 2: []}
     for stream, data in Frames().feed(body):
-        said[stream] += data
-    assert said == {1: b"one\nthree\nno break", 2: b"two\n"}
+        said[stream].append(data)
+    assert said == {1: [b"one\n", b"three\n", b"no break"], 2: [b"two\n"]}
 
 
 def test_until_a_moment_to_come_following_ends_with_the_first_line_after_it(docker):

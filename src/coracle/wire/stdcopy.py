@@ -22,6 +22,13 @@ def frame(stream: Literal[1, 2], data: bytes) -> bytes:
     return _HEAD.pack(stream, len(data)) + data
 
 
+def frame_lines(stream: Literal[1, 2], data: bytes) -> bytes:
+    """A frame around each line of `data`, line breaks included, and around what follows the last."""
+    *lines, rest = data.split(b"\n")
+    framed = b"".join([b"%b%b\n" % (_HEAD.pack(stream, len(line) + 1), line) for line in lines])
+    return framed + frame(stream, rest) if rest else framed
+
+
 class Frames:
     """The receiving side: `feed` it bytes as they come, iterate what it gives."""
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coracle.wire.stdcopy import Frames, frame
+from coracle.wire.stdcopy import Frames, frame, frame_lines
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,18 @@ from coracle.wire.stdcopy import Frames, frame
 )
 def test_a_frame_byte_by_byte(stream, data, sent):
     assert frame(stream, data) == sent
+
+
+@pytest.mark.parametrize(
+    ("data", "payloads"),
+    [
+        (b"", []),
+        (b"one\n", [b"one\n"]),
+        (b"one\ntwo\r\n\nrest", [b"one\n", b"two\r\n", b"\n", b"rest"]),
+    ],
+)
+def test_a_frame_for_each_line(data, payloads):
+    assert list(Frames().feed(frame_lines(2, data))) == [(2, payload) for payload in payloads]
 
 
 @given(pieces=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50))), cuts=st.lists(st.integers(1, 9)))

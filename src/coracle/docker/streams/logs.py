@@ -21,7 +21,7 @@ from coracle.docker.moments import moment
 from coracle.docker.streams.types import content_type
 from coracle.engine.logs import Logs, Piece
 from coracle.web.messages import Answer, Request, Stream
-from coracle.wire.stdcopy import frame
+from coracle.wire.stdcopy import frame_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,9 @@ def extras(record: Object) -> bytes:
 
 
 async def _sent(pieces: AsyncIterator[Sequence[Piece]], outputs: set[int], *, framed: bool) -> AsyncIterator[bytes]:
+    """A frame is a line, as dockerd's are: docker-py's `for line in container.logs(stream=True)` relies on it."""
     async with contextlib.aclosing(cast(AsyncGenerator[Sequence[Piece], None], pieces)) as blocks:
         async for block in blocks:
-            parts = (frame(stream, data) if framed else data for stream, data in block if stream in outputs)
+            parts = (frame_lines(stream, data) if framed else data for stream, data in block if stream in outputs)
             if said := b"".join(parts):
                 yield said
