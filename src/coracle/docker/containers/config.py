@@ -107,10 +107,9 @@ def _command(config: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, A
 
 
 def _env(below: list[str], above: list[str]) -> list[str]:
-    """The request's own first; a name without a value takes the image's away."""
+    """The request's own first; a name without a value takes the image's away, and is shown but not set."""
     values = {entry.partition("=")[0]: entry for entry in above}
-    values = {**values, **{name: entry for entry in below if (name := entry.partition("=")[0]) not in values}}
-    return [entry for entry in values.values() if "=" in entry]
+    return [*values.values(), *(entry for entry in below if entry.partition("=")[0] not in values)]
 
 
 def _healthcheck(own: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def container_spec(asked: Asked, given: Given) -> ContainerSpec:
         image=config["Image"],
         sandbox=given.sandbox,
         argv=argv(config),
-        env=tuple(config.get("Env", ())),
+        env=tuple(entry for entry in config.get("Env", ()) if "=" in entry),
         workdir=config.get("WorkingDir", ""),
         user=config.get("User", ""),
         groups=tuple(host.get("GroupAdd", ())),

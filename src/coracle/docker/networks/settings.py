@@ -80,7 +80,9 @@ def endpoint_id(container: Object, network: str) -> str:
 def _settings(
     container: Object, name: str, kept: Mapping[str, Any], now: Mapping[str, Any] | None, lookup: Lookup
 ) -> dict[str, Any]:
-    present = _endpoint_now(container, now) if now is not None else dict(_NOTHING)
+    present = (
+        _endpoint_now(container, now) if now is not None else {**_NOTHING, "MacAddress": kept.get("MacAddress", "")}
+    )
     return {
         "IPAMConfig": kept.get("IPAMConfig") or None,
         "Links": kept.get("Links") or None,

@@ -38,7 +38,7 @@ def test_an_entrypoint_taken_away_leaves_nothing_to_run():
 
 def test_the_rest_over_the_images():
     config = whole(Env=["LANG=de", "NEW=1", "PATH"], Labels={"a": "own"}, ExposedPorts={"81": {}}, Volumes={"/v": {}})
-    assert config["Env"] == ["LANG=de", "NEW=1"]
+    assert config["Env"] == ["LANG=de", "NEW=1", "PATH"]
     assert config["Labels"] == {"a": "own", "b": "image"}
     assert set(config["ExposedPorts"]) == {"80/tcp", "81/tcp"}
     assert set(config["Volumes"]) == {"/data", "/v"}

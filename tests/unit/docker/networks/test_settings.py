@@ -54,10 +54,11 @@ def test_the_default_network_is_shown_at_the_top_too():
 
 
 def test_what_is_stopped_is_shown_as_it_will_be():
-    asked = {"IPAMConfig": {"IPv4Address": "10.1.0.7"}, "GwPriority": 2}
+    asked = {"IPAMConfig": {"IPv4Address": "10.1.0.7"}, "GwPriority": 2, "MacAddress": "02:00:00:00:00:01"}
     settings = network_settings(container(endpoints={"n1": asked, "gone": {}}, Hostname="box"), None, lookup)
     n1 = settings["Networks"]["n1"]
     assert (n1["IPAddress"], n1["EndpointID"], n1["NetworkID"]) == ("", "", "n" * 64)
+    assert n1["MacAddress"] == "02:00:00:00:00:01"
     assert (n1["IPAMConfig"], n1["GwPriority"]) == ({"IPv4Address": "10.1.0.7"}, 2)
     assert n1["DNSNames"] == ["web", ID[:12], "box"]
     assert settings["Networks"]["gone"]["NetworkID"] == ""
