@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition
 
 
 def available(pod: Object, wait_s: int, now_s: float) -> bool:
@@ -18,7 +19,7 @@ def available(pod: Object, wait_s: int, now_s: float) -> bool:
 
 def available_in_s(pod: Object, wait_s: int, now_s: float) -> float:
     """How long until a ready pod has been ready for `wait_s` seconds."""
-    since = pods.condition(pod, "Ready").get("lastTransitionTime")
+    since = condition(pod, "Ready").get("lastTransitionTime")
     return from_rfc3339(since) + wait_s - now_s if wait_s and since else 0
 
 

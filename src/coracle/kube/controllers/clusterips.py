@@ -25,6 +25,7 @@ from coracle.core.loop import ToKeys, itself
 from coracle.core.object import Json, Key, Meta, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import ipaddress, servicecidr
+from coracle.kube.kinds.conditions import condition
 
 SERVICE, ADDRESS, RANGE = "Service", ipaddress.KIND.type, servicecidr.KIND.type
 _LEFT = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
@@ -130,12 +131,9 @@ class ServiceRanges:
         now = rfc3339(self._clock.now_s())
 
         def said(old: Object) -> Object:
-            present: Json = next((one for one in old.status.get("conditions") or () if one["type"] == "Ready"), {})
-            return (
-                old
-                if present.get("status") == status
-                else old.with_status(conditions=[_condition(status, reason, message, now)])
-            )
+            if condition(old, "Ready").get("status") == status:
+                return old
+            return old.with_status(conditions=[_condition(status, reason, message, now)])
 
         await self._writer.change(key, said, part="status")
 

@@ -23,7 +23,7 @@ from coracle.kube.kinds import deployment, replicaset, replicationcontroller, st
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import poddisruptionbudget as budgets
 from coracle.kube.kinds.catalogue import kinds
-from coracle.kube.kinds.pod import with_condition
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kinds.workloads import resolve
 

@@ -19,6 +19,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import namespace
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import with_condition
 
 NAMESPACE, POD, EVENT = namespace.KIND.type, pods.KIND.type, "Event"
 _ORDER = {POD: 0, EVENT: 2}
@@ -76,7 +77,7 @@ class Namespaces:
                 return present  # it goes next: no use in a last word
             conditions: list[Json] = present.status.get("conditions") or []
             for condition in state(left, finalizers):
-                conditions = pods.with_condition(conditions, condition, now)
+                conditions = with_condition(conditions, condition, now)
             return present.with_status(phase="Terminating", conditions=conditions)
 
         try:

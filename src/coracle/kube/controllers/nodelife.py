@@ -22,6 +22,7 @@ from coracle.kube.kinds import lease as leases
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import nodeconditions
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition, with_condition
 from coracle.kube.kinds.recorder import EventRecorder
 
 SPEAKER = "node-controller"
@@ -112,8 +113,8 @@ class NodeLife:
 
     async def _unready(self, pod: Object, now: str) -> None:
         def unready(present: Object) -> Object:
-            said: Json = {**pods.condition(present, "Ready"), "type": "Ready", "status": "False"}
-            return present.with_status(conditions=pods.with_condition(present.status.get("conditions"), said, now))
+            said: Json = {**condition(present, "Ready"), "type": "Ready", "status": "False"}
+            return present.with_status(conditions=with_condition(present.status.get("conditions"), said, now))
 
         try:
             await self._pod_writer.change(pod.key, unready, "status")

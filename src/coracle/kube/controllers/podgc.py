@@ -17,6 +17,7 @@ from coracle.core.object import Json, Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.disruption import target
 
 POD, NODE = pods.KIND.type, nodes.KIND.type
@@ -83,7 +84,7 @@ class LostPods:
             conditions = present.status.get("conditions")
             if why is not None:
                 new = {**why, "observedGeneration": present.meta.generation}
-                conditions = pods.with_condition(conditions, new, now)
+                conditions = with_condition(conditions, new, now)
             return present.with_status(phase="Failed", conditions=conditions)
 
         try:

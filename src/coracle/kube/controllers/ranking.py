@@ -14,6 +14,7 @@ from typing import Any
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.podspec.notes import DELETION_COST
 
 _PHASES = {"Pending": 0, "Unknown": 1}
@@ -94,7 +95,7 @@ def _most(statuses: Sequence[Mapping[str, int]]) -> int:
 
 
 def _ready_since(pod: Object) -> str:
-    return str(pods.condition(pod, "Ready").get("lastTransitionTime") or "") if pods.ready(pod) else ""
+    return str(condition(pod, "Ready").get("lastTransitionTime") or "") if pods.ready(pod) else ""
 
 
 def _made(pod: Object) -> float:

@@ -28,6 +28,7 @@ from coracle.kube.controllers.ranking import doomed_first
 from coracle.kube.controllers.templates import new_pod
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import replicaset, replicationcontroller, workloads
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.words import said
 
 POD = pods.KIND.type
@@ -161,4 +162,4 @@ def conditions(present: list[Json], failure: Failure | None, now: str) -> list[J
     if any(entry.get("type") == FAILURE for entry in present):
         return present
     entry = {"type": FAILURE, "status": "True", "reason": failure.reason, "message": said(failure.error)}
-    return pods.with_condition(present, entry, now)
+    return with_condition(present, entry, now)

@@ -20,6 +20,7 @@ from coracle.core.loop import Again
 from coracle.core.object import Key, Object
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition, with_condition
 from coracle.kube.kinds.disruption import TARGET
 
 POD = pods.KIND.type
@@ -29,7 +30,7 @@ _OF_THE_KUBELET = "TerminationByKubelet"
 
 def stale_in_s(pod: Object, now_s: float) -> float | None:
     """How long until nobody believes that the pod goes (0 or less: now); None where it does not say so, or goes."""
-    said = pods.condition(pod, TARGET)
+    said = condition(pod, TARGET)
     if said.get("status") != "True" or said.get("reason") == _OF_THE_KUBELET or not pods.active(pod):
         return None
     since = said.get("lastTransitionTime")
@@ -38,7 +39,7 @@ def stale_in_s(pod: Object, now_s: float) -> float | None:
 
 def taken_back(pod: Object, now: str) -> Object:
     said = {"type": TARGET, "status": "False", "lastProbeTime": None}
-    return pod.with_status(conditions=pods.with_condition(pod.status.get("conditions"), said, now))
+    return pod.with_status(conditions=with_condition(pod.status.get("conditions"), said, now))
 
 
 class StaleDisruptions:

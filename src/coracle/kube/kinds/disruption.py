@@ -6,7 +6,8 @@ Source: Kubernetes documentation, "Disruptions: Pod disruption conditions".
 from __future__ import annotations
 
 from coracle.core.object import Json, Object
-from coracle.kube.kinds.pod import ended, with_condition
+from coracle.kube.kinds.conditions import with_condition
+from coracle.kube.kinds.pod import ended
 
 TARGET = "DisruptionTarget"
 

@@ -11,6 +11,7 @@ from coracle.core.names import qualified_faults
 from coracle.core.object import Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.blanks import absent
+from coracle.kube.kinds.conditions import condition, is_so
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.rules import one_of
 
@@ -51,15 +52,11 @@ def validate_change(new: Object, old: Object, part: str) -> Problems:
 
 
 def ready(node: Object) -> bool:
-    return _ready(node).get("status") == "True"
-
-
-def _ready(node: Object) -> dict[str, str]:
-    return next((entry for entry in node.status.get("conditions") or () if entry.get("type") == "Ready"), {})
+    return is_so(node, "Ready")
 
 
 def _status(node: Object) -> str:
-    known = _ready(node)
+    known = condition(node, "Ready")
     word = "Unknown" if not known else "Ready" if known.get("status") == "True" else "NotReady"
     return f"{word},SchedulingDisabled" if node.spec.get("unschedulable") else word
 

@@ -7,12 +7,12 @@ Source: Kubernetes v1 API, Pod; printed columns as `kubectl get pods`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.errors import Problem, forbidden
 from coracle.core.kind import Kind, Problems, Reader
-from coracle.core.object import Json, Object
+from coracle.core.object import Object
+from coracle.kube.kinds.conditions import is_so
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.podspec import changes, defaults, labelkeys, notes, profiles, rules
 from coracle.kube.kinds.podspec.amounts import qos_class
@@ -32,22 +32,7 @@ def ended(pod: Object) -> bool:
 
 
 def ready(pod: Object) -> bool:
-    return condition(pod, "Ready").get("status") == "True"
-
-
-def condition(pod: Object, type: str) -> Mapping[str, Any]:
-    """The pod's condition of that type, empty where it has none."""
-    return next((entry for entry in pod.status.get("conditions") or () if entry.get("type") == type), {})
-
-
-def with_condition(conditions: list[Json] | None, new: Json, now: str) -> list[Json]:
-    """`conditions` with `new` in place of the one of its type; `lastTransitionTime` moves when its status does."""
-    kept = list(conditions or ())
-    index = next((i for i, entry in enumerate(kept) if entry.get("type") == new["type"]), len(kept))
-    old = kept[index] if index < len(kept) else {}
-    since = old.get("lastTransitionTime", now) if old.get("status") == new["status"] else now
-    kept[index : index + 1] = [{**new, "lastTransitionTime": since}]
-    return kept
+    return is_so(pod, "Ready")
 
 
 def default(pod: Object) -> Object:

@@ -17,6 +17,7 @@ from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.object import Json, Object
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.disruption import target
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kubelet.ranking import Candidate, message, ranked
@@ -78,7 +79,7 @@ class Evictor:
 
 
 def _with(pod: Object, condition: Json, now: str) -> Json:
-    return {"conditions": pods.with_condition(pod.status.get("conditions"), condition, now)}
+    return {"conditions": with_condition(pod.status.get("conditions"), condition, now)}
 
 
 class Relief:

@@ -20,6 +20,7 @@ from coracle.core.store import Event
 from coracle.kube.kinds import namespace as namespaces
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.scheduler import storage
 from coracle.kube.scheduler.choice import Choice, choose, refuse
@@ -158,7 +159,7 @@ class Binding:
         if present.meta.uid != pod.meta.uid or not wants_node(present):
             raise NotFound(kind=POD, name=pod.meta.name)
         now = rfc3339(self._clock.now_s())
-        conditions = pods.with_condition(present.status.get("conditions"), condition, now)
+        conditions = with_condition(present.status.get("conditions"), condition, now)
         status = {name: value for name, value in present.status.items() if name != "nominatedNodeName"}
         return present.with_spec(nodeName=node).with_body(status={**status, "conditions": conditions})
 
@@ -170,7 +171,7 @@ class Binding:
         def refused(present: Object) -> Object:
             if present.meta.uid != pod.meta.uid or not wants_node(present):
                 return present
-            conditions = pods.with_condition(present.status.get("conditions"), condition, now)
+            conditions = with_condition(present.status.get("conditions"), condition, now)
             status = {name: value for name, value in present.status.items() if name != "nominatedNodeName"}
             promised = {"nominatedNodeName": nominated} if nominated else {}
             return present.with_body(status={**status, **promised, "conditions": conditions})

@@ -11,7 +11,7 @@ from coracle.kube.controllers.disruption import Budgets, Count, plan
 from coracle.kube.controllers.ownership import OF_DEPENDENTS
 from coracle.kube.controllers.replication import Replication
 from coracle.kube.kinds import poddisruptionbudget as budgets
-from coracle.kube.kinds.pod import condition
+from coracle.kube.kinds.conditions import condition
 from coracle.testing.autojump import run
 from coracle.testing.kube import Kubelet, Stage, a_pod, a_workload
 

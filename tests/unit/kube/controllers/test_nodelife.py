@@ -12,7 +12,7 @@ from coracle.kube.controllers import podgc
 from coracle.kube.controllers.nodelife import NodeLife
 from coracle.kube.controllers.tainted import Tainted, patience_s
 from coracle.kube.kinds import nodeconditions
-from coracle.kube.kinds.pod import condition
+from coracle.kube.kinds.conditions import condition
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_node, a_pod, place
 

@@ -7,7 +7,7 @@ import pytest
 from coracle.core.clock import rfc3339
 from coracle.core.object import Key
 from coracle.kube.controllers.staledisruptions import StaleDisruptions, stale_in_s
-from coracle.kube.kinds.pod import condition
+from coracle.kube.kinds.conditions import condition
 from coracle.testing.autojump import run
 from coracle.testing.kube import Stage, a_pod
 

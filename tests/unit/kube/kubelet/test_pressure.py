@@ -6,7 +6,7 @@ import pytest
 
 from coracle.core.object import Key, Meta, Object
 from coracle.kube.kinds import priorityclass
-from coracle.kube.kinds.pod import condition
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kubelet.pressure import Evictor, Relief
 from coracle.kube.kubelet.ranking import VOLUMES, Candidate, message, ranked, unwelcome
 from coracle.kube.kubelet.thresholds import MEMORY, PIDS, Amount, Stock, Threshold

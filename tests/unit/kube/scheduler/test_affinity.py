@@ -8,6 +8,7 @@ from coracle.core.errors import Invalid
 from coracle.core.object import Key, Meta, Object
 from coracle.core.store import Event, to_entry
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.podspec.affinities import REQUIRED
 from coracle.kube.scheduler import binding
 from coracle.kube.scheduler.affinity import term
@@ -112,7 +113,7 @@ def test_the_namespaces_labels_are_looked_up():
         required = {"requiredDuringSchedulingIgnoredDuringExecution": [away]}
         await stage["Pod"].create(a_pod("shy", affinity={"podAntiAffinity": required}))
         await stage.settle(1)
-        said = pods.condition(stage["Pod"].get(Key("default", "shy")), "PodScheduled")["message"]
+        said = condition(stage["Pod"].get(Key("default", "shy")), "PodScheduled")["message"]
         assert said.startswith("0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules.")
         await stage["Namespace"].change(Key("", "far"), lambda room: room.with_meta(labels={"team": "b"}))
         await stage.settle(1)

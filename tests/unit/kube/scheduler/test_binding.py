@@ -9,7 +9,7 @@ import pytest
 
 from coracle.core.errors import Problem
 from coracle.core.object import Key, Meta, Object
-from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.priorityclass import API
 from coracle.kube.scheduler import binding
 from coracle.kube.scheduler.binding import Binding
@@ -41,7 +41,7 @@ def test_a_pod_is_placed_and_told_so():
         await cluster.settle(1)
         pod = cluster["Pod"].get(ONE)
         assert pod.spec["nodeName"] == "n1"
-        scheduled = pods.condition(pod, "PodScheduled")
+        scheduled = condition(pod, "PodScheduled")
         assert (scheduled["status"], scheduled["lastProbeTime"]) == ("True", None)
         assert cluster.said("Scheduled") == ["Successfully assigned default/one to n1"]
 
@@ -57,7 +57,7 @@ def test_a_pod_that_may_not_be_bound_says_why():
         broken = Problem("spec.x", "FieldValueForbidden", "Forbidden: not so")
         cluster["Pod"].kind = replace(cluster["Pod"].kind, validate=lambda _pod: [broken])
         await cluster.settle(1)
-        told = pods.condition(cluster["Pod"].get(ONE), "PodScheduled")
+        told = condition(cluster["Pod"].get(ONE), "PodScheduled")
         assert (told["status"], told["reason"]) == ("False", "SchedulerError")
         assert told["message"].startswith("binding rejected: ")
         assert "spec.x" in told["message"]
@@ -76,7 +76,7 @@ def test_a_pod_that_fits_nowhere_says_why_and_goes_when_there_is_room():
         await cluster.settle(1)
         await cluster["Pod"].create(a_pod("two", **big()))
         await cluster.settle(100)
-        told = pods.condition(cluster["Pod"].get(Key("default", "two")), "PodScheduled")
+        told = condition(cluster["Pod"].get(Key("default", "two")), "PodScheduled")
         assert (told["status"], told["reason"], told["lastProbeTime"]) == ("False", "Unschedulable", None)
         assert told["message"].startswith("0/1 nodes are available: 1 Insufficient cpu.")
         assert cluster.said("FailedScheduling") == [told["message"]]
@@ -173,7 +173,7 @@ def test_pods_of_other_schedulers_and_gated_ones_are_left_alone():
         await cluster.settle(1)
         assert cluster.nodes_of() == {"theirs": "", "gated": ""}
         gated = cluster["Pod"].get(Key("default", "gated"))
-        assert pods.condition(gated, "PodScheduled")["reason"] == "SchedulingGated"
+        assert condition(gated, "PodScheduled")["reason"] == "SchedulingGated"
 
     run(main())
 

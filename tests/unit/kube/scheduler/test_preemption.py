@@ -10,6 +10,7 @@ from coracle.core.selectors import from_label_selector
 from coracle.core.store import Event, to_entry
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import poddisruptionbudget, priorityclass
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.scheduler import binding
 from coracle.kube.scheduler.binding import Binding
 from coracle.kube.scheduler.choice import choose
@@ -98,9 +99,9 @@ def test_a_pod_gets_the_room_of_a_less_important_one():
         await stage.settle(1)
         low, top = stage["Pod"].get(Key("default", "low")), stage["Pod"].get(Key("default", "top"))
         assert low.meta.deleting
-        assert pods.condition(low, "DisruptionTarget")["reason"] == "PreemptionByScheduler"
+        assert condition(low, "DisruptionTarget")["reason"] == "PreemptionByScheduler"
         assert top.status["nominatedNodeName"] == "n1"
-        assert pods.condition(top, "PodScheduled")["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+        assert condition(top, "PodScheduled")["message"] == "0/1 nodes are available: 1 Insufficient cpu."
         assert stage.said("Preempted") == [f"Preempted by pod {top.meta.uid} on node n1"]
         await stage["Pod"].create(big("late", "1500m"))  # may not take what is promised
         await stage.settle(1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coracle.core.object import Key, Meta, Object
-from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import priorityclass
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.nodeterms import Place
 from coracle.kube.scheduler.storage import ELSEWHERE, IN_USE, NOTHING_FREE, Needs
 from coracle.testing.autojump import run
@@ -68,7 +68,7 @@ async def a_cluster():
 
 
 def refusal(cluster, name):
-    return pods.condition(cluster["Pod"].get(Key("default", name)), "PodScheduled").get("message", "")
+    return condition(cluster["Pod"].get(Key("default", name)), "PodScheduled").get("message", "")
 
 
 def test_a_pod_waits_for_its_claim_to_come_and_to_be_bound():

@@ -23,6 +23,7 @@ from coracle.kube.controllers.autoscaling.metrics import NoProposal, Proposal, V
 from coracle.kube.controllers.autoscaling.paces import Change, History, paced
 from coracle.kube.kinds import horizontalpodautoscaler as scalers
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.metrics import Meter
 from coracle.kube.kinds.recorder import EventRecorder
 
@@ -233,7 +234,7 @@ class Autoscalers:
                 return present
             conditions = present.status.get("conditions") or []
             for condition in look.conditions.values():
-                conditions = pods.with_condition(conditions, condition, now)
+                conditions = with_condition(conditions, condition, now)
             status: Json = {
                 "currentReplicas": look.present,
                 "desiredReplicas": look.wanted,

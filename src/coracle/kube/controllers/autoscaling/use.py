@@ -18,7 +18,7 @@ from typing import Any
 from coracle.core.clock import from_rfc3339
 from coracle.core.object import Object
 from coracle.core.quantity import parse
-from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.metrics import Amounts, Measurement
 
 TOLERANCE = 0.1
@@ -156,11 +156,11 @@ def _group_of(
 
 
 def _starting(pod: Object, measurement: Measurement, now_s: float) -> bool:
-    condition, started = pods.condition(pod, "Ready"), pod.status.get("startTime")
-    if not condition or not started:
+    said, started = condition(pod, "Ready"), pod.status.get("startTime")
+    if not said or not started:
         return True
-    is_ready = condition.get("status") == "True"
-    since_s = from_rfc3339(condition.get("lastTransitionTime") or started)
+    is_ready = said.get("status") == "True"
+    since_s = from_rfc3339(said.get("lastTransitionTime") or started)
     started_s = from_rfc3339(started)
     if started_s + STARTING_S > now_s:
         return not is_ready or measurement.at_s < since_s + measurement.window_s

@@ -12,6 +12,7 @@ from coracle.core.clock import from_rfc3339, rfc3339
 from coracle.core.object import Json, Object
 from coracle.kube.controllers.deployments.sizes import asked, told, unavailable
 from coracle.kube.controllers.deployments.versions import UNLIMITED, Family
+from coracle.kube.kinds.conditions import condition, condition_in
 
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 COMPLETE, TIMED_OUT, PAUSED = "NewReplicaSetAvailable", "ProgressDeadlineExceeded", "DeploymentPaused"
@@ -51,7 +52,7 @@ def complete(deployment: Object, numbers: Mapping[str, Any]) -> bool:
 def paused(deployment: Object, now_s: float) -> list[Json]:
     """The conditions after what pausing and resuming say."""
     conditions = list(deployment.status.get("conditions") or ())
-    reason, is_paused = _find(conditions, PROGRESSING).get("reason"), bool(deployment.spec.get("paused"))
+    reason, is_paused = condition_in(conditions, PROGRESSING).get("reason"), bool(deployment.spec.get("paused"))
     if deadline_s(deployment) is None or reason == TIMED_OUT or is_paused == (reason == PAUSED):
         return conditions
     words = (PAUSED, "Deployment is paused") if is_paused else ("DeploymentResumed", "Deployment is resumed")
@@ -72,7 +73,7 @@ def progressing(found: Family, numbers: Mapping[str, Any], conditions: list[Json
     limit_s = deadline_s(found.deployment)
     if limit_s is None:
         return [entry for entry in conditions if entry.get("type") != PROGRESSING]
-    present = _find(conditions, PROGRESSING)
+    present = condition_in(conditions, PROGRESSING)
     if numbers.get("replicas", 0) == numbers.get("updatedReplicas", 0) and present.get("reason") == COMPLETE:
         return conditions
     name = f'ReplicaSet "{found.new.meta.name}"' if found.new else f'Deployment "{found.deployment.meta.name}"'
@@ -109,7 +110,7 @@ def _is_late(present: Mapping[str, Any], limit_s: int, now_s: float) -> bool:
 def failing(sets: Iterable[Object], new: Object | None, conditions: list[Json]) -> list[Json]:
     """`conditions` with the failure of a ReplicaSet to make pods, the present version's before others'."""
     ordered = sorted(sets, key=lambda rs: rs is not new)
-    found = (_find(rs.status.get("conditions") or (), FAILURE) for rs in ordered)
+    found = (condition(rs, FAILURE) for rs in ordered)
     failure = next((entry for entry in found if entry), None)
     others = [entry for entry in conditions if entry.get("type") != FAILURE]
     if failure is None:
@@ -120,7 +121,7 @@ def failing(sets: Iterable[Object], new: Object | None, conditions: list[Json]) 
 
 def left_s(deployment: Object, numbers: Mapping[str, Any], conditions: list[Json], now_s: float) -> float | None:
     """How long a rollout still has until its deadline; None where there is nothing to wait for."""
-    limit_s, present = deadline_s(deployment), _find(conditions, PROGRESSING)
+    limit_s, present = deadline_s(deployment), condition_in(conditions, PROGRESSING)
     settled = present.get("reason") in (None, COMPLETE, TIMED_OUT, PAUSED)
     if limit_s is None or settled or complete(deployment, numbers):
         return None
@@ -134,7 +135,7 @@ def deadline_s(deployment: Object) -> int | None:
 
 def with_condition(conditions: list[Json], type: str, said: Said, now_s: float, since: str | None = None) -> list[Json]:
     """Nothing changes where status and reason are the same; `lastTransitionTime` moves with the status."""
-    present, now = _find(conditions, type), rfc3339(now_s)
+    present, now = condition_in(conditions, type), rfc3339(now_s)
     if (present.get("status"), present.get("reason")) == said[:2]:
         return conditions
     if since is None:
@@ -148,7 +149,3 @@ def with_condition(conditions: list[Json], type: str, said: Said, now_s: float, 
         "message": said.message,
     }
     return [*(other for other in conditions if other.get("type") != type), entry]
-
-
-def _find(conditions: Iterable[Mapping[str, Any]], type: str) -> Mapping[str, Any]:
-    return next((entry for entry in conditions if entry.get("type") == type), {})

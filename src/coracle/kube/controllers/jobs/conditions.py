@@ -13,6 +13,7 @@ from coracle.kube.controllers.jobs import indexes
 from coracle.kube.controllers.jobs.plans import Outcome
 from coracle.kube.controllers.jobs.tally import Tally, is_indexed
 from coracle.kube.kinds import pod as pods
+from coracle.kube.kinds.conditions import condition_in
 from coracle.kube.kinds.job import condition
 
 
@@ -60,14 +61,14 @@ def _numbers(job: Object, found: Tally) -> Json:
 
 def _suspension(job: Object, conditions: list[Json], now: str) -> list[Json]:
     """Resuming is told only to those who were told of the suspension."""
-    told = next((entry for entry in conditions if entry.get("type") == "Suspended"), None)
+    told = condition_in(conditions, "Suspended")
     if job.spec.get("suspend"):
         status, reason, message = "True", "JobSuspended", "Job suspended"
-    elif told is not None:
+    elif told:
         status, reason, message = "False", "JobResumed", "Job resumed"
     else:
         return conditions
-    if told is not None and told.get("status") == status:
+    if told.get("status") == status:
         return conditions
     said = _entry("Suspended", reason, message, now) | {"status": status}
     return [*(entry for entry in conditions if entry is not told), said]

@@ -17,6 +17,7 @@ from coracle.core.quantity import Quantity, parse
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
 from coracle.kube.controllers.storage.contents import Directories, is_block, is_ours
 from coracle.kube.kinds import persistentvolumeclaim as claims
+from coracle.kube.kinds.conditions import condition
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kinds.storagerules import capacity
 
@@ -26,7 +27,7 @@ _ELSEWHERE = "waiting for an external controller to expand this PVC"
 
 def resizing(claim: Object, wanted: Quantity, now: str) -> Object:
     """The claim while its volume grows."""
-    if any(one["type"] == "Resizing" for one in claim.status.get("conditions") or ()):
+    if condition(claim, "Resizing"):
         return claim
     said: Json = {"type": "Resizing", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     return claim.with_status(

@@ -8,25 +8,25 @@ Source: the columns of `kubectl get pods [-o wide]`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.kind import Column
 from coracle.core.object import Json, Object
+from coracle.kube.kinds.conditions import condition, is_so
 from coracle.kube.kinds.printing import AGE, NAME, NONE, human, text, wide
 
 
 def status_word(pod: Object) -> str:
     """`Pending`, `ContainerCreating`, `Running`, `Init:0/1`, `CrashLoopBackOff`, `Completed`, `Terminating`, ..."""
     reason = pod.status.get("reason") or pod.status.get("phase") or "Unknown"
-    scheduled = _condition(pod, "PodScheduled")
+    scheduled = condition(pod, "PodScheduled")
     if scheduled.get("reason") == "SchedulingGated":
         reason = "SchedulingGated"
     starting = _initializing(pod)
     if starting:
         reason = starting
-    if not starting or _condition(pod, "Initialized").get("status") == "True":
+    if not starting or is_so(pod, "Initialized"):
         reason = _running(pod, reason)
     if pod.meta.deleting:
         lost = pod.status.get("reason") == "NodeLost"
@@ -65,7 +65,7 @@ def _running(pod: Object, reason: str) -> str:
         elif status.get("ready") and _is_running(status):
             running = True
     if reason == "Completed" and running:
-        return "Running" if _condition(pod, "Ready").get("status") == "True" else "NotReady"
+        return "Running" if is_so(pod, "Ready") else "NotReady"
     return reason
 
 
@@ -73,10 +73,6 @@ def _ending(ended: Json) -> str:
     if ended.get("reason"):
         return str(ended["reason"])
     return f"Signal:{ended['signal']}" if ended.get("signal") else f"ExitCode:{ended.get('exitCode', 0)}"
-
-
-def _condition(pod: Object, kind: str) -> Mapping[str, Any]:
-    return next((entry for entry in pod.status.get("conditions") or () if entry.get("type") == kind), {})
 
 
 def _sidecars(pod: Object) -> set[str]:
@@ -113,7 +109,7 @@ def restarts_cell(pod: Object, now_s: float) -> str:
 
 def _gates(pod: Object) -> str:
     gates = pod.spec.get("readinessGates") or ()
-    met = sum(1 for gate in gates if _condition(pod, gate["conditionType"]).get("status") == "True")
+    met = sum(1 for gate in gates if is_so(pod, gate["conditionType"]))
     return f"{met}/{len(gates)}" if gates else NONE
 
 
