@@ -4,7 +4,8 @@ A Schema answers three questions about a document, each quickly where there is n
 
     check     which values have a wrong type            (Go's words: `json: cannot unmarshal string into ...`)
     unknown   which fields there are that it has not    (strict decoding: `spec.ports[0].type`)
-    clean     the document without those, without nulls, with quantities and times as Kubernetes writes them
+    clean     the document without those, without nulls, with quantities and times as Kubernetes writes them, and
+              without the zeros that say nothing
 
 and `child`, `items`, `merge_key`, `strategy`, `list_keys` tell `core.patch` how to merge.  Types that refer to each
 other in circles are loaded and compiled when a document first gets there.
@@ -34,9 +35,10 @@ class Schema:
     merge_key  of an array of objects: the field by which strategic patches know an element
     strategy   of the field: `merge`, `replace`, `retainKeys`
     list_keys  of an array: x-kubernetes-list-map-keys
+    omitted    of an object: the fields that `clean` leaves out where they are zero
     """
 
-    __slots__ = ("_fields", "_fits", "go", "items", "list_keys", "merge_key", "required", "strategy", "type")
+    __slots__ = ("_fields", "_fits", "go", "items", "list_keys", "merge_key", "omitted", "required", "strategy", "type")
 
     def __init__(
         self,
@@ -49,9 +51,10 @@ class Schema:
         merge_key: str = "",
         strategy: frozenset[str] = frozenset(),
         list_keys: tuple[str, ...] = (),
+        omitted: frozenset[str] = frozenset(),
     ) -> None:
         self.type, self.go, self.items, self.required = type, go or type, items, tuple(required)
-        self.merge_key, self.strategy, self.list_keys = merge_key, strategy, list_keys
+        self.merge_key, self.strategy, self.list_keys, self.omitted = merge_key, strategy, list_keys, omitted
         self._fields = {} if fields is None else fields
         self._fits: Fits | None = None
 
@@ -77,7 +80,13 @@ class Schema:
     def with_strategy(self, strategy: frozenset[str]) -> Schema:
         """The same type in a field with a patch strategy of its own."""
         return Schema(
-            self.type, self.go, fields=lambda: self.fields, items=self.items, required=self.required, strategy=strategy
+            self.type,
+            self.go,
+            fields=lambda: self.fields,
+            items=self.items,
+            required=self.required,
+            strategy=strategy,
+            omitted=self.omitted,
         )
 
     def check(self, doc: Any, path: str = "") -> list[Problem]:
@@ -226,9 +235,11 @@ def _unknown(schema: Schema, value: Any, path: str, found: list[str]) -> None:
 def _clean(schema: Schema, value: Any) -> Any:
     kind = schema.type
     if kind == "object" and type(value) is dict:
-        fields = schema.fields
+        fields, omitted = schema.fields, schema.omitted
         cleaned = {
-            name: _clean(fields[name], item) for name, item in value.items() if item is not None and name in fields
+            name: _clean(fields[name], item)
+            for name, item in value.items()
+            if item is not None and name in fields and (item or name not in omitted)
         }
         return value if _same(cleaned, value) else cleaned
     if kind == "map" and type(value) is dict:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from coracle.core.schema import ANY, Schema
+from coracle.kube.kinds.zeros import omitted
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _ELSEWHERE = {
@@ -48,9 +49,13 @@ def named(name: str) -> Schema:
     go = ".".join(name.split(".")[-2:])
     if "t" in line:
         return _parse(line["t"], go)
-    properties = line.get("p", {})
+    properties, required = line.get("p", {}), line.get("r", ())
     return Schema(
-        "object", go, fields=lambda: {p: _property(text) for p, text in properties.items()}, required=line.get("r", ())
+        "object",
+        go,
+        fields=lambda: {p: _property(text) for p, text in properties.items()},
+        required=required,
+        omitted=omitted(name, properties, required),
     )
 
 
