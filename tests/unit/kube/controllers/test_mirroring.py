@@ -108,6 +108,11 @@ def test_slices_follow_the_endpoints():
         await cluster.settle(1)
         (changed,) = cluster.slices()
         assert (changed.meta.name, changed.body["endpoints"][0]["addresses"]) == (slice.meta.name, ["192.0.2.9"])
+        other = {**SUBSET, "ports": [{"name": "http", "port": 80}]}
+        for subsets in ([new, other], [other]):
+            await cluster["Endpoints"].change(DB, lambda old, subsets=subsets: old.with_body(subsets=subsets))
+            await cluster.settle(1)
+            assert len(cluster.slices()) == len(subsets)
         await cluster["Endpoints"].delete(DB)
         await cluster.settle(1)
         assert cluster.slices() == []

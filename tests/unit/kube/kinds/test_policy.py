@@ -144,12 +144,20 @@ def test_a_runtime_gives_its_overhead_and_its_places():
 
 def test_what_containers_get_unasked():
     item = {"type": "Container", "max": {"cpu": "1"}, "default": {"memory": "256Mi"}, "defaultRequest": {"cpu": "100m"}}
-    pod = made(a_range(item), a_pod("one"))
+    first = {"name": "first", "image": "nginx", "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}}
+    pod = made(a_range(item), a_pod("one", initContainers=[first]))
     assert pod.spec["containers"][0]["resources"] == {
         "limits": {"cpu": "1", "memory": "256Mi"},
         "requests": {"cpu": "100m", "memory": "256Mi"},
     }
-    said = "LimitRanger plugin set: cpu, memory request for container www; cpu, memory limit for container www"
+    assert pod.spec["initContainers"][0]["resources"] == {
+        "limits": {"cpu": "1", "memory": "256Mi"},
+        "requests": {"cpu": "1", "memory": "256Mi"},
+    }
+    said = (
+        "LimitRanger plugin set: cpu, memory request for container www; cpu, memory limit for container www; "
+        "memory request for init container first; memory limit for init container first"
+    )
     assert pod.meta.annotations["kubernetes.io/limit-ranger"] == said
     assert pod.status["qosClass"] == "Burstable"
 
