@@ -29,7 +29,7 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         os.kill(self.pid, signal.SIGWINCH)
 
-    def expect(self, pattern, timeout_s=20):
+    def expect(self, pattern, timeout_s=60):
         """Read until `pattern` is there; the match."""
         until_s = time.monotonic() + timeout_s
         while not (found := re.search(pattern, self.said)):
@@ -47,7 +47,7 @@ class Terminal:
             return False
         return True
 
-    def end(self, timeout_s=20):
+    def end(self, timeout_s=60):
         """The exit code, once it has ended."""
         until_s = time.monotonic() + timeout_s
         while self._read(max(0, until_s - time.monotonic())):

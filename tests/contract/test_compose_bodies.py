@@ -231,7 +231,7 @@ def test_a_one_off(tmp_path, how):
     with Recorder(tmp_path / "docker.sock") as docker:
         for words in (("up", "--no-start", "db"), ("run", "--no-deps", *options, "web", "ls")):
             command = [THEIRS, "--project-name", "demo", *words]
-            subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False)
+            subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
     (theirs,) = [body for body in docker.made["containers"].values() if body["Labels"][labels.SERVICE] == "web"]
     request = Request(environment=ENVIRONMENT, working_directory=str(tmp_path), project_name="demo")
     told = Changes(command=["ls"], directory=str(tmp_path), **changes)

@@ -36,9 +36,12 @@ def test_the_lectures_application(compose, docker):
     shown = compose("ps")
     assert "0.0.0.0:5000->5000/tcp" in shown
     assert "redis-server" in shown or "docker-entrypoint.s" in shown
-    logs = plain(compose("logs"))
-    assert re.search(r"^web[-_]1 +\| .*Running on http://0.0.0.0:5000/", logs, re.MULTILINE)
-    assert re.search(r"^redis[-_]1 +\| .*Ready to accept connections", logs, re.MULTILINE)
+
+    def logged(pattern):
+        return re.search(pattern, plain(compose("logs")), re.MULTILINE)
+
+    docker.wait_for(lambda: logged(r"^web[-_]1 +\| .*Running on http://0.0.0.0:5000/"))
+    docker.wait_for(lambda: logged(r"^redis[-_]1 +\| .*Ready to accept connections"))
     assert compose("exec", "-T", "web", "cat", "/var/log/visits.log").endswith(" 1\n")
     assert "PATH=" in compose("run", "--rm", "web", "env")
     compose("stop")
@@ -229,8 +232,8 @@ def test_exit_codes(compose):
 
 
 def test_a_port_that_is_taken(compose, docker):
-    docker("run", "-d", "--name", f"holder-{compose.project}", "-p", "30155:80", "busybox", "sleep", "100")
-    compose.file('services: {late: {image: busybox, command: sleep 100, ports: ["30155:80"]}}')
+    docker("run", "-d", "--name", f"holder-{compose.project}", "-p", "28155:80", "busybox", "sleep", "100")
+    compose.file('services: {late: {image: busybox, command: sleep 100, ports: ["28155:80"]}}')
     done = compose.attempt("up", "--detach")
     assert done.returncode == 1
     assert "port is already allocated" in done.stdout + done.stderr

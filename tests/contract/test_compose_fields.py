@@ -109,7 +109,7 @@ def compose(cloud, folder, *words, **environment):
         env={**cloud.environment, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -60,7 +60,7 @@ SAME = [
     ["port", "nix", "80"],
     ["port", "web", "x"],
     ["port", "web"],
-    ["top"],
+    ["top", "done", "two", "web"],  # programs of a health check come and go
     ["top", "nix"],
     ["stats", "a", "b"],
 ]  # fmt: skip
@@ -83,6 +83,7 @@ def both(docker, theirs, tmp_path):
     theirs("up", "--detach")
     ours = Compose(docker, "ours", tmp_path)
     ours.project = ours.words[-1] = theirs.project
+    docker("wait", "showing-named")
     docker.wait_for(lambda: "unhealthy" in theirs("ps", "sick"))
     return theirs, ours
 

@@ -41,7 +41,13 @@ def ours(docker, theirs, tmp_path):
     """Ours, of a project that the real client has made."""
     theirs.file(FILE)
     theirs("up", "--detach")
+    docker("wait", f"{theirs.project}-gone-1")
     return sibling(docker, theirs, tmp_path)
+
+
+def spoken(theirs):
+    """Once the services have said all that they have to say."""
+    theirs.docker.wait_for(lambda: len(theirs("logs", "web", "two").splitlines()) == 4)
 
 
 def sibling(docker, theirs, folder):
@@ -78,8 +84,8 @@ def result(compose, words):
 # -- logs --------------------------------------------------------------------------------------------------------------
 
 
-def test_logs_are_merged_behind_names_and_coloured(theirs, ours, docker):
-    docker.wait_for(lambda: len(theirs("logs", "web", "two").splitlines()) == 4)
+def test_logs_are_merged_behind_names_and_coloured(theirs, ours):
+    spoken(theirs)
     table = [
         ["logs", "web"],
         ["logs", "--index", "2", "two"],
@@ -103,6 +109,7 @@ def test_logs_are_merged_behind_names_and_coloured(theirs, ours, docker):
 
 
 def test_logs_are_followed_through_restarts_and_of_containers_that_come_later(theirs, ours, docker):
+    spoken(theirs)
     following = ours.popen("logs", "--follow", "--tail", "1", "web", "two")
     try:
         heard = sorted(following.stdout.readline() for _ in range(3))
@@ -114,7 +121,7 @@ def test_logs_are_followed_through_restarts_and_of_containers_that_come_later(th
         docker("kill", f"{theirs.project}-two-3")
         assert ends_of(following.stdout.readline() + following.stdout.readline()) == [("two-3", "137")]
         following.send_signal(signal.SIGINT)
-        said, _ = following.communicate(timeout=20)
+        said, _ = following.communicate(timeout=60)
         assert (following.returncode, said) == (130, "canceled\n")
     finally:
         following.kill()
@@ -138,7 +145,7 @@ def test_following_ends_when_all_have_ended(theirs, ours, docker):
     following = ours.popen("logs", "--follow", "web")
     assert sorted(following.stdout.readline() for _ in range(2)) == ["web-1  | beneath\n", "web-1  | from web\n"]
     docker("stop", f"{theirs.project}-web-1")
-    said, _ = following.communicate(timeout=20)
+    said, _ = following.communicate(timeout=60)
     assert ends_of(said) == [("web-1", "143")]
     assert following.returncode == 0
 
@@ -153,7 +160,7 @@ def test_following_goes_on_through_a_restart_that_we_are_asked_for(theirs, docke
         ours("restart", "--timeout", "0", "web")
         assert sorted(next_lines(following, 2)) == ["web-1  | beneath\n", "web-1  | from web\n"]
         ours("stop", "web")
-        said, _ = following.communicate(timeout=20)
+        said, _ = following.communicate(timeout=60)
         assert (following.returncode, ends_of(said)[-1]) == (0, ("web-1", "143"))
     finally:
         following.kill()
@@ -236,7 +243,7 @@ def test_attach_passes_signals_on(ours, docker):
     docker("exec", id, "sh", "-c", "echo now listening > /proc/1/fd/1")
     docker.wait_for(lambda: docker("exec", id, "sh", "-c", "echo again > /proc/1/fd/1") == "" and heard(attached))
     attached.send_signal(signal.SIGTERM)
-    attached.communicate(timeout=20)
+    attached.communicate(timeout=60)
     assert attached.returncode == 143
     assert ours.inspect("web")["State"]["ExitCode"] == 143
 
@@ -334,7 +341,7 @@ def test_run_starts_what_the_service_depends_on_and_waits_for_it(theirs, docker,
     (db,) = docker.wait_for(lambda: ours.ids("db"))
     assert running.poll() is None
     docker.wait_for(lambda: docker.attempt("exec", db, "touch", "/tmp/ready").returncode == 0)
-    said, _ = running.communicate(timeout=30)
+    said, _ = running.communicate(timeout=60)
     assert said.endswith("reached\n")
     assert running.returncode == 0
     assert docker.inspect(ours.ids("init", "--all")[0])["State"]["ExitCode"] == 0
@@ -435,7 +442,7 @@ def test_cp_is_as_compose_v2_has_it(theirs, ours, docker, tmp_path):
     assert [one for one in cases if one[1] != one[2]] == []
 
     stream = subprocess.run(
-        [*ours.words, "cp", "web:/u00/src", "-"], cwd=tmp_path, env=ours.environment, capture_output=True, check=True, timeout=20
+        [*ours.words, "cp", "web:/u00/src", "-"], cwd=tmp_path, env=ours.environment, capture_output=True, check=True, timeout=60
     )  # fmt: skip
     subprocess.run(
         [*ours.words, "cp", "-", "web:/u00/d"],
@@ -443,7 +450,7 @@ def test_cp_is_as_compose_v2_has_it(theirs, ours, docker, tmp_path):
         env=ours.environment,
         input=stream.stdout,
         check=True,
-        timeout=20,
+        timeout=60,
     )
     assert ours.docker("exec", containers[0], "cat", "/u00/d/src/sub/b") == "b"
 

@@ -65,8 +65,8 @@ class Session:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
-        self.reader.join(5)
+        self.process.wait(60)
+        self.reader.join(60)
         self.process.stdout.close()
         return self.process.returncode
 

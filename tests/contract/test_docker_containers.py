@@ -282,9 +282,8 @@ def test_waiting(docker):
 
 def test_another_containers_network_and_processes(docker):
     docker("create", "--name", "owner", "--hostname", "owner", "busybox", "sh", "-c", "httpd -f -p 8000 -h /etc")
-    docker(
-        "create", "--name", "guest", "--network", "container:owner", "busybox", "wget", "-qO-", "127.0.0.1:8000/passwd"
-    )
+    ask = "until wget -qO- 127.0.0.1:8000/passwd 2>/dev/null; do sleep 0.05; done"
+    docker("create", "--name", "guest", "--network", "container:owner", "busybox", "sh", "-c", ask)
     assert "cannot join network of a non running container: owner" in docker.refused("start", "guest")
     docker("start", "owner")
     assert docker("start", "--attach", "guest").startswith("root:x:0:0")
@@ -308,7 +307,7 @@ def test_pods_show_with_their_labels_and_obey(docker, space):
     docker("stop", "--time", "0", id)
     again = docker.wait_for(lambda: docker("ps", "--quiet", "--filter", label))
     assert again != id
-    assert space.json("get", "pod", "boat")["status"]["containerStatuses"][0]["restartCount"] == 1
+    docker.wait_for(lambda: space.json("get", "pod", "boat")["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
 def test_an_image_that_is_not_there_is_fetched_or_refused(docker):

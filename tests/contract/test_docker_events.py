@@ -33,13 +33,9 @@ def test_a_containers_life_in_order(docker):
     assert [event["Action"] for event in events] == ["create", "attach", "start", "die", "destroy"]
     die = events[3]
     assert re.fullmatch("[0-9a-f]{64}", die["Actor"]["ID"])
-    assert die["Actor"]["Attributes"] == {
-        "image": "busybox",
-        "name": "short",
-        "tier": "web",
-        "exitCode": "3",
-        "execDuration": "0",
-    }
+    attributes = die["Actor"]["Attributes"]
+    assert attributes.pop("execDuration").isdigit()  # whole seconds
+    assert attributes == {"image": "busybox", "name": "short", "tier": "web", "exitCode": "3"}
     assert (die["Type"], die["scope"], die["status"], die["from"]) == ("container", "local", "die", "busybox")
     assert die["id"] == die["Actor"]["ID"]
     assert die["timeNano"] // 10**9 == die["time"]
@@ -90,7 +86,7 @@ class Listener:
 
     def __init__(self, docker, query=""):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.socket.connect(str(docker.socket))
         self.socket.sendall(f"GET /events?{query} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
         self.file = self.socket.makefile("rb")

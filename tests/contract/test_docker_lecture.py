@@ -77,20 +77,20 @@ def test_docker_shows_pods(docker, space):
 
 def test_a_port_belongs_to_one_api(docker, space):
     """A container's published port is refused to a NodePort by its name, and the other way round."""
-    docker("run", "-d", "--name", "taker", "-p", "30123:80", "busybox", "sleep", "100")
+    docker("run", "-d", "--name", "taker", "-p", "30023:80", "busybox", "sleep", "100")
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "late"},
-        "spec": {"type": "NodePort", "selector": {"a": "b"}, "ports": [{"port": 80, "nodePort": 30123}]},
+        "spec": {"type": "NodePort", "selector": {"a": "b"}, "ports": [{"port": 80, "nodePort": 30023}]},
     }
     space.kubectl("create", "-f", "-", input=json.dumps(service))
     said = space.wait_for(lambda: "taker" in (text := space.text("get", "events")) and text)
-    assert "30123" in said
-    service["metadata"]["name"], service["spec"]["ports"][0]["nodePort"] = "early", 30124
+    assert "30023" in said
+    service["metadata"]["name"], service["spec"]["ports"][0]["nodePort"] = "early", 30024
     space.kubectl("create", "-f", "-", input=json.dumps(service))
     refusal = space.wait_for(
-        lambda: (said := docker.attempt("run", "--rm", "-p", "30124:80", "busybox", "true").stderr) and said
+        lambda: (said := docker.attempt("run", "--rm", "-p", "30024:80", "busybox", "true").stderr) and said
     )
     assert "port is already allocated" in refusal
     assert f"Service {space.namespace}/early" in refusal

@@ -42,6 +42,11 @@ def reaches(docker, on, address):
     return docker.attempt("run", "--rm", "--network", on, "busybox", "sh", "-c", get).returncode == 0
 
 
+def reaches_at_last(docker, on, address):
+    """The same, once the server that has just started is ready."""
+    return docker.wait_for(lambda: reaches(docker, on, address))
+
+
 # -- made, shown, removed ----------------------------------------------------------------------------------------------
 
 
@@ -135,7 +140,7 @@ def test_members_find_each_other_by_name_alias_and_id(docker):
     at = address(docker, "web", "n1")
     for name in ("web", "www", "box", id[:12]):
         assert finds(docker, "n1", name) == [at], name
-    assert docker("run", "--rm", "--network", "n1", "busybox", "wget", "-qO-", "http://www/hostname")
+    assert reaches_at_last(docker, "n1", "www")
     assert docker("run", "--rm", "--network", "n1", "busybox", "nslookup", at).count("web.n1") == 1
     assert sorted(plugged(docker, "web")["n1"]["DNSNames"]) == sorted(["web", "www", id[:12], "box"])
     docker("rename", "web", "shop")
@@ -156,7 +161,7 @@ def test_networks_of_users_are_apart(docker):
         docker("network", "create", name)
     docker("run", "--detach", "--name", "web", "--network", "n1", *SERVE)
     at = address(docker, "web", "n1")
-    assert reaches(docker, "n1", at)
+    assert reaches_at_last(docker, "n1", at)
     assert not reaches(docker, "n2", at)
     assert not reaches(docker, "bridge", at)
     assert finds(docker, "n2", "web") == finds(docker, "bridge", "web") == []
@@ -177,7 +182,7 @@ def test_a_container_is_connected_and_disconnected_while_it_runs(docker):
     docker("run", "--detach", "--name", "web", "--network", "n1", *SERVE)
     docker("network", "connect", "--alias", "second", "n2", "web")
     assert finds(docker, "n2", "second") == [address(docker, "web", "n2")]
-    assert reaches(docker, "n2", address(docker, "web", "n2"))
+    assert reaches_at_last(docker, "n2", address(docker, "web", "n2"))
     assert set(network(docker, "n2")["Containers"]) == {docker.inspect("web")["Id"]}
     said = docker.refused("network", "connect", "n2", "web")
     assert "endpoint with name web already exists in network n2" in said
@@ -292,9 +297,9 @@ def test_ipv6(docker):
 def test_pods_and_containers_find_each_other(docker, space):
     docker("run", "--detach", "--name", "shop", *SERVE)
     space.kubectl("run", "cart", "--image=busybox", "--restart=Never", "--", "httpd", "-f", "-h", "/etc")
-    space.kubectl("wait", "--for=condition=Ready", "pod/cart")
-    assert space.text("exec", "cart", "--", "wget", "-qO-", "http://shop/hostname")
-    assert docker("run", "--rm", "busybox", "wget", "-qO-", f"http://cart.{space.namespace}/hostname")
+    space.kubectl("wait", "--for=condition=Ready", "pod/cart", "--timeout=60s")
+    space.wait_for(lambda: space.text("exec", "cart", "--", "wget", "-qO-", "http://shop/hostname"))
+    assert reaches_at_last(docker, "bridge", f"cart.{space.namespace}")
     pod = space.json("get", "pod", "cart")["status"]["podIP"]
     members = {one["Name"]: one["IPv4Address"] for one in network(docker, "pods")["Containers"].values()}
     assert members["cart"].startswith(f"{pod}/")

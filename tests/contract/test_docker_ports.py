@@ -125,19 +125,18 @@ def test_a_port_of_a_process_is_refused(docker):
 
 
 def test_one_port_belongs_to_one_api(docker, space):
-    node_port, port = free_port(start=30100, end=30600), free_port(start=30600, end=31000)
+    node_port, port = free_port(start=30030, end=30058), free_port(start=30058, end=30086)  # given to nobody unasked
     space.kubectl("create", "service", "nodeport", "web", "--tcp=80:80", f"--node-port={node_port}")
-    space.wait_for(lambda: "already allocated" in docker.attempt("run", "--rm", "-p", f"{node_port}:80", *SERVE).stderr)
-    said = docker.refused("run", "--rm", "--publish", f"{node_port}:80", *SERVE)
-    assert f"(by Service {space.namespace}/web)" in said
+    brief = ("run", "--rm", "--publish", f"{node_port}:80", "busybox", "true")
+    space.wait_for(lambda: "already allocated" in docker.attempt(*brief).stderr)
+    assert f"(by Service {space.namespace}/web)" in docker.refused(*brief)
     publish(docker, "mine", "--publish", f"{port}:80")
     space.kubectl("create", "service", "nodeport", "late", "--tcp=80:80", f"--node-port={port}")
 
     def told():
         return [event["message"] for event in space.json("get", "events")["items"] if event["type"] == "Warning"]
 
-    space.wait_for(told)
-    assert f"port {port}/TCP is already allocated to container mine" in told()
+    space.wait_for(lambda: f"port {port}/TCP is already allocated to container mine" in told())
     assert served(docker, port) == "mine"
 
 

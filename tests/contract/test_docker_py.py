@@ -102,7 +102,8 @@ def test_networks_and_volumes(client):
     volume = client.volumes.create("py-vol")
     server = client.containers.run("busybox", "httpd -f -p 80 -h /data", detach=True, name="server", network="py-net",
                                    volumes={"py-vol": {"bind": "/data", "mode": "rw"}})  # fmt: skip
-    server.exec_run(["sh", "-c", "echo served > /data/index.html"])
+    ready = "echo served > /data/index.html; until wget -qO /dev/null 127.0.0.1; do sleep 0.05; done"
+    server.exec_run(["sh", "-c", ready])
     said = client.containers.run("busybox", "wget -qO- http://server/", network="py-net", remove=True)
     assert said == b"served\n"
     network.reload()
@@ -143,7 +144,7 @@ def test_events_and_stats(client):
     container.kill()
     container.wait()
     container.remove()
-    reader.join(10)
+    reader.join(60)
     assert seen == ["create", "start", "kill", "die", "destroy"]
 
 

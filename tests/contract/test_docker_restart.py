@@ -11,10 +11,8 @@ def test_always_restarts_with_growing_delays_until_it_is_stopped(docker):
     state = docker.inspect("again")["State"]
     assert state["Running"]
     assert state["ExitCode"] in (0, 3)
-    docker.wait_for(lambda: docker.inspect("again")["State"]["Restarting"])
-    assert docker("ps", "--filter", "status=restarting", "--format", "{{.Names}} {{.Status}}").startswith(
-        "again Restarting (3)"
-    )
+    shown = ("ps", "--filter", "status=restarting", "--format", "{{.Names}} {{.Status}}")
+    docker.wait_for(lambda: docker(*shown).startswith("again Restarting (3)"))
     docker("stop", "again")
     stopped = docker.inspect("again")
     assert stopped["State"]["Status"] == "exited"

@@ -13,7 +13,7 @@ def busybox(cloud):
 
 def answer(docker, path):
     with socket.socket(socket.AF_UNIX) as opened:
-        opened.settimeout(20)
+        opened.settimeout(60)
         opened.connect(str(docker.socket))
         opened.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
         said = b""
@@ -70,7 +70,7 @@ def test_one_that_does_not_run_uses_nothing(docker):
 def test_a_stream_has_an_object_each_second_and_ends_with_the_container(docker):
     id = docker("run", "--detach", "busybox", "sleep", "100")
     with socket.socket(socket.AF_UNIX) as opened:
-        opened.settimeout(20)
+        opened.settimeout(60)
         opened.connect(str(docker.socket))
         opened.sendall(f"GET /containers/{id}/stats HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
         file = opened.makefile("rb")

@@ -52,17 +52,20 @@ def _is_zombie(pid):
         return True
 
 
-def test_all_goes_on_after_the_daemon_was_killed(own):
+def test_all_goes_on_after_the_daemon_was_killed(own, tmp_path):
     docker(own, "run", "-d", "--name", "web", "-p", "127.0.0.1:18091:80", *SERVE)
     own.wait_for(lambda: _answers(18091))
-    docker(own, "run", "-d", "--name", "ends", "busybox", "sh", "-c", "sleep 0.7; exit 7")
-    docker(own, "run", "-d", "--rm", "--name", "goes", "-v", "/data", "busybox", "sleep", "0.7")
-    docker(own, "run", "-d", "--name", "again", "--restart", "on-failure:1", "busybox", "sh", "-c", "sleep 0.7; exit 8")
+    waits = ("run", "-d", "-v", f"{tmp_path}:/told:ro")
+    until = ("busybox", "sh", "-c", "until [ -e /told/go ]; do sleep 0.05; done; exit $0")
+    docker(own, *waits, "--name", "ends", *until, "7")
+    docker(own, *waits, "--rm", "--name", "goes", "-v", "/data", *until, "0")
+    docker(own, *waits, "--name", "again", "--restart", "on-failure:1", *until, "8")
     docker(own, "run", "-d", "--name", "killed", "--restart", "always", "busybox", "sleep", "1000")
     docker(own, "create", "--name", "waiting", "busybox")
     web, killed = (int(field(own, name, "{{.State.Pid}}")) for name in ("web", "killed"))
     monitors = [int(field(own, name, "{{.State.Pid}}")) for name in ("ends", "goes", "again")]
     crash(own)
+    (tmp_path / "go").touch()
     os.kill(killed, signal.SIGKILL)
     own.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in monitors))
     assert fetch(18091) == b"hi\n"  # the kernel needs no daemon
@@ -124,9 +127,9 @@ def test_nothing_is_left_however_often_it_dies(own):
     for thread in threads:
         thread.join()
     own.wait_for(lambda: docker(own, "ps", "--all", "--quiet") == "")
-    assert docker(own, "volume", "ls", "--quiet") == ""
+    own.wait_for(lambda: docker(own, "volume", "ls", "--quiet") == "")
     left = [own.root / "sandboxes", own.root / "containers", own.root / "snapshots" / "containers"]
-    assert [path for folder in left for path in folder.iterdir()] == []
+    own.wait_for(lambda: not any(path for folder in left for path in folder.iterdir()))
 
 
 def _answers(port):

@@ -45,6 +45,9 @@ def test_info_counts_containers(docker):
         info = json.loads(docker("info", "--format", "json"))
         return info["ContainersRunning"], info["ContainersPaused"], info["ContainersStopped"]
 
+    docker.wait_for(
+        lambda: docker("ps", "--all", "--quiet", "--filter", "name=^/?k8s_") == ""
+    )  # nobody else's come or go
     before = counts()
     docker("run", "-d", "--name", "runs", "busybox", "sleep", "100")
     docker("create", "--name", "stands", "busybox")
