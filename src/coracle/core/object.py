@@ -186,6 +186,13 @@ class Object:
     def with_status(self, **changes: Any) -> Object:
         return self.with_body(status={**self.status, **changes})
 
+    def with_finalizer(self, name: str) -> Object:
+        kept = self.meta.finalizers
+        return self if name in kept else self.with_meta(finalizers=(*kept, name))
+
+    def without_finalizer(self, name: str) -> Object:
+        return self.with_meta(finalizers=tuple(one for one in self.meta.finalizers if one != name))
+
     def as_owner(self, *, controller: bool = True) -> Owner:
         return Owner(self.api, self.kind, self.meta.name, self.meta.uid, controller)
 

@@ -151,9 +151,8 @@ def _condition(status: str, reason: str, message: str, now: str) -> Json:
 
 
 def _held(range: Object) -> Object:
-    kept = range.meta.finalizers
-    return range if servicecidr.FINALIZER in kept else range.with_meta(finalizers=(*kept, servicecidr.FINALIZER))
+    return range.with_finalizer(servicecidr.FINALIZER)
 
 
 def _released(range: Object) -> Object:
-    return range.with_meta(finalizers=tuple(one for one in range.meta.finalizers if one != servicecidr.FINALIZER))
+    return range.without_finalizer(servicecidr.FINALIZER)

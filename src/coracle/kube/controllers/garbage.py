@@ -221,11 +221,7 @@ class Garbage:
         await self._finish(owner, ORPHAN)
 
     async def _finish(self, owner: Object, finalizer: str) -> None:
-        def freed(present: Object) -> Object:
-            kept = tuple(name for name in present.meta.finalizers if name != finalizer)
-            return present.with_meta(finalizers=kept)
-
-        await self._change(owner, freed)
+        await self._change(owner, lambda present: present.without_finalizer(finalizer))
 
     async def _change(self, obj: Object, how: Callable[[Object], Object]) -> None:
         def same(present: Object) -> Object:

@@ -66,9 +66,8 @@ def assign(volume: Object, old: Object | None, _reader: Reader) -> Object:
     """A new volume is pending, and held until no claim has it any more."""
     if old is not None:
         return volume
-    held = tuple(dict.fromkeys((*volume.meta.finalizers, PROTECTION)))
     since = {"lastPhaseTransitionTime": volume.meta.created} if volume.meta.created else {}
-    return volume.with_meta(finalizers=held).with_body(status={"phase": "Pending", **since})
+    return volume.with_finalizer(PROTECTION).with_body(status={"phase": "Pending", **since})
 
 
 def validate(volume: Object) -> Problems:

@@ -58,8 +58,7 @@ def assign(claim: Object, old: Object | None, reader: Reader) -> Object:
     if old is not None:
         _may_grow(claim, old, reader)
         return claim
-    held = tuple(dict.fromkeys((*claim.meta.finalizers, PROTECTION)))
-    claim = claim.with_meta(finalizers=held).with_body(status={"phase": "Pending"})
+    claim = claim.with_finalizer(PROTECTION).with_body(status={"phase": "Pending"})
     if claim.spec.get("storageClassName") is not None or OLD_CLASS in claim.meta.annotations:
         return claim
     found = default_class(entry.object() for entry in reader.entries(_CLASS))

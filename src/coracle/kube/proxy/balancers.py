@@ -103,8 +103,7 @@ def wanted(service: Object) -> bool:
 
 
 def _held(service: Object, holds: bool) -> Object:
-    others = tuple(one for one in service.meta.finalizers if one != CLEANUP)
-    return service.with_meta(finalizers=(*others, CLEANUP) if holds else others)
+    return service.with_finalizer(CLEANUP) if holds else service.without_finalizer(CLEANUP)
 
 
 def held(service: Object) -> Iterable[str]:

@@ -46,11 +46,11 @@ INDEXES: Mapping[str, Mapping[str, Index]] = {JOB: OF_OWNERS, POD: {**OF_DEPENDE
 
 
 def _held(pod: Object) -> Object:
-    return pod if is_tracked(pod) else pod.with_meta(finalizers=(*pod.meta.finalizers, FINALIZER))
+    return pod.with_finalizer(FINALIZER)
 
 
 def _free(pod: Object) -> Object:
-    return pod.with_meta(finalizers=tuple(name for name in pod.meta.finalizers if name != FINALIZER))
+    return pod.without_finalizer(FINALIZER)
 
 
 class Jobs:

@@ -16,8 +16,7 @@ _VARIABLE = "JOB_COMPLETION_INDEX"
 
 def job_pod(job: Object, start: Start) -> Object:
     """Held until it is counted.  One with an index knows it by annotation, label, variable and host name."""
-    pod = new_pod(job)
-    pod = pod.with_meta(finalizers=(*pod.meta.finalizers, FINALIZER))
+    pod = new_pod(job).with_finalizer(FINALIZER)
     if start.index is None:
         return pod
     name, text = f"{job.meta.name}-{start.index}", str(start.index)

@@ -75,9 +75,7 @@ def _claims_in(entry: Entry) -> Iterable[Key]:
 
 async def _let_go(writer: Collection, obj: Object, finalizer: str) -> None:
     def free(now: Object) -> Object:
-        if now.meta.uid != obj.meta.uid:
-            return now
-        return now.with_meta(finalizers=tuple(name for name in now.meta.finalizers if name != finalizer))
+        return now.without_finalizer(finalizer) if now.meta.uid == obj.meta.uid else now
 
     try:
         await writer.change(obj.key, free)

@@ -112,4 +112,4 @@ class Reclaimer:
 
 
 def _let_go(volume: Object) -> Object:
-    return volume.with_meta(finalizers=tuple(name for name in volume.meta.finalizers if name != FINALIZER))
+    return volume.without_finalizer(FINALIZER)
