@@ -97,7 +97,8 @@ def old(*numbers, **said):
         pytest.param({"minReadySeconds": 60}, old(0, 1) + fine(2, since=JUST_NOW), [], id="and was so for a while"),
         pytest.param(rolling(partition=2), old(0, 1) + fine(2), [], id="not below the partition"),
         pytest.param(rolling(maxUnavailable=2), old(0, 1, 2), ["db-2", "db-1"], id="as many as may be missing"),
-        pytest.param(rolling(maxUnavailable="40%"), old(0, 1, 2), ["db-2"], id="at least one"),
+        pytest.param(rolling(maxUnavailable="40%"), old(0, 1, 2), ["db-2"], id="a share is rounded down"),
+        pytest.param(rolling(maxUnavailable="30%"), old(0, 1, 2), ["db-2"], id="at least one"),
         pytest.param({"updateStrategy": {"type": "OnDelete"}}, old(0, 1, 2), [], id="only when somebody deletes"),
         pytest.param(PARALLEL, old(0, 1) + old(2, **ILL), ["db-2"], id="an ill one at once"),
         pytest.param(PARALLEL, old(0, 2) + old(1, **ILL), ["db-1"], id="before others, which would be one too many"),
@@ -142,6 +143,11 @@ def test_status(present, expected):
     assert expected.items() <= told.items()
     assert (told["updateRevision"], told["collisionCount"]) == ("new", 0)
     assert told["conditions"] == [{"type": "Mine", "status": "True"}]
+
+
+def test_an_update_that_users_roll_is_never_told_complete():
+    told = plans.status(a_roster(*fine(0, 1, 2), updateStrategy={"type": "OnDelete"}), {})
+    assert (told["currentRevision"], told["updatedReplicas"]) == ("old", 3)
 
 
 # -- identity ----------------------------------------------------------------------------------------------------------
