@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from coracle.core.clock import Clock, from_rfc3339, rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Object, Owner, type_of
+from coracle.core.sameness import change_same
 from coracle.core.selectors import selector_text
 from coracle.core.store import Event
 from coracle.kube.kinds import deployment, replicaset, replicationcontroller, statefulset
@@ -120,11 +120,9 @@ class Budgets:
 
         def told(present: Object) -> Object:
             moved = present.status.get("disruptedPods") != budget.status.get("disruptedPods")
-            return present if moved or present.meta.uid != budget.meta.uid else present.with_body(status=wanted)
+            return present if moved else present.with_body(status=wanted)
 
-        try:
-            await self._writer.change(key, told, part="status")
-        except NotFound:
+        if await change_same(self._writer, budget, told, "status") is None:
             return None
         waits_s = [from_rfc3339(moment) + PATIENCE_S - now_s for moment in noted.values()]
         return Again(min(waits_s)) if waits_s else None

@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from coracle.core.collection import Collection, Deletion, Propagation
-from coracle.core.errors import Conflict, NotFound
+from coracle.core.errors import Conflict
 from coracle.core.informer import Informer
 from coracle.core.loop import ToKeys
 from coracle.core.object import Key, Object, Owner, type_of
+from coracle.core.sameness import change_same
 from coracle.core.store import Entry, Event
 from coracle.kube.kinds.recorder import EventRecorder
 
@@ -224,13 +225,7 @@ class Garbage:
         await self._change(owner, lambda present: present.without_finalizer(finalizer))
 
     async def _change(self, obj: Object, how: Callable[[Object], Object]) -> None:
-        def same(present: Object) -> Object:
-            return how(present) if present.meta.uid == obj.meta.uid else present
-
-        try:
-            await self._collections[obj.type].change(obj.key, same)
-        except NotFound:
-            return
+        await change_same(self._collections[obj.type], obj, how)
 
 
 def _blocks(obj: Object, uid: str) -> bool:

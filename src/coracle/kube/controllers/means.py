@@ -10,6 +10,7 @@ from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Informer
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.kinds.words import is_of_ending_namespace, said
@@ -26,14 +27,7 @@ class Means:
 
     async def tell(self, owner: Object, change: Callable[[Object], Object]) -> None:
         """Write the owner's status; nothing where it is gone by now, or is another one."""
-
-        def told(present: Object) -> Object:
-            return change(present) if present.meta.uid == owner.meta.uid else present
-
-        try:
-            await self.writers[owner.type].change(owner.key, told, part="status")
-        except NotFound:
-            return
+        await change_same(self.writers[owner.type], owner, change, "status")
 
     async def make_pod(self, owner: Object, pod: Object) -> None:
         """Raises what keeps it from being made, but that its namespace goes: then nothing more will be, nor need be."""

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.kind import Kind
 from coracle.core.loop import itself
 from coracle.core.object import Json, Key, Object
 from coracle.core.quantity import ZERO
+from coracle.core.sameness import change_same
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds import resourcequota
@@ -46,10 +46,7 @@ class Quotas:
         hard = quota.spec.get("hard") or {}
         used = total(self._used(kind, quota) for kind in self._kinds if _matters(kind, hard))
         told = status(quota, used)
-        try:
-            await self._writer.change(key, lambda present: _with(present, quota, told), part="status")
-        except NotFound:
-            return
+        await change_same(self._writer, quota, lambda present: present.with_body(status=told), "status")
 
     def _used(self, kind: Kind, quota: Object) -> Usage:
         there = self._caches[kind.type].list(quota.meta.namespace)
@@ -70,10 +67,6 @@ class Quotas:
     def _near_quotas(self, event: Event) -> Iterable[Key]:
         others = [entry.key for entry in self._quotas.entries(event.entry.key.namespace)]
         return {*itself(event), *(others if event.type != "MODIFIED" else ())}
-
-
-def _with(present: Object, quota: Object, told: Json) -> Object:
-    return present.with_body(status=told) if present.meta.uid == quota.meta.uid else present
 
 
 def _matters(kind: Kind, hard: Mapping[str, str]) -> bool:

@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 from coracle.core.clock import Clock, from_rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again, Loop, Reconciler, ToKeys, itself
 from coracle.core.object import Key, Meta, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Store
 from coracle.core.tasks import Part, running
 from coracle.kube.kinds.recorder import EventRecorder
@@ -177,14 +177,9 @@ class PodSync:
             return
 
         def told(now: Object) -> Object:
-            if now.meta.uid != view.pod.meta.uid:
-                return now
             return now.with_body(status=status(replace(view, pod=now.with_status(**end))))
 
-        try:
-            await self._pods.change(view.pod.key, told, "status")
-        except NotFound:
-            return  # gone meanwhile; its DELETED event is on its way
+        await change_same(self._pods, view.pod, told, "status")
 
     def _notes_of(self, key: Key, pod: Object | None) -> Notes:
         notes = self._notes.get(key)

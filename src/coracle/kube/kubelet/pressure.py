@@ -13,9 +13,9 @@ from typing import Protocol
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.object import Json, Object
+from coracle.core.sameness import change_same
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.conditions import with_condition
 from coracle.kube.kinds.disruption import target
@@ -67,15 +67,12 @@ class Evictor:
         now = rfc3339(self._clock.now_s())
 
         def evicted(present: Object) -> Object:
-            if present.meta.uid != pod.meta.uid or pods.ended(present):
+            if pods.ended(present):
                 return present
             more = {} if why is None else _with(present, why, now)
             return present.with_status(phase="Failed", reason="Evicted", message=message, **more)
 
-        try:
-            await self._writer.change(pod.key, evicted, "status")
-        except NotFound:
-            return
+        await change_same(self._writer, pod, evicted, "status")
 
 
 def _with(pod: Object, condition: Json, now: str) -> Json:

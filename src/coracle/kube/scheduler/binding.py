@@ -16,6 +16,7 @@ from coracle.core.collection import Collection
 from coracle.core.errors import Invalid, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Json, Key, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Event
 from coracle.kube.kinds import namespace as namespaces
 from coracle.kube.kinds import node as nodes
@@ -169,17 +170,14 @@ class Binding:
         condition = {"type": "PodScheduled", "observedGeneration": pod.meta.generation, **told}
 
         def refused(present: Object) -> Object:
-            if present.meta.uid != pod.meta.uid or not wants_node(present):
+            if not wants_node(present):
                 return present
             conditions = with_condition(present.status.get("conditions"), condition, now)
             status = {name: value for name, value in present.status.items() if name != "nominatedNodeName"}
             promised = {"nominatedNodeName": nominated} if nominated else {}
             return present.with_body(status={**status, **promised, "conditions": conditions})
 
-        try:
-            await self._writer.change(pod.key, refused, part="status")
-        except NotFound:
-            return
+        await change_same(self._writer, pod, refused, "status")
 
 
 def _is_news(event: Event) -> bool:

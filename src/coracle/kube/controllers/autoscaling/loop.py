@@ -17,6 +17,7 @@ from coracle.core.errors import CloudError, NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import Again
 from coracle.core.object import Json, Key, Object, type_of
+from coracle.core.sameness import change_same
 from coracle.core.selectors import parse_selector, selector_text
 from coracle.core.store import Event
 from coracle.kube.controllers.autoscaling.metrics import NoProposal, Proposal, View, propose
@@ -230,8 +231,6 @@ class Autoscalers:
         now = rfc3339(self._clock.now_s())
 
         def told(present: Object) -> Object:
-            if present.meta.uid != scaler.meta.uid:
-                return present
             conditions = present.status.get("conditions") or []
             for condition in look.conditions.values():
                 conditions = with_condition(conditions, condition, now)
@@ -243,7 +242,4 @@ class Autoscalers:
             }
             return present.with_status(**status, **({"lastScaleTime": now} if look.scaled else {}))
 
-        try:
-            await self._writers[SCALER].change(scaler.key, told, part="status")
-        except NotFound:
-            return  # deleted meanwhile
+        await change_same(self._writers[SCALER], scaler, told, "status")

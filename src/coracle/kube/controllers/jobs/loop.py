@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from coracle.core.clock import from_rfc3339
 from coracle.core.collection import Deletion
-from coracle.core.errors import CloudError, NotFound
+from coracle.core.errors import CloudError
 from coracle.core.informer import Index
 from coracle.core.loop import Again, itself
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Event
 from coracle.kube.controllers.batches import for_each, slow_start
 from coracle.kube.controllers.jobs import conditions, plans
@@ -114,10 +115,7 @@ class Jobs:
             raise failures[0]
 
     async def _free(self, pod: Object) -> None:
-        try:
-            await self._pod_writer.change(pod.key, lambda now: _free(now) if now.meta.uid == pod.meta.uid else now)
-        except NotFound:
-            return
+        await change_same(self._pod_writer, pod, _free)
 
     # -- status ------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from coracle.core.errors import Conflict, NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Event
 from coracle.kube.controllers.storage.phases import in_phase
 from coracle.kube.controllers.storage.plans import Around, Plan, plan
@@ -145,12 +146,7 @@ class ClaimBinder:
         await self._change(claim, lambda now: _bound(now, volume), "status")
 
     async def _change(self, claim: Object, how: Callable[[Object], Object], part: str = "main") -> None:
-        try:
-            await self._claim_writer.change(
-                claim.key, lambda now: how(now) if now.meta.uid == claim.meta.uid else now, part
-            )
-        except NotFound:
-            return
+        await change_same(self._claim_writer, claim, how, part)
 
 
 def _given(volume: Object, claim: Object) -> Object:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Entry, Event
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
 from coracle.kube.kinds import persistentvolume as volumes
@@ -44,7 +44,7 @@ class ClaimProtection:
         if claim is None or not claim.meta.deleting or claims.PROTECTION not in claim.meta.finalizers:
             return
         if not self._pods.keys_by("claims", str(key)):
-            await _let_go(self._writer, claim, claims.PROTECTION)
+            await change_same(self._writer, claim, lambda now: now.without_finalizer(claims.PROTECTION))
 
 
 class VolumeProtection:
@@ -59,7 +59,7 @@ class VolumeProtection:
         if volume is None or not volume.meta.deleting or volumes.PROTECTION not in volume.meta.finalizers:
             return
         if volume.status.get("phase") != "Bound":
-            await _let_go(self._writer, volume, volumes.PROTECTION)
+            await change_same(self._writer, volume, lambda now: now.without_finalizer(volumes.PROTECTION))
 
 
 def _of_pod(event: Event) -> Iterable[Key]:
@@ -71,13 +71,3 @@ def _claims_in(entry: Entry) -> Iterable[Key]:
     if b'"persistentVolumeClaim"' not in entry.raw and b'"ephemeral"' not in entry.raw:
         return ()
     return [Key(entry.key.namespace, name) for name in claims_of(entry.object()).values()]
-
-
-async def _let_go(writer: Collection, obj: Object, finalizer: str) -> None:
-    def free(now: Object) -> Object:
-        return now.without_finalizer(finalizer) if now.meta.uid == obj.meta.uid else now
-
-    try:
-        await writer.change(obj.key, free)
-    except NotFound:
-        return

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, Conflict, NotFound
+from coracle.core.errors import CloudError, Conflict
 from coracle.core.informer import Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
 from coracle.kube.controllers.storage.contents import FINALIZER, Directories, is_ours
 from coracle.kube.controllers.storage.volumes import removable, unbound
@@ -105,10 +106,7 @@ class Reclaimer:
             return  # another by now
 
     async def _change(self, volume: Object, how: Callable[[Object], Object]) -> None:
-        try:
-            await self._writer.change(volume.key, lambda now: how(now) if now.meta.uid == volume.meta.uid else now)
-        except NotFound:
-            return
+        await change_same(self._writer, volume, how)
 
 
 def _let_go(volume: Object) -> Object:

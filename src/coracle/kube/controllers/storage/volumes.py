@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection
-from coracle.core.errors import NotFound
 from coracle.core.informer import Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
+from coracle.core.sameness import change_same
 from coracle.core.store import Event
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
 from coracle.kube.controllers.storage.phases import in_phase
@@ -107,12 +107,7 @@ class VolumeKeeper:
         return found | ({Key("", claim.spec["volumeName"])} if claim.spec.get("volumeName") else set())
 
     async def _change(self, volume: Object, how: Callable[[Object], Object], part: str = "main") -> None:
-        try:
-            await self._writer.change(
-                volume.key, lambda now: how(now) if now.meta.uid == volume.meta.uid else now, part
-            )
-        except NotFound:
-            return
+        await change_same(self._writer, volume, how, part)
 
 
 def unbound(volume: Object) -> Object:
