@@ -12,7 +12,7 @@ from coracle.core.object import Object
 async def change_same(
     writer: Collection, obj: Object, how: Callable[[Object], Object], part: str = "main"
 ) -> Object | None:
-    """As `Collection.change`; None, and nothing is changed, where it is gone by now, or another one.  Raises Invalid."""
+    """As `Collection.change`; None, and no change, where it is gone by now, or another one.  Raises Invalid."""
 
     def same(present: Object) -> Object:
         return how(present) if present.meta.uid == obj.meta.uid else present
