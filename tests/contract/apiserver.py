@@ -153,13 +153,13 @@ class ApiServer:
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
         thread.start()
-        assert up.wait(10)
+        assert up.wait(60)
         url = f"https://127.0.0.1:{self.server.port}"
         self.kubeconfig.write_text(yaml.safe_dump(render_kubeconfig("test", url, self.pki)))
         self.url = url
         yield self
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
     def kubectl(self, *words, stdin=None, check=True, **options):

@@ -122,7 +122,7 @@ async def nothing_left(engine):
     assert os.listdir(engine.root / "containers") == []
     assert os.listdir(engine.root / "sandboxes") == []
     assert os.listdir(engine.root / "snapshots/containers") == []
-    async with asyncio.timeout(10):  # the kernel takes them down in its own time
+    async with asyncio.timeout(60):  # the kernel takes them down in its own time
         while plugs(engine):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -351,7 +351,7 @@ async def nginx(engine):
     record = await engine.start(image="nginx")
     assert record.spec["stop_signal"] == "SIGQUIT", record.spec
     address = engine.sandboxes.find("pod-1").status["address"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 reader, writer = await asyncio.open_connection(address, 80)

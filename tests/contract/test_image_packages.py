@@ -272,7 +272,7 @@ def mounted():
 
 def wait_gone(text):
     """Until no process has `text` on its command line: the kernel ends the helper, a moment after its parent."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if subprocess.run(["pgrep", "--full", text], capture_output=True, check=False).returncode:
             return

@@ -10,11 +10,11 @@ import re
 import socket
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from contract.registries import running_registry
 from coracle.core.clock import SystemClock
 from coracle.core.errors import CloudError, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable
 from coracle.image.blobs import BlobStore
@@ -375,26 +375,8 @@ def test_plain_http_is_for_this_machine():
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     """The address of a running docker-registry."""
-    root = tmp_path_factory.mktemp("registry")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(root)}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-        "log": {"level": "error"},
-    }
-    (root / "config.yml").write_text(json.dumps(config))
-    with (root / "log").open("wb") as log:
-        server = subprocess.Popen(["docker-registry", "serve", str(root / "config.yml")], stdout=log, stderr=log)
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        time.sleep(0.02)
-    yield f"127.0.0.1:{port}"
-    server.kill()
-    server.wait()
+    with running_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.mark.parametrize("kind", ["oci", "v2s2"])

@@ -505,7 +505,7 @@ def test_rules_that_somebody_flushed_are_made_again_at_once(island):
         async with running(island.driver):
             with nftables.TableNews() as news:  # the last thing to be made are the elements
                 await asyncio.to_thread(island.on_host, nftables.run, "flush ruleset")
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     while not is_steering():
                         await readable(news)
 

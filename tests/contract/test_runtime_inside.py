@@ -557,7 +557,7 @@ def test_a_container_among_the_hosts_processes_ends_as_a_whole(machine):
         left = pidfd.find(int(await until(streams, b"\n")))
         streams.close_stdin()
         assert (await next_exit(runtime, "c")).code == 3
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await waiting.wait_readable(left)  # ended
         os.close(left)
         streams.close()

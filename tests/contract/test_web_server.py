@@ -199,11 +199,11 @@ def serving(app, *listeners, **limits):
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     try:
-        assert up.wait(10)
+        assert up.wait(60)
         yield server
     finally:
         loops[0].call_soon_threadsafe(loops[1].set)
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -232,10 +232,10 @@ class Door:
     def connect(self):
         if self.kind == "unix":
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.connect(self.path)
             return sock
-        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
         if self.kind == "tls":
             context = ssl.create_default_context(cafile=self.certificates / "ca.crt")
             return context.wrap_socket(sock, server_hostname="localhost")
@@ -367,7 +367,7 @@ def half_close(sock, door):
     sock.settimeout(0)
     with contextlib.suppress(ssl.SSLWantReadError):
         sock._sslobj.shutdown()  # sends close_notify; Python's unwrap() would wait for the other one
-    sock.settimeout(10)
+    sock.settimeout(60)
 
 
 def read_after_half_close(sock, door):
@@ -538,7 +538,7 @@ def test_silent_and_slow_clients_are_dropped_and_others_do_not_wait(app, certifi
         with contextlib.ExitStack() as stack:
             socks = []
             for index in range(300):
-                sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.ports[index % 2]), timeout=10))
+                sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.ports[index % 2]), timeout=60))
                 if index % 3:
                     sock.sendall(b"\x16\x03\x01" if index % 2 else b"GET /hello HT")
                 socks.append(sock)
@@ -624,7 +624,7 @@ def test_a_certificate_of_somebody_else_is_refused(tls_door, certificates):
 
 
 def test_plain_http_at_a_tls_door_is_told_so(tls_door):
-    with socket.create_connection(("127.0.0.1", tls_door.server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", tls_door.server.port), timeout=60) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"Client sent an HTTP request to an HTTPS server." in read_until(sock, b"HTTPS server.\n")
 
@@ -695,5 +695,5 @@ def test_docker_speaks_to_a_unix_door(app, tmp_path):
     with serving(app, Unix(path)):
         command = ["docker", "-H", f"unix://{path}", "version", "--format", "{{.Client.APIVersion}}"]
         environment = {**os.environ, "HOME": str(tmp_path)}
-        done = subprocess.run(command, capture_output=True, check=False, env=environment, timeout=20)
+        done = subprocess.run(command, capture_output=True, check=False, env=environment, timeout=60)
     assert b"1.43" in done.stdout + done.stderr  # it took the version from our answer to HEAD /_ping

@@ -21,7 +21,7 @@ def key(name, namespace=""):
 async def taken(watch, count):
     """The next `count` events as (type, name, revision)."""
     found = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(found) < count:
             batch = await anext(watch)
             found += [(e.type, e.entry.key.name, e.entry.revision) for e in batch.events]
@@ -149,7 +149,7 @@ class StoreSuite:
             watch = store.watch("Thing")
             revision = await store.commit(Put(Object("Other", Meta(name="o"))))
             watch.progress()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 batch = await anext(watch)
             assert (batch.revision, list(batch.events)) == (revision, [])
 

@@ -6,6 +6,7 @@ import pytest
 
 from coracle.core.errors import AlreadyExists
 from coracle.net.holds import HostPort, PortHolds, process_on
+from suites.ports import free_port
 
 ALL, LOOPBACK = IPv4Address("0.0.0.0"), IPv4Address("127.0.0.1")
 
@@ -15,12 +16,6 @@ def holds():
     holds = PortHolds()
     yield holds
     holds.close()
-
-
-def a_free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listening(port, address="127.0.0.1"):
@@ -36,7 +31,7 @@ def listening(port, address="127.0.0.1"):
 
 
 def test_a_held_port_cannot_be_listened_on(holds):
-    port = a_free_port()
+    port = free_port()
     holds.take(HostPort("TCP", ALL, port))
     holds.take(HostPort("TCP", ALL, port))
     with pytest.raises(OSError, match="in use"):
@@ -46,14 +41,14 @@ def test_a_held_port_cannot_be_listened_on(holds):
 
 
 def test_a_port_in_use_is_refused_and_its_process_named(holds):
-    port = a_free_port()
+    port = free_port()
     with listening(port), pytest.raises(AlreadyExists, match=f"pid {os.getpid()}") as caught:
         holds.take(HostPort("TCP", ALL, port))
     assert str(port) in caught.value.message
 
 
 def test_a_datagram_port_in_use_is_refused(holds):
-    port = a_free_port(socket.SOCK_DGRAM)
+    port = free_port(socket.SOCK_DGRAM)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", port))
         with pytest.raises(AlreadyExists, match=f"pid {os.getpid()}"):
@@ -76,7 +71,7 @@ def test_an_address_that_is_not_the_hosts_needs_no_holding(holds):
 
 
 def test_loopback_only_leaves_the_other_addresses(holds):
-    port = a_free_port()
+    port = free_port()
     holds.take(HostPort("TCP", LOOPBACK, port))
     with pytest.raises(AlreadyExists):
         PortHolds().take(HostPort("TCP", ALL, port))
@@ -97,5 +92,5 @@ def test_a_thousand_ports_can_be_held(holds):
     assert taken == 1000
 
 
-def test_nobody_is_found_on_a_free_port():
-    assert process_on(HostPort("TCP", ALL, a_free_port())) == ""
+def test_nobody_is_found_on_free_port():
+    assert process_on(HostPort("TCP", ALL, free_port())) == ""

@@ -34,7 +34,7 @@ async def ask(port, name, type=dns.A, message=None, to=LOOPBACK):
     transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=(str(to), port))
     with contextlib.closing(transport):
         transport.sendto(message or dns.query(5, name, type))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await client.answers.get()
 
 

@@ -17,6 +17,7 @@ from coracle.kube.kinds.recorder import EventRecorder
 from coracle.kube.proxy.endpoints import INDEXES, SLICE, Backends, Place
 from coracle.kube.proxy.health import RETRY_S, HealthPorts, answer
 from coracle.testing.kube import a_service
+from suites.ports import free_port
 
 WEB = Key("default", "web")
 
@@ -30,12 +31,6 @@ def test_what_is_said():
         "serviceProxyHealthy": True,
     }
     assert answer(WEB, 0).status == 503
-
-
-def a_free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def asked(port):
@@ -68,7 +63,7 @@ def test_ports_come_and_go():
         services, slices = Informer("Service", store), Informer(SLICE, store, INDEXES[SLICE])
         recorder = EventRecorder(Collection(event.KIND, store, clock), clock, "test")
         health = HealthPorts(services, Backends(slices), recorder, Place("n1", IPv4Address("192.0.2.2")))
-        one, other = a_free_port(), a_free_port()
+        one, other = free_port(), free_port()
 
         async def after(*changes):
             """What is asked for again, once this has been stored."""

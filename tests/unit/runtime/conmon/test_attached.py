@@ -30,7 +30,7 @@ def attached(main):
         with monitor, program() as child:
             streams = Attached(ours, "/nowhere", child.pid)
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     return await main(streams, monitor, child)
             finally:
                 streams.close()
