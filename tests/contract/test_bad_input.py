@@ -316,7 +316,7 @@ def test_an_image_that_does_not_exist(space, cloud):
     assert re.search(r"Normal\s+BackOff\s+Pod/p\s+Back-off pulling image \"no-such-image:1\"", events), events
     assert re.search(r"p\s+0/1\s+(ImagePullBackOff|ErrImagePull)\s+0", space.text("get", "pods"))
     assert json.loads(cloud.coracle("status", "-o", "json").stdout)["images"] == before
-    space.kubectl("delete", "pod", "p", "--timeout=30s")
+    space.kubectl("delete", "pod", "p", "--timeout=60s")
     assert space.text("get", "pods", "-o", "name") == ""
 
 

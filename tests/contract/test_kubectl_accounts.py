@@ -76,10 +76,10 @@ def test_a_secret_keeps_a_token_as_long_as_its_account_is_there(space):
     meta = {"name": "kept", "annotations": {"kubernetes.io/service-account.name": "robot"}}
     kind = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": meta}
     space.kubectl("create", "-f", "-", input=json.dumps(kind))
-    space.kubectl("wait", "--for=jsonpath={.data.token}", "secret/kept", "--timeout=10s")
+    space.kubectl("wait", "--for=jsonpath={.data.token}", "secret/kept", "--timeout=60s")
     token = base64.b64decode(space.json("get", "secret", "kept")["data"]["token"]).decode()
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
     said = json.loads(space.text("create", "-o", "json", "-f", "-", input=json.dumps(review)))["status"]
     assert said["user"]["username"] == f"system:serviceaccount:{space.namespace}:robot"
     space.kubectl("delete", "serviceaccount", "robot")
-    space.kubectl("wait", "--for=delete", "secret/kept", "--timeout=10s")
+    space.kubectl("wait", "--for=delete", "secret/kept", "--timeout=60s")

@@ -56,8 +56,8 @@ def test_top_and_autoscale(space):
     space.wait_for(lambda: space.json(*scaler)["status"].get("desiredReplicas") == 2)
     assert space.json("get", "deployment", "busy")["spec"]["replicas"] == 2
     assert "%/50%" in space.text(*scaler)
-    said = space.text("describe", "hpa", "busy")
-    assert "New size: 2; reason: cpu resource utilization (percentage of request) above target" in said
+    why = "New size: 2; reason: cpu resource utilization (percentage of request) above target"
+    said = space.wait_for(lambda: why in (text := space.text("describe", "hpa", "busy")) and text)
     assert "ValidMetricFound" in said
     path = f"/apis/autoscaling/v1/namespaces/{space.namespace}/horizontalpodautoscalers/busy"
     old = json.loads(space.text("get", "--raw", path))

@@ -29,7 +29,7 @@ def test_what_is_owned_goes_or_stays_as_it_is_asked(space):
         space.kubectl("create", "configmap", name)
     for name, owner in (("b", "a"), ("c", "b"), ("a", "c")):
         own(space, name, owner)
-    space.kubectl("delete", "configmap", "a", "--cascade=foreground", "--timeout=30s")  # which are in a circle
+    space.kubectl("delete", "configmap", "a", "--cascade=foreground", "--timeout=60s")  # which are in a circle
     space.wait_for(lambda: names(space) == ["d"])
     for name in ("e", "f", "g"):
         space.kubectl("create", "configmap", name)
@@ -41,7 +41,7 @@ def test_what_is_owned_goes_or_stays_as_it_is_asked(space):
     space.kubectl("patch", "configmap", "g", "--patch", '{"metadata":{"finalizers":null}}')
     space.wait_for(lambda: names(space) == ["d", "e"])
     own(space, "e", "d")
-    space.kubectl("delete", "configmap", "d", "--cascade=orphan", "--timeout=30s")
+    space.kubectl("delete", "configmap", "d", "--cascade=orphan", "--timeout=60s")
     assert "ownerReferences" not in space.json("get", "configmap", "e")["metadata"]
 
 
@@ -70,4 +70,4 @@ def test_pods_go_before_all_else_of_their_namespace(cloud, space):
     assert cloud.json("--namespace", room, "get", "pod", "held")["metadata"]["deletionTimestamp"]
     assert "deletionTimestamp" not in cloud.json("--namespace", room, "get", "configmap", "kept")["metadata"]
     cloud.kubectl("--namespace", room, "patch", "pod", "held", "--patch", '{"metadata":{"finalizers":null}}')
-    cloud.kubectl("wait", "--for=delete", f"namespace/{room}", "--timeout=30s")
+    cloud.kubectl("wait", "--for=delete", f"namespace/{room}", "--timeout=60s")

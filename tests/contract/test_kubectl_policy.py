@@ -134,7 +134,7 @@ def test_budgets_hold_a_drain(space):
         assert "SchedulingDisabled" in space.text("get", "node", node)
         space.kubectl("patch", "pdb", "guard", "-p", '{"spec":{"minAvailable":0}}')
         space.wait_for(lambda: space.json("get", "pdb", "guard")["status"]["disruptionsAllowed"] == 2)
-        done = space.text("drain", node, f"--pod-selector={label}", "--timeout=30s")
+        done = space.text("drain", node, f"--pod-selector={label}", "--timeout=60s")
         assert done.count(" evicted") == 2
         space.wait_for(lambda: "1 node(s) were unschedulable" in space.text("get", "events"))
     finally:

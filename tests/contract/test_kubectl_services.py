@@ -182,10 +182,10 @@ def test_node_ports_change(town):
     town.make(service("node", type="NodePort"))
     first = town.spec("node")["ports"][0]["nodePort"]
     town.wait_for(lambda: get("127.0.0.1", first)[0] == 200)
-    second = first - 1 if first > 31000 else first + 1
+    second = 30011  # of those that are given to nobody unasked
     town.patch("node", ports=[{**HTTP, "nodePort": second}])
     town.wait_for(lambda: get("127.0.0.1", second)[0] == 200)
-    assert get("127.0.0.1", first)[0] == 0
+    town.wait_for(lambda: get("127.0.0.1", first)[0] == 0)
     town.patch("node", externalTrafficPolicy="Local")
     assert get("127.0.0.1", second)[0] == 200
 
@@ -208,7 +208,7 @@ def test_a_service_may_become_every_type(town):
         town.records("cname", f"tour.{town.namespace}.svc.cluster.local")
     )
     plain = kind(type="ClusterIP", externalName=None)["spec"]
-    assert town.addresses(f"tour.{town.namespace}.svc.cluster.local") == [plain["clusterIP"]]
+    town.wait_for(lambda: town.addresses(f"tour.{town.namespace}.svc.cluster.local") == [plain["clusterIP"]])
     town.until("tour", "a", "b")
     kind(type="LoadBalancer")
     town.wait_for(lambda: town.json("get", "service", "tour")["status"]["loadBalancer"].get("ingress"))
@@ -239,7 +239,7 @@ def test_load_balancers_have_addresses_of_this_machine(town):
     assert town.names(f"{two['ip']}:{number}", "b") <= {"a", "b"}
     assert get(two["ip"], number)[0] == 200
     assert one["ip"] in town.text("get", "service", "lb1")
-    assert "EnsuredLoadBalancer" in town.text("describe", "service", "lb1")
+    town.wait_for(lambda: "EnsuredLoadBalancer" in town.text("describe", "service", "lb1"))
     town.make(service("lb3", [port], type="LoadBalancer", loadBalancerIP="203.0.113.9"))
     town.wait_for(lambda: "SyncLoadBalancerFailed" in town.text("describe", "service", "lb3"))
     assert "<pending>" in town.text("get", "service", "lb3")
@@ -386,9 +386,9 @@ def test_pods_that_are_not_ready(town):
     )
     town.until("bold", "shy")
     assert town.names("shy") == {"none"}
-    (slice,) = slices(town, "shy")
+    slice = town.wait_for(lambda: slices(town, "shy")[0])
     assert slice["endpoints"][0]["conditions"] == {"ready": False, "serving": False, "terminating": False}
-    subset = town.json("get", "endpoints", "shy")["subsets"][0]
+    subset = town.wait_for(lambda: town.json("get", "endpoints", "shy")["subsets"][0])
     assert [one["targetRef"]["name"] for one in subset["notReadyAddresses"]] == ["shy"]
     town.inside("touch /ready", "shy")
     town.until("shy", "shy")
@@ -396,9 +396,11 @@ def test_pods_that_are_not_ready(town):
 
 def test_who_is_going_serves_until_it_is_gone(town):
     """One pod behind, which takes its time to end: not one request fails until it is replaced and gone."""
-    linger = "trap 'sleep 4; exit' TERM; " + SERVE.replace("exec nc", "nc").rstrip() + " & wait"
+    linger = (
+        "trap 'until [ -e /go ]; do sleep 0.1; done; exit' TERM; " + SERVE.replace("exec nc", "nc").rstrip() + " & wait"
+    )
     town.make(
-        pod("old", {"app": "slow"}, linger, terminationGracePeriodSeconds=20),
+        pod("old", {"app": "slow"}, linger, terminationGracePeriodSeconds=60),
         service("slow", selector={"app": "slow"}),
     )
     town.until("slow", "old")
@@ -409,11 +411,12 @@ def test_who_is_going_serves_until_it_is_gone(town):
             == {"ready": False, "serving": True, "terminating": True}
         )
     )
-    assert "subsets" not in town.json("get", "endpoints", "slow")
+    town.wait_for(lambda: "subsets" not in town.json("get", "endpoints", "slow"))
     assert town.names("slow", times=6) == {"old"}
     town.make(pod("new", {"app": "slow"}))
     town.until("slow", "new")
-    town.kubectl("wait", "--for=delete", "pod/old", "--timeout=30s")
+    town.inside("touch /go", "old")
+    town.kubectl("wait", "--for=delete", "pod/old", "--timeout=60s")
     assert town.names("slow", times=6) == {"new"}
 
 

@@ -68,7 +68,7 @@ def test_logs_follow_until_the_container_ends(space, follow):
     assert space.text("logs", "talker") == "one\n"
     space.kubectl("exec", "talker", "--", "touch", "/go")
     assert sorted(following.stdout.read().split()) == ["three", "two"]
-    assert following.wait(20) == 0
+    assert following.wait(60) == 0
 
 
 def test_logs_options(space):
@@ -122,11 +122,11 @@ def test_exec_with_a_terminal(space):
         assert re.search(rb"/dev/(pts/\d+|console)\r\n", said), said
         os.write(ours, b"exit 3\n")
         read_until(ours, None)
-        assert shell.wait(20) == 3
+        assert shell.wait(60) == 3
     os.close(ours)
 
 
-def read_until(terminal, pattern, timeout_s=30):
+def read_until(terminal, pattern, timeout_s=60):
     """What the terminal says up to `pattern`; up to its end where that is None."""
     said, until_s = b"", time.monotonic() + timeout_s
     while pattern is None or not re.search(pattern, said):
@@ -146,13 +146,21 @@ def read_until(terminal, pattern, timeout_s=30):
 
 
 def test_get_watches(space, follow):
+    nowhere = pod("nowhere", "true")
+    nowhere["spec"]["nodeSelector"] = {"nowhere": "x"}
+    create(space, nowhere)
     watching = follow("get", "pods", "-w", "--no-headers")
-    create(space, pod("short", "sleep 0.5"))
-    seen = []
-    while not seen or "Completed" not in seen[-1]:
-        seen.append(watching.stdout.readline())
-        assert seen[-1], seen
-    states = [line.split()[2] for line in seen]
+    assert watching.stdout.readline().startswith("nowhere")  # from here on it sees everything
+    create(space, pod("short", "until test -e /go; do sleep 0.1; done"))
+    states = []
+    for name, _, state, *_ in map(str.split, iter(watching.stdout.readline, "")):
+        if name == "nowhere":
+            continue
+        if state == "Running" and "Running" not in states:
+            space.kubectl("exec", "short", "--", "touch", "/go")
+        states.append(state)
+        if state == "Completed":
+            break
     assert states[0] == "Pending"
     assert [state for n, state in enumerate(states) if state not in states[:n]] == [
         "Pending",
@@ -289,7 +297,7 @@ def test_wait_and_delete(space, follow):
     running(space, "box")
     waiting = follow("wait", "--for=delete", "pod/box", "--timeout=60s")
     assert space.text("delete", "pod", "box", "--grace-period=1").startswith('pod "box" deleted')
-    assert waiting.wait(30) == 0
+    assert waiting.wait(60) == 0
     assert space.kubectl("get", "pod", "box", check=False).stderr == (
         'Error from server (NotFound): pods "box" not found\n'
     )
@@ -299,7 +307,7 @@ def test_wait_and_delete(space, follow):
 
 def test_wait_gives_up_and_reads_jsonpath(space):
     running(space, "box")
-    space.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/box", "--timeout=10s")
+    space.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/box", "--timeout=60s")
     late = space.kubectl("wait", "--for=condition=Ready=false", "pod/box", "--timeout=1s", check=False)
     assert late.returncode == 1
     assert "timed out waiting for the condition on pods/box" in late.stderr
@@ -346,9 +354,9 @@ def test_api_resources_and_explain(space):
 
 def test_events_tell_a_pods_story(space):
     running(space, "box")
-    said = space.text("events", "--for", "pod/box")
     for reason in ("Scheduled", "Created", "Started"):
-        assert re.search(rf"Normal\s+{reason}\s+Pod/box", said), said
+        wanted = rf"Normal\s+{reason}\s+Pod/box"
+        space.wait_for(lambda wanted=wanted: re.search(wanted, space.text("events", "--for", "pod/box")))
 
 
 # --- a pod's life
@@ -371,13 +379,18 @@ def test_a_crashing_container_backs_off(space):
         lambda: re.search(r"crasher\s+0/1\s+CrashLoopBackOff\s+(\d+)", space.text("get", "pods")), 60
     )
     assert int(found[1]) >= 1
-    (status,) = space.json("get", "pod", "crasher")["status"]["containerStatuses"]
+
+    def held_back():
+        (status,) = space.json("get", "pod", "crasher")["status"]["containerStatuses"]
+        return status["state"]["waiting"]["message"].startswith("back-off ") and status  # not when it is tried again
+
+    status = space.wait_for(held_back)
     assert status["lastState"]["terminated"]["exitCode"] == 1
     assert re.match(
-        r"back-off \d+s restarting failed container=main pod=crasher_", status["state"]["waiting"]["message"]
+        r"back-off \d+m?\d*s restarting failed container=main pod=crasher_", status["state"]["waiting"]["message"]
     )
     assert space.text("logs", "crasher", "--previous") == "try\n"
-    assert re.search(r"Warning\s+BackOff", space.text("events", "--for", "pod/crasher"))
+    space.wait_for(lambda: re.search(r"Warning\s+BackOff", space.text("events", "--for", "pod/crasher")))
 
 
 def test_two_containers_share_an_empty_dir_and_a_host_path(space, tmp_path):

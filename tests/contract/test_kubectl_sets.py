@@ -80,31 +80,37 @@ def steps(space):
     return list(found)
 
 
+def written(db, name, *lines):
+    """Wait until these and no others are in the log in a pod's volume: its program writes a moment after its start."""
+    whole = "".join(f"{line}\n" for line in lines)
+    db.wait_for(lambda: db.text("exec", name, "--", "cat", "/data/log") == whole)
+
+
 def test_a_stateful_sets_life(db):
     assert names(db) == ["db-0", "db-1", "db-2"]
     assert steps(db) == [f"db-{number} {how}" for number in (0, 1, 2) for how in ("made", "ready")]
     assert re.search(r"db\s+3/3\s+\d+s\s+store\s+busybox\n", db.text("get", "sts", "-o", "wide"))
     for name in ("db-0", "db-2"):
         assert db.text("exec", name, "--", "hostname").strip() == name
-    found = db.text("exec", "db-0", "--", "nslookup", f"db-2.db.{db.namespace}.svc.cluster.local")
-    assert db.json("get", "pod", "db-2")["status"]["podIP"] in found
+    address, asked = db.json("get", "pod", "db-2")["status"]["podIP"], f"db-2.db.{db.namespace}.svc.cluster.local"
+    db.wait_for(lambda: address in db.text("exec", "db-0", "--", "nslookup", asked))
 
     # another version comes from the highest down, each pod with its own volume
     db.kubectl("patch", "sts/db", "-p", '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}')
     db.kubectl("set", "env", "sts/db", "VERSION=2")
     rolled_out(db, "statefulset/db")
-    logs = {name: db.text("exec", name, "--", "cat", "/data/log").split("\n")[:-1] for name in names(db)}
-    assert logs == {"db-0": ["db-0 1"], "db-1": ["db-1 1"], "db-2": ["db-2 1", "db-2 2"]}
+    for name, lines in {"db-0": ["db-0 1"], "db-1": ["db-1 1"], "db-2": ["db-2 1", "db-2 2"]}.items():
+        written(db, name, *lines)
     db.kubectl("patch", "sts/db", "-p", '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}')
     rolled_out(db, "statefulset/db")
-    assert db.text("exec", "db-0", "--", "cat", "/data/log") == "db-0 1\ndb-0 2\n"
+    written(db, "db-0", "db-0 1", "db-0 2")
     status = db.json("get", "sts", "db")["status"]
     assert status["currentRevision"] == status["updateRevision"]
 
     assert re.search(r"REVISION\s+CHANGE-CAUSE\n1 .*\n2 ", db.text("rollout", "history", "sts/db"))
     db.kubectl("rollout", "undo", "sts/db")
     rolled_out(db, "statefulset/db")
-    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\ndb-1 2\ndb-1 1\n"
+    written(db, "db-1", "db-1 1", "db-1 2", "db-1 1")
     revisions = db.text("get", "controllerrevisions")
     assert re.search(r"db-\w+\s+statefulset.apps/db\s+3\s", revisions)
 
@@ -114,7 +120,7 @@ def test_a_stateful_sets_life(db):
     db.wait_for(lambda: names(db, "pvc") == ["data-db-0"])
     db.kubectl("scale", "sts/db", "--replicas=2", "--timeout=60s")
     rolled_out(db, "statefulset/db")
-    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\n"
+    written(db, "db-1", "db-1 1")
 
     said = db.text("describe", "sts/db")
     for expected in (
@@ -136,7 +142,7 @@ def test_a_deleted_pod_comes_back_as_itself(db):
     rolled_out(db, "statefulset/db")
     db.wait_for(lambda: db.json("get", "pod", "db-1")["status"]["phase"] == "Running")
     assert db.json("get", "pod", "db-1")["metadata"]["uid"] != before
-    assert db.text("exec", "db-1", "--", "cat", "/data/log") == "db-1 1\ndb-1 1\n"
+    written(db, "db-1", "db-1 1", "db-1 1")
 
 
 def test_a_daemon_sets_life(space, cloud):
@@ -165,7 +171,7 @@ def test_a_daemon_sets_life(space, cloud):
     selector = '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"gold"}}}}}'
     space.kubectl("patch", "ds/agent", "-p", selector)
     space.wait_for(lambda: not names(space))
-    assert re.search(r"agent\s+0\s+0\s+0\s+0\s+0\s+disk=gold\s", space.text("get", "ds"))
+    space.wait_for(lambda: re.search(r"agent\s+0\s+0\s+0\s+0\s+0\s+disk=gold\s", space.text("get", "ds")))
     cloud.kubectl("label", "node", node, "disk=gold")
     try:
         rolled_out(space, "daemonset/agent")

@@ -35,7 +35,7 @@ MAIN = container(
     command=[
         "sh",
         "-c",
-        'tr "\\0" "\\n" < /proc/1/environ; echo "ARGS=$0 $1 $2"; exec sleep 1000',
+        'tr "\\0" "\\n" < /proc/1/environ; echo "ARGS=$0 $1 $2"; echo END=; exec sleep 1000',
         "$(PLAIN)",
         "$$(PLAIN)",
     ],
@@ -74,7 +74,9 @@ MAIN = container(
         ref("MAYBE", "secretKeyRef", name="keys", key="absent", optional=True),
     ],
 )
-SECOND = container("second", args=["sh", "-c", "env; exec sleep 1000"], resources={"requests": {"memory": "1Mi"}})
+SECOND = container(
+    "second", args=["sh", "-c", "env; echo END=; exec sleep 1000"], resources={"requests": {"memory": "1Mi"}}
+)
 WRITER = container(
     "writes",
     command=["sh", "-c", "printf \"FIRST='one'\\nSECOND='two\\nlines'\\n\" > /left/variables"],
@@ -100,9 +102,9 @@ BARE = {
 
 
 def told(space, pod, name):
-    """The variables that a container has printed, and its arguments."""
-    lines = space.text("logs", pod, "-c", name).splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    """The variables that a container has printed, and its arguments, once it has printed them all."""
+    said = space.wait_for(lambda: (text := space.text("logs", pod, "-c", name)).endswith("END=\n") and text)
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 
 def test_the_environment_is_as_the_pod_says(space):

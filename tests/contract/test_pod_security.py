@@ -106,7 +106,7 @@ def room(cloud):
     cloud.kubectl("create", "namespace", "pod-security")
     room = Space(cloud, "pod-security")
     room.kubectl("create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": PODS}))
-    room.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/{name}" for name in RUN))
+    room.kubectl("wait", "--for=condition=Ready", "--timeout=120s", *(f"pod/{name}" for name in RUN))
     yield room
     cloud.kubectl("delete", "namespace", "pod-security", "--wait=false")
 
@@ -175,7 +175,7 @@ def test_what_a_pod_with_users_of_its_own_sees(room, command, expected):
 
 
 def test_a_program_with_users_of_its_own_writes_its_log(room):
-    assert room.text("logs", "own-users", "-c", "main") == "said\n"
+    room.wait_for(lambda: room.text("logs", "own-users", "-c", "main") == "said\n")
 
 
 def test_groups_of_the_image_count(room):

@@ -79,7 +79,7 @@ def test_files_are_as_the_volumes_say_and_follow_their_sources(space, cloud):
 
     where = scratch_of(space, cloud, "reads")
     assert where.is_dir()
-    space.kubectl("delete", "pod", "reads", "--timeout=30s")
+    space.kubectl("delete", "pod", "reads", "--timeout=60s")
     assert not where.exists()
 
 
@@ -166,7 +166,7 @@ def test_mounts_pass_from_one_container_to_those_that_ask(space, cloud):
     found = {name: space.text("exec", "passes", "-c", name, "--", "ls", "/v/in") for name in ("takes", "keeps-out")}
     assert found == {"takes": "file\n", "keeps-out": ""}
     where = scratch_of(space, cloud, "passes")
-    space.kubectl("delete", "pod", "passes", "--timeout=30s")
+    space.kubectl("delete", "pod", "passes", "--timeout=60s")
     assert not where.exists()
 
     giver["securityContext"] = {}
@@ -218,7 +218,7 @@ def test_an_image_is_a_volume(space, cloud):
     uid = space.json("get", "pod", "image")["metadata"]["uid"]
     views = cloud.root / "snapshots" / "containers"
     assert any(uid in view.name for view in views.iterdir())
-    space.kubectl("delete", "pod", "image", "--timeout=30s")
+    space.kubectl("delete", "pod", "image", "--timeout=60s")
     assert not any(uid in view.name for view in views.iterdir())
 
 

@@ -36,7 +36,7 @@ def kill_daemon(cloud):
     """Kill it, and wait until the kernel says that it is gone."""
     fd = os.pidfd_open(cloud.daemon_pid)
     os.kill(cloud.daemon_pid, signal.SIGKILL)
-    assert select.select([fd], [], [], 10)[0]
+    assert select.select([fd], [], [], 60)[0]
     os.close(fd)
 
 
