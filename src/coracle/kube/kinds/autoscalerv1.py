@@ -7,12 +7,15 @@ Source: Kubernetes autoscaling/v1 API, HorizontalPodAutoscalerSpec and its annot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import orjson
 
 from coracle.core.object import Json, Object
+from coracle.core.schema import Schema
 from coracle.kube.kinds import horizontalpodautoscaler as v2
 from coracle.kube.kinds.definitions import schema
 
@@ -20,6 +23,13 @@ API = "autoscaling/v1"
 _PREFIX = "autoscaling.alpha.kubernetes.io/"
 _METRICS, _BEHAVIOR = f"{_PREFIX}metrics", f"{_PREFIX}behavior"
 _CURRENT, _CONDITIONS = f"{_PREFIX}current-metrics", f"{_PREFIX}conditions"
+_STORED = schema(v2.KIND.api, v2.KIND.name)
+_PLACES = {
+    _METRICS: ("spec", "metrics"),
+    _BEHAVIOR: ("spec", "behavior"),
+    _CURRENT: ("status", "currentMetrics"),
+    _CONDITIONS: ("status", "conditions"),
+}
 _PERCENT, _CURRENT_PERCENT = "targetCPUUtilizationPercentage", "currentCPUUtilizationPercentage"
 _SAME = ("currentReplicas", "desiredReplicas", "lastScaleTime", "observedGeneration")
 
@@ -51,15 +61,15 @@ def kept(given: Object) -> Object:
     told = {name: value for name, value in given.meta.annotations.items() if name.startswith(_PREFIX)}
     percent, used = given.spec.get(_PERCENT), given.status.get(_CURRENT_PERCENT)
     metrics = [_cpu("target", {"type": "Utilization", "averageUtilization": percent})] if percent is not None else []
-    metrics += _read(told.get(_METRICS)) or []
+    metrics += _read(told, _METRICS) or []
     if metrics:
         spec["metrics"] = metrics
-    behavior = _read(told.get(_BEHAVIOR))
+    behavior = _read(told, _BEHAVIOR)
     if behavior:
         spec["behavior"] = behavior
     current = [_cpu("current", {"averageUtilization": used})] if used is not None else []
-    status["currentMetrics"] = [*current, *(_read(told.get(_CURRENT)) or [])] or None
-    status["conditions"] = _read(told.get(_CONDITIONS)) or []
+    status["currentMetrics"] = [*current, *(_read(told, _CURRENT) or [])] or None
+    status["conditions"] = _read(told, _CONDITIONS) or []
     own = {name: value for name, value in given.meta.annotations.items() if not name.startswith(_PREFIX)}
     meta = replace(given.meta, annotations=own)
     return Object(given.kind, meta, {**given.body, "spec": spec, "status": status}, v2.KIND.api)
@@ -81,12 +91,14 @@ def _used(metric: Json) -> int | None:
     return percent if source.get("name") == "cpu" else None
 
 
-def _read(text: str | None) -> Any:
-    """What an annotation says; nothing where it is no JSON: it is for us to write."""
+def _read(annotations: Mapping[str, str], name: str) -> Any:
+    """What an annotation says; nothing where that fits nowhere: it is for us to write."""
+    shape = reduce(Schema.child, _PLACES[name], _STORED)
     try:
-        return orjson.loads(text) if text else None
+        found = orjson.loads(annotations.get(name) or "null")
     except orjson.JSONDecodeError:
         return None
+    return None if found is None or shape.check(found) else shape.clean(found)
 
 
 KIND = replace(v2.KIND, api=API, schema=schema(API, "HorizontalPodAutoscaler"), shown=shown, kept=kept)

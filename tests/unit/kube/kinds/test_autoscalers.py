@@ -80,3 +80,24 @@ def test_the_older_version_loses_nothing():
 def test_how_targets_are_printed(status, expected):
     scaler = made().with_body(status={"currentMetrics": [status]})
     assert scalers.targets(scaler) == expected
+
+
+@pytest.mark.parametrize("told", ["5", "[5]", '"x"', '{"a": 1}', '[{"type": 7}]', "[", ""])
+def test_annotations_of_the_older_version_that_fit_nowhere_say_nothing(told):
+    names = ("metrics", "behavior", "current-metrics", "conditions")
+    noted = {f"autoscaling.alpha.kubernetes.io/{name}": told for name in names}
+    body = {"spec": {"scaleTargetRef": REF, "maxReplicas": 3}}
+    kept = autoscalerv1.kept(Object("HorizontalPodAutoscaler", Meta("web", "default", annotations=noted), body))
+    assert kept.meta.annotations == {}
+    assert not kept.spec.get("metrics")
+    assert not kept.status.get("currentMetrics")
+    assert kept.status["conditions"] == []
+
+
+def test_amounts_in_annotations_of_the_older_version_are_kept_as_all_are():
+    told = (
+        '[{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": 0.5}}}]'
+    )
+    meta = Meta("web", "default", annotations={"autoscaling.alpha.kubernetes.io/metrics": told})
+    kept = autoscalerv1.kept(Object("HorizontalPodAutoscaler", meta, {"spec": {"maxReplicas": 3}}))
+    assert kept.spec["metrics"] == [resource(type="AverageValue", averageValue="500m")]
