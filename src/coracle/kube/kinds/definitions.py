@@ -37,6 +37,11 @@ def schema(api: str, kind: str) -> Schema:
     return named(name_of(api, kind))
 
 
+def is_listed(api: str, kind: str) -> bool:
+    """Whether there are lists of the kind: reviews are answered and not kept."""
+    return name_of(api, kind + "List") in _lines()
+
+
 def schema_of_meta(kind: str) -> Schema:
     """A type of metav1: `ObjectMeta`, `DeleteOptions`."""
     return named(META + kind)

@@ -10,7 +10,6 @@ from typing import Any
 
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.object import Json, Object
-from coracle.core.quantity import canonical
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.autoscalerrules import SOURCES, spec_problems
 from coracle.kube.kinds.blanks import absent
@@ -32,7 +31,6 @@ def default(scaler: Object) -> Object:
     spec = absent(scaler.body.get("spec"), minReplicas=1)
     if not spec.get("metrics"):
         spec["metrics"] = [{"type": "Resource", "resource": _USUAL}]
-    spec["metrics"] = [_with_amounts(metric) for metric in spec["metrics"]]
     behavior = spec.get("behavior")
     if behavior is not None:
         spec["behavior"] = {
@@ -46,26 +44,6 @@ def default(scaler: Object) -> Object:
 def _filled(rules: Mapping[str, Any] | None, usual: Json) -> Json:
     given = absent(rules, **{name: value for name, value in usual.items() if name != "policies"})
     return given if given.get("policies") else {**given, "policies": usual["policies"]}
-
-
-def _with_amounts(metric: Json) -> Json:
-    """`metric` with quantities as the API server shows them; what is none is left to `validate`."""
-    name = SOURCES.get(metric.get("type") or "", "")
-    source = metric.get(name)
-    if not isinstance(source, dict) or not isinstance(source.get("target"), dict):
-        return metric
-    target = {**source["target"]}
-    for field in ("value", "averageValue"):
-        if target.get(field) is not None:
-            target[field] = _canonical(target[field])
-    return {**metric, name: {**source, "target": target}}
-
-
-def _canonical(value: Any) -> Any:
-    try:
-        return canonical(value)
-    except ValueError:
-        return value
 
 
 def assign(scaler: Object, old: Object | None, _reader: Reader) -> Object:

@@ -6,13 +6,12 @@ Source: Kubernetes v1 API, LimitRange; the words of its validation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from coracle.core.errors import Problem, duplicate, forbidden, invalid, required
 from coracle.core.kind import Kind, Problems
 from coracle.core.names import qualified_faults
 from coracle.core.object import Json, Object
-from coracle.core.quantity import Quantity, canonical, parse
+from coracle.core.quantity import Quantity, parse
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.blanks import absent
 from coracle.kube.kinds.definitions import schema
@@ -29,21 +28,11 @@ def default(ranges: Object) -> Object:
 def _item(given: Json) -> Json:
     """Container limits default to their maximum, requests to the limit, or else to the minimum."""
     item = absent(given)
-    for name in _AMOUNTS:
-        if item.get(name):
-            item[name] = {resource: _canonical(amount) for resource, amount in item[name].items()}
     if item.get("type") != CONTAINER:
         return item
     limits = {**(item.get("max") or {}), **(item.get("default") or {})}
     requests = {**(item.get("min") or {}), **limits, **(item.get("defaultRequest") or {})}
     return {**item, **({"default": limits} if limits else {}), **({"defaultRequest": requests} if requests else {})}
-
-
-def _canonical(amount: Any) -> Any:
-    try:
-        return canonical(amount)
-    except ValueError:
-        return amount  # `validate` says what is wrong
 
 
 def validate(ranges: Object) -> Problems:

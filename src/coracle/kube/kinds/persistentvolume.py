@@ -21,7 +21,6 @@ from coracle.kube.kinds.rules import one_of, optional_name, unsupported
 from coracle.kube.kinds.storagerules import (
     VOLUME_MODES,
     access_modes,
-    amounts,
     capacity,
     class_of,
     phase,
@@ -53,8 +52,6 @@ def sources(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def default(volume: Object) -> Object:
     spec = absent(volume.body.get("spec"), persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
-    if spec.get("capacity"):
-        spec["capacity"] = amounts(spec["capacity"])
     spec = inside(spec, "hostPath", lambda given: absent(given, type=""))
     for name in remotesources.NAMES:
         spec = inside(spec, name, partial(remotesources.default, name))

@@ -22,7 +22,6 @@ from coracle.kube.kinds.storagerules import (
     OLD_CLASS,
     VOLUME_MODES,
     access_modes,
-    amounts,
     capacity,
     class_of,
     default_class,
@@ -39,11 +38,7 @@ _LARGER = "spec.resources.requests.storage"
 def claim_spec(given: Mapping[str, Any] | None) -> Json:
     """A claim's spec, or that of a template for claims, with its defaults."""
     spec = absent(given, volumeMode="Filesystem")
-    resources = absent(spec.get("resources"))
-    for name in ("requests", "limits"):
-        if resources.get(name):
-            resources[name] = amounts(resources[name])
-    return data_sources({**spec, "resources": resources})
+    return data_sources({**spec, "resources": absent(spec.get("resources"))})
 
 
 def default(claim: Object) -> Object:

@@ -35,17 +35,7 @@ _LIMITED = {"BestEffort": ("pods",), OF_CLAIMS: ("persistentvolumeclaims", "requ
 
 
 def default(quota: Object) -> Object:
-    spec = absent(quota.body.get("spec"))
-    if spec.get("hard"):
-        spec["hard"] = {name: _canonical(value) for name, value in spec["hard"].items()}
-    return quota.with_body(spec=spec)
-
-
-def _canonical(value: Any) -> Any:
-    try:
-        return canonical(value)
-    except ValueError:
-        return value  # `validate` says what is wrong
+    return quota.with_body(spec=absent(quota.body.get("spec")))
 
 
 def assign(quota: Object, old: Object | None, _reader: object) -> Object:

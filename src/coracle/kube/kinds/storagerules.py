@@ -5,12 +5,12 @@ Source: Kubernetes documentation, "Persistent Volumes", "Storage Classes", "Well
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from coracle.core.errors import Problem, forbidden, invalid, required
-from coracle.core.object import Json, Object
-from coracle.core.quantity import canonical, parse
+from coracle.core.object import Object
+from coracle.core.quantity import parse
 from coracle.kube.kinds.rules import unsupported
 
 ACCESS_MODES = {"ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOnce": "RWO", "ReadWriteOncePod": "RWOP"}
@@ -33,18 +33,6 @@ BIND_OPTIONS = frozenset((
     "async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime", "noexec",
     "norelatime", "nostrictatime", "nosuid", "relatime", "ro", "rw", "strictatime", "suid", "sync",
 ))  # fmt: skip
-
-
-def amounts(given: Mapping[str, Any] | None) -> Json:
-    """Resource amounts as the API shows them; what is no amount is left to the rules."""
-    return {name: _shown(value) for name, value in (given or {}).items()}
-
-
-def _shown(value: Any) -> Any:
-    try:
-        return canonical(value)
-    except ValueError:
-        return value
 
 
 def positive(field: str, value: Any) -> list[Problem]:

@@ -85,7 +85,7 @@ def test_the_parts_of_containers_and_volumes():
         "name": "a", "image": "b:1", "ports": [{"containerPort": 80}], "readinessProbe": probe,
         "lifecycle": {"preStop": {"httpGet": {"port": 1}}},
         "env": [{"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-        "resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}, "requests": {"cpu": "100m"}},
+        "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "100m"}},
     }  # fmt: skip
     volumes = [{"name": "e"}, {"name": "h", "hostPath": {"path": "/x"}}, {"name": "c", "configMap": {"name": "x"}}]
     spec = defaults.pod_spec({"containers": [container], "volumes": volumes})

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from coracle.core import quantity
 from coracle.core.object import Json
 from coracle.kube.kinds import remotesources
 from coracle.kube.kinds.blanks import absent, blank, each, inside
@@ -34,7 +33,7 @@ def spec(given: Mapping[str, Any] | None) -> Json:
     if doc.get("hostNetwork"):
         for name in ("containers", "initContainers"):
             doc = each(doc, name, _on_host)
-    doc = inside(_with_account(each(doc, "volumes", volume)), "resources", _canonical)
+    doc = inside(_with_account(each(doc, "volumes", volume)), "resources", _without_empty)
     return {name: value for name, value in doc.items() if value != [] and (value != {} or name == "securityContext")}
 
 
@@ -69,7 +68,7 @@ def container(given: Json) -> Json:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         doc = inside(doc, name, _probe)
     doc = inside(doc, "lifecycle", _lifecycle)
-    return {**doc, "resources": _canonical(doc["resources"])}
+    return {**doc, "resources": _without_empty(doc["resources"])}
 
 
 def volume(given: Json) -> Json:
@@ -85,7 +84,7 @@ def volume(given: Json) -> Json:
     doc = inside(doc, "ephemeral", lambda source: inside(absent(source), "volumeClaimTemplate", _claim_template))
     doc = inside(doc, "projected", lambda source: each(source, "sources", _projection))
     doc = inside(doc, "downwardAPI", lambda source: each(source, "items", _references))
-    return inside(doc, "emptyDir", lambda source: inside(source, "sizeLimit", _amount))
+    return doc
 
 
 def _image(source: Json) -> Json:
@@ -145,20 +144,8 @@ def _handler(given: Json) -> Json:
     return inside(given, "httpGet", lambda action: blank(action, path="/", scheme="HTTP"))
 
 
-def _canonical(resources: Json) -> Json:
-    return {
-        name: {resource: _amount(value) for resource, value in amounts.items()} if name != "claims" else amounts
-        for name, amounts in resources.items()
-        if amounts
-    }
-
-
-def _amount(value: Any) -> Any:
-    """The canonical quantity; what is none is left to `validate`."""
-    try:
-        return quantity.canonical(value)
-    except ValueError:
-        return value
+def _without_empty(resources: Json) -> Json:
+    return {name: given for name, given in resources.items() if given}
 
 
 def _requests_from_limits(doc: Json) -> Json:
