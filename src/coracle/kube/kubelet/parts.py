@@ -118,7 +118,7 @@ def kubelet(engine: EngineServices, cluster: Cluster, config: NodeConfig, settin
     files = VolumeFollower(cluster.caches, config.name, volumes, hurry, recorder)
     limits = StorageLimits(cluster.caches, config.name, use.disk, evictor, clock)
     rotation = [TokenRotation(cluster.caches, config.name, tokens, volumes, recorder)] if tokens is not None else []
-    logs = [PodLogs(cluster.caches, records, Path(config.logs_path))] if config.logs_path else []
+    logs = [PodLogs(records, Path(config.logs_path))] if config.logs_path else []
     relief = Relief(
         cluster.caches[POD],
         evictor,

@@ -18,12 +18,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from coracle.core.informer import Informer
 from coracle.core.loop import Again
 from coracle.core.object import Key
 from coracle.core.tasks import offload
-from coracle.kube.kubelet.records import CONTAINER, POD_UID, Present, Records, to_pod
-from coracle.linux.rooted import make_directory_in_root, open_in_root
+from coracle.kube.kubelet.records import CONTAINER, Present, Records, to_pod
+from coracle.linux.rooted import make_directory_in_root, open_in_root, open_within
 
 PODS, CONTAINERS = "pods", "containers"
 ALL = ".all"  # in `pods`: what is seen there has a directory with its log for every container, by id
@@ -43,22 +42,27 @@ def links(key: Key, there: Mapping[str, Present]) -> dict[str, str]:
 
 
 class PodLogs:
-    """The loop over pods; below `path` lie the directories that are seen in SHOWN_AT."""
+    """The loop over pods; below `path` lie the directories that are seen in SHOWN_AT.
+
+    What an earlier daemon left counts as made, and is looked at first: its pods may have gone while nobody was there.
+    """
 
     name = "kubelet-pod-logs"
     watches = {CONTAINER: to_pod}
 
-    def __init__(self, caches: Mapping[str, Informer], records: Records, path: Path) -> None:
-        self._cache, self._records, self._path = caches[CONTAINER], records, path
-        self._made: dict[Key, dict[str, str]] = {}
-        self._swept, self._turn = False, asyncio.Lock()
+    def __init__(self, records: Records, path: Path) -> None:
+        self._records, self._path = records, path
+        self._made: dict[Key, Links] = {}
+        self._found, self._turn = False, asyncio.Lock()
 
     async def reconcile(self, key: Key) -> Again | None:
         async with self._turn:
-            if not self._swept:
-                live = {entry.labels.get(POD_UID, "") for entry in self._cache.entries()}
-                await offload(_sweep, self._path, live)
-                self._swept = True
+            if not self._found:
+                self._made = await offload(_left, self._path)
+                self._found = True
+                for other in list(self._made):
+                    with contextlib.suppress(OSError):  # its own turn comes, where it has containers
+                        await self._link(other)
             await self._link(key)
         return None
 
@@ -66,7 +70,8 @@ class PodLogs:
         wanted, made = links(key, self._records.of(key)), self._made.get(key, {})
         if wanted == made:
             return
-        await offload(_change, self._path, [path for path in made if path not in wanted], wanted)
+        gone = [path for path, target in made.items() if wanted.get(path) != target]
+        await offload(_change, self._path, gone, wanted)
         if wanted:
             self._made[key] = wanted
         else:
@@ -114,11 +119,32 @@ def _remove(root: int, path: str) -> None:
             os.close(parent)
 
 
-def _sweep(top: Path, live: set[str]) -> None:
-    """Forget the pods that went while we were away; `live` are the others' uids.  Agents' own files stay."""
-    for link in [*(top / PODS).glob("*_*/*/*.log"), *(top / CONTAINERS).glob("*.log")]:
-        if not link.is_symlink():
-            continue
-        place = link if link.parent.name != CONTAINERS else Path(os.readlink(link))
-        if place.parent.parent.name.rpartition("_")[2] not in live:
-            _change(top, [str(link.relative_to(top))], {})
+def _left(top: Path) -> dict[Key, Links]:
+    """The links that we made before, by pod; directories without any go.  Agents' own files and links stay."""
+    left: dict[Key, dict[str, str]] = {}
+    for link in [*(top / PODS).glob("*_*_*/*/*.log"), *(top / CONTAINERS).glob("*_*_*.log")]:
+        with contextlib.suppress(OSError):  # no link, or gone meanwhile
+            path, target = str(link.relative_to(top)), os.readlink(link)
+            if target.startswith((f"../../{ALL}/", f"{SHOWN_AT}/{PODS}/")):
+                left.setdefault(_pod_of(path), {})[path] = target
+    for directory in [*(top / PODS).glob("*_*_*/*"), *(top / PODS).glob("*_*_*")]:
+        _remove_empty(top, str(directory.relative_to(top)))
+    return {**left}
+
+
+def _pod_of(path: str) -> Key:
+    """Whose link that is, by its name."""
+    folder, rest = path.split("/", 1)
+    first, second, _ = rest.split("_", 2)
+    return Key(first, second) if folder == PODS else Key(second, first)
+
+
+def _remove_empty(top: Path, path: str) -> None:
+    """A directory in which nothing is: the daemon was killed before it had put a link in, or after it took it out."""
+    folder, _, name = path.rpartition("/")
+    with contextlib.suppress(OSError):
+        parent = open_within(str(top), folder, os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.rmdir(name, dir_fd=parent)
+        finally:
+            os.close(parent)

@@ -37,14 +37,7 @@ class Told:
         self.there = {}
 
     def of(self, key):
-        return self.there
-
-    def entries(self):
-        return [self]
-
-    @property
-    def labels(self):
-        return {"io.kubernetes.pod.uid": next(iter(self.there), "")}
+        return self.there if key == WEB else {}
 
 
 def found(top):
@@ -66,9 +59,9 @@ def test_links_that_somebody_puts_in_the_way_lead_nowhere_else(tmp_path):
         told = Told()
         told.there = {"u1": present(("a1", "www", 0))}
         with pytest.raises(OSError, match=r"File exists|not a directory"):
-            await PodLogs({"Container.engine": told}, told, top).reconcile(WEB)
+            await PodLogs(told, top).reconcile(WEB)
         (top / "pods" / "shop_web_u1").unlink()
-        await PodLogs({"Container.engine": told}, told, top).reconcile(WEB)
+        await PodLogs(told, top).reconcile(WEB)
 
     asyncio.run(main())
     assert found(host) == ["0.log"]
@@ -87,10 +80,10 @@ def test_links_come_and_go_with_the_containers(tmp_path, monkeypatch):
 
         async def after(there):
             told.there = there
-            await PodLogs({"Container.engine": told}, told, tmp_path).reconcile(WEB)
+            await PodLogs(told, tmp_path).reconcile(WEB)
             return found(tmp_path)
 
-        logs = PodLogs({"Container.engine": told}, told, tmp_path)
+        logs = PodLogs(told, tmp_path)
         told.there = {"u1": present(("a1", "www", 0), ("b1", "box", 0))}
         await logs.reconcile(WEB)
         assert "pods/shop_web_u1/box/0.log" in found(tmp_path)
@@ -113,3 +106,29 @@ def test_links_come_and_go_with_the_containers(tmp_path, monkeypatch):
         assert await after({}) == ["containers", "pods"]  # it went while we were away
 
     run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_pods_that_go_around_the_first_look_are_forgotten(tmp_path, when):
+    """The daemon was killed; the last container of a pod goes before the next one looks, or before the pod's turn."""
+    gone = ["shop_web_u1", "shop_web_u1/www", "shop_half_u2", "shop_half_u3", "shop_half_u3/www"]
+
+    async def main():
+        told = Told()
+        told.there = {"u1": present(("a1", "www", 0), ("a2", "www", 1))}
+        await PodLogs(told, tmp_path).reconcile(WEB)
+        for path in gone[2:]:
+            (tmp_path / "pods" / path).mkdir()  # killed in the middle of making or removing them
+        (tmp_path / "pods" / "shop_its_own").mkdir()
+        (tmp_path / "pods" / "shop_its_own" / "mark").touch()
+        (tmp_path / "containers" / "its_own_link.log").symlink_to("elsewhere")
+        if when == "before":
+            told.there = {}
+        logs = PodLogs(told, tmp_path)
+        await logs.reconcile(Key("shop", "another"))
+        told.there = {}
+        await logs.reconcile(WEB)
+
+    asyncio.run(main())
+    own = ["pods/shop_its_own", "pods/shop_its_own/mark", "containers/its_own_link.log"]
+    assert found(tmp_path) == sorted(["pods", "containers", *own])
