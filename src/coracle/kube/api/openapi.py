@@ -22,6 +22,7 @@ from coracle.web.messages import Request, Response
 Doc = dict[str, Any]
 _INFO = {"title": "Kubernetes", "version": "v1.36.0+coracle"}
 _META_TYPES = ("DeleteOptions", "Status", "APIResourceList", "WatchEvent")
+_OF_STATUS = ("get", "put", "patch")
 _WRITE = ("dryRun", "fieldManager", "fieldValidation")
 _LIST = (
     "allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion",
@@ -30,6 +31,25 @@ _LIST = (
 _TYPES = {
     **dict.fromkeys(("allowWatchBookmarks", "sendInitialEvents", "watch", "force", "orphanDependents"), "boolean"),
     **dict.fromkeys(("limit", "timeoutSeconds", "gracePeriodSeconds"), "integer"),
+}
+_SAID = {
+    "allowWatchBookmarks": "Ask for events of type BOOKMARK while watching.",
+    "continue": "Where to go on: the token that came with the page before.",
+    "dryRun": "All: go through everything, and keep nothing.",
+    "fieldManager": "The name of who makes the change.",
+    "fieldSelector": "A selector to restrict the list of returned objects by their fields. Defaults to everything.",
+    "fieldValidation": "What to do about unknown and repeated fields: Ignore, Warn or Strict.",
+    "force": "Take fields that others manage: of server-side apply only.",
+    "gracePeriodSeconds": "How long the object may take to end; 0 means at once.",
+    "labelSelector": "A selector to restrict the list of returned objects by their labels. Defaults to everything.",
+    "limit": "The most objects of one answer; more come with continue.",
+    "orphanDependents": "Deprecated: use propagationPolicy.",
+    "propagationPolicy": "What becomes of dependents: Orphan, Background or Foreground.",
+    "resourceVersion": "From which version on to answer.",
+    "resourceVersionMatch": "How resourceVersion is meant: Exact or NotOlderThan.",
+    "sendInitialEvents": "Begin a watch with what is there, and end that with a bookmark.",
+    "timeoutSeconds": "After how long a list or watch ends.",
+    "watch": "Watch for changes to the described resources and return them as a stream of notifications.",
 }
 _PATCHES = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json")
 
@@ -120,6 +140,9 @@ def _paths(kinds: Iterable[Kind], operation: Any) -> Iterable[tuple[str, Doc]]:
     for kind in kinds:
         root = f"/apis/{kind.api}" if "/" in kind.api else f"/api/{kind.api}"
         base = f"{root}/namespaces/{{namespace}}/{kind.plural}" if kind.namespaced else f"{root}/{kind.plural}"
+        if not definitions.is_listed(kind.api, kind.name):
+            yield base, {"post": operation(kind, "post", _WRITE), "parameters": _in_path(kind, "namespace")}
+            continue
         yield (
             base,
             {
@@ -142,9 +165,12 @@ def _paths(kinds: Iterable[Kind], operation: Any) -> Iterable[tuple[str, Doc]]:
         }
         yield f"{base}/{{name}}", item
         if "status" in kind.subresources:
-            yield f"{base}/{{name}}/status", {name: item[name] for name in ("get", "put", "patch", "parameters")}
+            named = {name: {**item[name], "operationId": item[name]["operationId"] + "Status"} for name in _OF_STATUS}
+            yield f"{base}/{{name}}/status", {**named, "parameters": item["parameters"]}
         if kind.namespaced:
-            yield f"{root}/{kind.plural}", {"get": operation(kind, "list", _LIST)}
+            everywhere = operation(kind, "list", _LIST)
+            name = everywhere["operationId"].replace("Namespaced", "", 1) + "ForAllNamespaces"
+            yield f"{root}/{kind.plural}", {"get": {**everywhere, "operationId": name}}
 
 
 def _in_path(kind: Kind, *names: str) -> list[Doc]:
@@ -156,39 +182,51 @@ def _in_path(kind: Kind, *names: str) -> list[Doc]:
 
 
 def _operation(kind: Kind, action: str) -> Doc:
-    verb = {"post": "create", "put": "replace", "get": "read"}.get(action, action)
-    group = "".join(part.title() for part in re.split(r"[./]", kind.api))
+    verb = {"post": "create", "put": "replace", "get": "read", "deletecollection": "delete"}.get(action, action)
+    names = [*(kind.group.removesuffix(".k8s.io") or "core").split("."), kind.version]
+    names += ["collection"] * (action == "deletecollection") + ["namespaced"] * kind.namespaced
     return {
-        "operationId": f"{verb}{group}{'Namespaced' if kind.namespaced else ''}{kind.name}",
+        "operationId": verb + "".join(name.title() for name in names) + kind.name,
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.name},
     }
 
 
+def _answer_type(kind: Kind, action: str) -> str:
+    if action == "deletecollection":
+        return definitions.META + "Status"
+    return definitions.name_of(kind.api, kind.name + ("List" if action == "list" else ""))
+
+
 def _operation_v3(kind: Kind, action: str, parameters: Sequence[str]) -> Doc:
     ref = {"$ref": "#/components/schemas/" + definitions.name_of(kind.api, kind.name)}
+    answer = {"$ref": "#/components/schemas/" + _answer_type(kind, action)}
     doc = _operation(kind, action)
     doc["parameters"] = [
-        {"name": name, "in": "query", "schema": {"type": _TYPES.get(name, "string"), "uniqueItems": True}}
-        for name in parameters
+        {**_parameter(name), "schema": {"type": _TYPES.get(name, "string"), "uniqueItems": True}} for name in parameters
     ]
     if action in ("post", "put"):
         doc["requestBody"] = {"content": {"*/*": {"schema": ref}}, "required": True}
     elif action == "patch":
         content = {f"application/{name}": {"schema": {"type": "object"}} for name in _PATCHES}
         doc["requestBody"] = {"content": content, "required": True}
-    doc["responses"] = {"200": {"description": "OK", "content": {"application/json": {"schema": ref}}}}
+    doc["responses"] = {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}}
     return doc
+
+
+def _parameter(name: str) -> Doc:
+    return {"name": name, "in": "query", "description": _SAID[name]}
 
 
 def _operation_v2(kind: Kind, action: str, parameters: Sequence[str]) -> Doc:
     ref = {"$ref": "#/definitions/" + definitions.name_of(kind.api, kind.name)}
     doc = _operation(kind, action)
     doc["parameters"] = [
-        {"name": name, "in": "query", "type": _TYPES.get(name, "string"), "uniqueItems": True} for name in parameters
+        {**_parameter(name), "type": _TYPES.get(name, "string"), "uniqueItems": True} for name in parameters
     ]
     if action in ("post", "put", "patch"):
         schema = {"type": "object"} if action == "patch" else ref
         doc["parameters"].append({"name": "body", "in": "body", "required": True, "schema": schema})
-    doc["responses"] = {"200": {"description": "OK", "schema": ref}}
+    answer = {"$ref": "#/definitions/" + _answer_type(kind, action)}
+    doc["responses"] = {"200": {"description": "OK", "schema": answer}}
     return doc

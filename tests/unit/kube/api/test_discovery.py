@@ -99,3 +99,24 @@ def test_openapi_v2(play):
     refs = {part.partition('"')[0] for part in json.dumps(doc).split("#/definitions/")[1:]}
     assert refs <= set(doc["definitions"])
     assert (protobuf, html) == (200, 406)
+
+
+def test_each_operation_has_a_name_of_its_own_and_says_what_it_answers(play):
+    async def scene(api):
+        return (await api.get("/openapi/v2")).doc["paths"]
+
+    paths = play(scene)
+    named = {
+        operation["operationId"]: operation
+        for item in paths.values()
+        for verb, operation in item.items()
+        if verb != "parameters"
+    }
+    assert len(named) == sum(len(item) - ("parameters" in item) for item in paths.values())
+    assert {
+        "listCoreV1NamespacedPod", "listCoreV1PodForAllNamespaces", "readCoreV1NodeStatus", "patchAppsV1NamespacedDeployment",
+        "deleteNetworkingV1CollectionNamespacedIngress",
+    } <= set(named)  # fmt: skip
+    listed = named["listCoreV1NamespacedPod"]
+    assert listed["responses"]["200"]["schema"]["$ref"] == "#/definitions/io.k8s.api.core.v1.PodList"
+    assert all(parameter["description"] for parameter in listed["parameters"])
