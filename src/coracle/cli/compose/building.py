@@ -22,16 +22,18 @@ MISSING_FILE, WRONG_FILE, PULL_FAILED = 14, 15, 18
 DAEMON = "Error response from daemon: "
 
 
-def whole(project: Project) -> Project:
-    """The project as it is declared: its model says all by itself.
+def whole(project: Project, services: Sequence[str] = (), *, no_deps: bool = False) -> Project:
+    """The project as it is declared: its model says all by itself, as far as `services` (none: all) need it.
 
     Says what has no effect; ends the program where something cannot be had (14: a file that is not there).
     """
+    from coracle.compose import order
     from coracle.compose.create.preparing import prepared
     from coracle.core.errors import CloudError, NotFound
 
     try:
-        found = prepared(project)
+        needed = order.closure(services, {} if no_deps else order.dependencies(project.services)) if services else None
+        found = prepared(project, only=needed)
     except CloudError as error:
         fail(error.message, MISSING_FILE if isinstance(error, NotFound) else WRONG_FILE)
     for warning in found.warnings:

@@ -28,7 +28,7 @@ def create(chosen: Chosen, *, services: Sequence[str], making: Making) -> None:
     making.check_alone()
     project = chosen.project(services)
     making.check(chosen, project)
-    project = whole(project)
+    project = whole(project, services)
     making.prepare(chosen, project, services)
     body = declaration("create", project, services, **making.words(chosen))
     settled(chosen, project.name, body, "Creating", project)
@@ -73,7 +73,7 @@ def scale(chosen: Chosen, *, scale: Sequence[str], no_deps: bool) -> None:
     if not scale:
         fail("requires at least 1 arg(s), only received 0")
     wanted = scales(scale, "invalid scale specifier: {}")
-    project = whole(chosen.project(list(wanted)))
+    project = whole(chosen.project(list(wanted)), list(wanted), no_deps=no_deps)
     Making().prepare(chosen, project, list(wanted), no_deps=no_deps)
     body = declaration("scale", project, list(wanted), scale=wanted, no_deps=no_deps)
     settled(chosen, project.name, body, project=project)

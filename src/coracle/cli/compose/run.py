@@ -76,7 +76,7 @@ def run(
 
     if changes["publish"] and changes["service_ports"]:
         fail("--service-ports and --publish are incompatible")
-    project = whole(chosen.project([service]))
+    project = whole(chosen.project([service]), [service], no_deps=no_deps)
     tty = not no_tty and not detach and terminal.is_terminal(0, 1)
     told = _changed(chosen, project, service, tty=tty, interactive=interactive, **changes)
     docker = chosen.docker()

@@ -146,7 +146,7 @@ def up(
     _check(making, attached, detach=detach, waits=waits, watch=watch, menu=menu)
     project = chosen.project(services)
     making.check(chosen, project)
-    project = whole(project)
+    project = whole(project, services, no_deps=no_deps)
     shown = attached.shown(project, services)
     beside = _watching(chosen, project, services) if watch else None
     making.prepare(chosen, project, services, no_deps=no_deps)

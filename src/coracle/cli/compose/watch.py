@@ -32,7 +32,7 @@ def watch(chosen: Chosen, *, services: Sequence[str], no_up: bool, prune: bool, 
     from coracle.cli.compose.building import whole
     from coracle.cli.compose.watching import Watching, rules
 
-    project = whole(chosen.project(services))
+    project = whole(chosen.project(services), services)
     found = rules(project, services)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

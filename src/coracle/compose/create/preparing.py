@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import json
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from coracle.compose import files
 from coracle.compose.create.support import check
-from coracle.compose.project import Project
+from coracle.compose.project import Project, with_resources
 from coracle.core.errors import Invalid, Malformed, NotFound
 
 
-def prepared(project: Project, read: Callable[[str], str] = files.read) -> Project:
-    """The project, its model whole; `warnings` are only the new ones.
+def prepared(project: Project, read: Callable[[str], str] = files.read, only: Collection[str] | None = None) -> Project:
+    """The project, its model whole as far as the services `only` (None: all) need it; `warnings` are only the new ones.
 
     Raises Malformed for what is not supported, NotFound for a profile that is not there.
     """
-    warnings = check(project)
     model = dict(project.model)
+    if only is not None:
+        taking_part = {name: service for name, service in project.services.items() if name in only}
+        model = with_resources({**model, "services": taking_part}, project.name, project.directory)
+    warnings = check(replace(project, model=model))
     for kind in ("secrets", "configs"):
         if model.get(kind):
             model[kind] = {key: _defined(thing, kind, project.environment) for key, thing in model[kind].items()}
-    services = project.services.items()
-    model["services"] = {name: _with_profile(service, project.directory, read) for name, service in services}
+    services = model["services"].items()
+    whole = {name: _with_profile(service, project.directory, read) for name, service in services}
+    others = {kind: {**(project.model.get(kind) or {}), **(model.get(kind) or {})} for kind in ("networks", "volumes")}
+    model = {**model, **others, "services": {**project.services, **whole}}
     return replace(project, model=model, warnings=tuple(warnings))
 
 

@@ -72,6 +72,18 @@ def test_what_cannot_be_had(web, rest, message):
         prepared(project(web, rest), missing)
 
 
+def test_services_that_take_no_part_are_in_nobodys_way():
+    rest = (
+        "  gpu: {image: x, gpus: all, secrets: [s], security_opt: ['seccomp=p.json']}\n"
+        "secrets: {s: {environment: S}, f: {file: ./f}}\nnetworks: {n: }\n"
+    )
+    given = project("secrets: [f]", rest)
+    made = prepared(given, missing, only={"web"})
+    assert (list(made.model["secrets"]), list(made.services)) == (["f"], ["gpu", "web"])
+    with pytest.raises(Malformed, match=r"services\.gpu\.gpus is not supported"):
+        prepared(given, missing, only={"web", "gpu"})
+
+
 def test_a_profile_that_is_no_json():
     with pytest.raises(Malformed, match="compacting json for seccomp profile"):
         prepared(project("security_opt: ['seccomp=p.json']"), lambda path: "{")
