@@ -17,6 +17,11 @@ def check(model: dict[str, Any], places: Places, disabled: set[str]) -> None:
         for path, message in _of_service(name, service, model, disabled):
             raise places.fault(("services", name, *path), message)
     _cycles(services, places)
+    for name, volume in sorted((model.get("volumes") or {}).items()):
+        for field in volume or () if (volume or {}).get("external") else ():
+            if field not in ("name", "external") and not field.startswith("x-"):
+                said = f'volumes.{name}: conflicting parameters "external" and "{field}" specified'
+                raise places.fault(("volumes", name, field), said)
     for kind in ("secrets", "configs"):
         sources = ("file", "environment") + (("content",) if kind == "configs" else ())
         for name, thing in sorted((model.get(kind) or {}).items()):

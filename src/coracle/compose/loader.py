@@ -97,9 +97,17 @@ class _Loader:
         if self.request.interpolate:
             value = interpolation.interpolate(value, scope.variables, places, self._unset)
         schema.check(value, places)
+        self._note_former_names(value, places)
         home = self.request.environment.get("HOME", "/")
         setting = Setting(places, scope.directory, home, raw=not self.request.interpolate)
         return Layer(path, canonical(value, setting), places, document.resets | document.overrides)
+
+    def _note_former_names(self, value: dict[str, Any], places: Places) -> None:
+        things = [(kind, key, thing) for kind in KINDS for key, thing in (value.get(kind) or {}).items()]
+        for kind, key, thing in things:
+            if isinstance((thing or {}).get("external"), dict):
+                place, said = places.of((kind, key)), "external.name is deprecated. Please set name and external: true"
+                self.warnings[f"{place}: {kind}.{key}: {said}"] = None
 
     def written_name(self, paths: Sequence[str], variables: Mapping[str, str]) -> str:
         """The `name` that the last of the files gives."""

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from coracle.compose.files import LIMIT_BYTES
-from coracle.compose.places import Path, Place, Places
+from coracle.compose.places import Path, Place, Places, dotted
 from coracle.core.errors import Malformed
 
 LIMIT_VALUES = 200_000
@@ -151,9 +151,9 @@ class _Reader:
     def _key(self, node: yaml.Node, path: Path) -> str:
         value = self._scalar(node) if isinstance(node, yaml.ScalarNode) else node
         if not isinstance(value, str):
-            where = ".".join(str(step) for step in path) or "top level"
+            where = f"in {dotted(path)}" if path else "at top level"
             said = node.value if isinstance(node, yaml.ScalarNode) else "a collection"
-            raise self._fault(node, f"non-string key in {where}: {said}")
+            raise self._fault(node, f"non-string key {where}: {said}")
         return value
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:

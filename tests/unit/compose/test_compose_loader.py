@@ -140,6 +140,46 @@ def test_a_name_that_cannot_be_one():
         project({"compose.yaml": "services: {a: {image: x}}"}, project_name="Foo!")
 
 
+MISTAKES = [
+    (
+        "services: {a: {image: x}}\nvolumes: {v: {external: true, x-y: 1, driver: d}}",
+        '/p/compose.yaml:2: volumes.v: conflicting parameters "external" and "driver" specified',
+    ),
+    (
+        "services: {a: {image: x, volumes: [{type: bind, target: /t}]}}",
+        'compose.yaml:1: invalid mount config for type "bind": field Source must not be empty',
+    ),
+    (
+        "services: {a: {image: x}}\nnetworks: {n: {name: u, external: {name: o}}}",
+        "compose.yaml:2: networks.n: name and external.name conflict; only use name",
+    ),
+    ("1: {}", "compose.yaml:1: non-string key at top level: 1"),
+    ("services: {1: {image: x}}", "compose.yaml:1: non-string key in services: 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES)
+def test_mistakes(text, message):
+    with pytest.raises(Malformed) as caught:
+        project({"compose.yaml": text})
+    assert str(caught.value).endswith(message)
+
+
+def test_a_former_way_to_name_what_is_external():
+    text = "services: {a: {image: x, networks: [n]}}\nnetworks: {n: {external: {name: o}}}"
+    found = project({"compose.yaml": text})
+    assert found.model["networks"]["n"] == {"name": "o", "external": True}
+    said = "networks.n: external.name is deprecated. Please set name and external: true"
+    assert found.warnings == (f"/p/compose.yaml:2: {said}",)
+
+
+def test_several_addresses_of_a_host():
+    text = "services: {a: {image: x, extra_hosts: ['h=1.1.1.1,2.2.2.2', 'i:::1'], sysctls: [a=1, b]}}"
+    service = project({"compose.yaml": text}).services["a"]
+    assert service["extra_hosts"] == ["h=1.1.1.1", "h=2.2.2.2", "i=::1"]
+    assert service["sysctls"] == {"a": "1", "b": ""}
+
+
 PROFILES = "services:\n  a: {image: x}\n  b: {image: x, profiles: [p]}\n  c: {image: x, profiles: [q], depends_on: {b: {condition: service_started, required: false}}}\n"
 
 

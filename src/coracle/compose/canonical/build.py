@@ -20,7 +20,7 @@ from coracle.compose.places import Path
 
 
 def extra_hosts(value: Any, path: Path, setting: Setting) -> Any:
-    """`{name: address}` or `[name:address, name=address]`: a list of `name=address`."""
+    """`{name: address}` or `[name:address, name=address,address]`: a list of `name=address`."""
     if isinstance(value, dict):
         pairs = [(name, address) for name, given in value.items() for address in strings(given, path, setting)]
     else:
@@ -29,7 +29,7 @@ def extra_hosts(value: Any, path: Path, setting: Setting) -> Any:
             name, mark, address = entry.partition("=") if "=" in entry else entry.partition(":")
             if not mark or not name or not address:
                 raise setting.places.fault((*path, at), f"invalid additional host, missing IP: {entry}")
-            pairs.append((name, address))
+            pairs += [(name, one) for one in address.split(",")]
     return [f"{name.strip()}={_bare(address.strip())}" for name, address in pairs]
 
 

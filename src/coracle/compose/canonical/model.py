@@ -34,7 +34,7 @@ from coracle.compose.canonical.shapes import (
     strings,
     words,
 )
-from coracle.compose.places import Path
+from coracle.compose.places import Path, dotted
 
 
 def _gpus(value: Any, path: Path, setting: Setting) -> Any:
@@ -66,8 +66,7 @@ def _external(value: Any, path: Path, setting: Setting) -> Any:
     external = value.get("external")
     if isinstance(external, dict):
         if "name" in value and external.get("name", value["name"]) != value["name"]:
-            said = f"{path[0]}.external.name and {path[0]}.name conflict; only use {path[0]}.name"
-            raise setting.places.fault(path, said)
+            raise setting.places.fault(path, f"{dotted(path)}: name and external.name conflict; only use name")
         return {**value, **external, "external": True}
     return value
 
@@ -152,7 +151,7 @@ _SERVICE = fields(
         "pre_stop": each(_HOOK),
         "secrets": each(attachment),
         "stop_grace_period": duration,
-        "sysctls": mapping,
+        "sysctls": labels,
         "ulimits": each(ulimit),
         "volumes": each(mount),
     }

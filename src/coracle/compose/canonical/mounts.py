@@ -39,6 +39,8 @@ def mount(value: Any, path: Path, setting: Setting) -> Any:
         found = _LONG(value, path, setting)
         if "target" not in found:
             raise setting.places.fault(path, "invalid mount: missing target")
+        if found.get("type") == "bind" and not found.get("source"):
+            raise setting.places.fault(path, 'invalid mount config for type "bind": field Source must not be empty')
     if found.get("type") == "bind" and found.get("source"):
         found["source"] = absolute(found["source"], setting)
     return found

@@ -43,6 +43,11 @@ CASES = {
         present(running("db"), **EVERYTHING),
         ["DropVolume volume data"],
     ),
+    "taken back: everything, where nothing was there": (
+        down(undo=There()),
+        present(**EVERYTHING),
+        ["DropNetwork network default", "DropVolume volume data"],
+    ),
 }
 
 
