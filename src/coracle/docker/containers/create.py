@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from coracle.core.clock import Clock, rfc3339_micro
@@ -26,6 +27,8 @@ from coracle.image.references import parse_reference
 from coracle.web.messages import Answer, Request, Response
 
 _TRIES = 6
+
+_WHOLE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
 class Create:
@@ -52,7 +55,7 @@ class Create:
         """Raises NotFound, with which the client goes and pulls it."""
         found = self._images.find(reference)
         shown = reference
-        if "@" not in reference and not reference.startswith("sha256:"):
+        if "@" not in reference and _WHOLE_ID.fullmatch(reference) is None:
             shown = parse_reference(reference).familiar
         if found is None:
             raise NotFound(f"No such image: {shown}", kind="Image", name=reference)
