@@ -149,7 +149,7 @@ NEW = a_daemon("new", "n1")
         pytest.param(rolling(0, 2), [NEW, old("a", "n1"), old("b", "n2"), old("c", "n3")], [], ["b"], id="or with one of each"),
         pytest.param(rolling(0, 2), [old("a", "n1", deleting=BEFORE), old("b", "n2"), old("c", "n3")], [], ["b"], id="or whose pod goes"),
         pytest.param(rolling(1, 0), [NEW, a_daemon("x", "n1"), old("b", "n2")], [], [], id="beside, too"),
-        pytest.param({"type": "OnDelete"}, [old("a", "n1"), old("b", "n2")], [], [], id="only when somebody deletes"),
+        pytest.param({"type": "OnDelete"}, [old("a", "n1"), old("b", "n2", ready=False)], [], [], id="only when somebody deletes"),
         pytest.param(rolling(1, 0), [old("a", "n1"), old("b", "n2"), old("c", "n3")], ["n1"], [], id="a new one beside"),
         pytest.param(rolling(1, 0), [a_daemon("x", "n1", ready=False), old("a", "n1"), old("b", "n2")], [], [], id="until it is ready"),
         pytest.param(rolling(1, 0), [NEW, old("a", "n1"), old("b", "n2")], ["n2"] , ["a"], id="then the old one goes"),
