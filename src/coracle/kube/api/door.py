@@ -20,6 +20,7 @@ from coracle.kube.api import (
     deprecations,
     health,
     metrics,
+    prettyanswers,
     proxies,
     reviews,
     versions,
@@ -82,7 +83,7 @@ def door(collections: Iterable[Collection], store: Store, clock: Clock, insides:
     _route(router, rooms, health.Health(store))
     _route_proxies(router, rooms.proxied(proxies.Proxies(store, insides.kubelet)))
     say = speaker(served.kind)
-    return Door(edge(rooms.guarded(router.dispatch), say), say, router)
+    return Door(prettyanswers.over(edge(rooms.guarded(router.dispatch), say)), say, router)
 
 
 class _Rooms:

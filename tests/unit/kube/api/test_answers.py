@@ -37,6 +37,28 @@ def test_a_watch_is_not_to_be_had_in_yaml(play):
     assert play(scene).status == 406
 
 
+@pytest.mark.parametrize(
+    ("target", "agent", "lines"),
+    [
+        ("a", "curl/8.0", True),
+        ("a", "Mozilla/5.0 (X11)", True),
+        ("a", "kubectl/v1.36.0", False),
+        ("a", "", False),
+        ("a?pretty=true", "kubectl/v1.36.0", True),
+        ("a?pretty=false", "curl/8.0", False),
+        ("nobody", "Wget/1.21", True),
+    ],
+)
+def test_people_get_lines(play, target, agent, lines):
+    async def scene(api):
+        await api.config_map("a", text="yes")
+        return await api.get(f"/api/v1/namespaces/default/configmaps/{target}", user_agent=agent)
+
+    answer = play(scene)
+    assert answer.doc["metadata"] is not None
+    assert answer.raw.startswith(b'{\n  "') == lines
+
+
 def test_a_table_of_a_version_that_there_is_not_is_passed_over(play):
     async def scene(api):
         form = "application/json;as=Table;v=v9;g=meta.k8s.io,application/json"
