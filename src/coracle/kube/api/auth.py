@@ -120,7 +120,8 @@ def require(identity: Identity, attempt: Attempt) -> None:
     about = f'{plural} "{attempt.name}"' if attempt.name else plural
     where = f'in the namespace "{attempt.namespace}"' if attempt.namespace else "at the cluster scope"
     said = f'cannot {attempt.verb} resource "{resource}" in API group "{attempt.group}" {where}'
-    raise Forbidden(f'{about} is forbidden: User "{identity.name}" {said}')
+    refused = f'{about} is forbidden: User "{identity.name}" {said}'
+    raise Forbidden(refused, kind=attempt.resource, name=attempt.name)
 
 
 def verb_of(request: Request, name: str) -> str:

@@ -49,6 +49,7 @@ def test_what_an_account_may_is_little(play):
         refused = await as_robot(api, "GET", "/api/v1/namespaces/default/pods", shown)
         assert refused.said[:2] == (403, "Forbidden")
         assert 'User "system:serviceaccount:default:robot" cannot list resource "pods"' in refused.said[2]
+        assert refused.doc["details"] == {"kind": "pods"}
 
     play(scene)
 
