@@ -190,7 +190,7 @@ def _start(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str
     def started(service: Service, there: list[Seen]) -> Service:
         return replace(service, want="running", again=_over(there), ends={}, alone=asked.no_deps)
 
-    targets = targets_of(asked, base.known)
+    targets = targets_of(replace(asked, services=tuple(_named(asked, base))), base.known)
     for name in targets:
         if not present.of(name) and (name in asked.services or base.services.get(name, Service(want="running")).scale):
             raise Conflict(f'service "{name}" has no container to start', kind="service", name=name)
@@ -223,22 +223,25 @@ def _rm(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]) 
 
 def _down(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]) -> Spec:
     going = Going(volumes=asked.volumes, images=asked.images, orphans=asked.remove_orphans)
-    if not asked.services:
-        return replace(base, services={}, discard={}, going=going)
     targets = _named(asked, base)
     services = {name: one for name, one in base.services.items() if name not in targets}
-    if not services:
+    left = [name for name in services if asked.services or present.of(name)]
+    if not left:
         return replace(base, services={}, discard={}, going=going)
     gone = {one.id: asked.volumes for name in targets for one in present.of(name)}
     return replace(base, services=services, discard=gone)
 
 
 def _named(asked: Asked, base: Spec) -> list[str]:
-    """The services asked for, without those they depend on; what labels alone tell may be incomplete."""
+    """The services asked for, without those they depend on; what labels alone tell may be incomplete.
+
+    All are those of the profiles that are enabled now.
+    """
     for name in asked.services:
         if name not in base.known and not (base.borrowed and asked.project is None):
             raise NotFound(f"no such service: {name}", kind="service", name=name)
-    return [name for name in base.known if not asked.services or name in asked.services]
+    others = asked.project.left_out if asked.project else ()
+    return [name for name in base.known if (name in asked.services if asked.services else name not in others)]
 
 
 def _each(

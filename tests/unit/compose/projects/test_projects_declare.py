@@ -1,5 +1,7 @@
 """What is asked, declared and there -> the next declaration."""
 
+from dataclasses import replace
+
 import pytest
 
 from coracle.compose.projects.asked import Asked, File, read_asked
@@ -147,6 +149,23 @@ def test_down():
     alone = declared(ask("down", "db"), former, there, {})
     assert (set(alone.services), set(alone.discard)) == ({"web"}, {"id-db-1"})  # though web depends on it
     assert declared(ask("down", "db", "web"), former, there, {}).going is not None  # nothing is left
+
+
+def test_services_of_other_profiles_are_left_alone_unless_named():
+    former, there = first(), present(running("db"), running("web"))
+
+    def without_web(action, *services):
+        return replace(ask(action, *services, known={"db": {}}), project=File(model=model(db={}), left_out=("web",)))
+
+    down = declared(without_web("down"), former, there, {})
+    assert (set(down.services), set(down.discard), down.going) == ({"web"}, {"id-db-1"}, None)
+    assert declared(without_web("down"), former, present(running("db")), {}).going is not None
+    stop = declared(without_web("stop"), former, there, {})
+    assert [stop.services[name].want for name in ("db", "web")] == ["stopped", "running"]
+    assert declared(without_web("stop", "web"), former, there, {}).services["web"].want == "stopped"
+    ended = present(exited("db"), exited("web"))
+    start = declared(without_web("start"), former, ended, {})
+    assert (start.services["db"].again, start.services["web"].again) == ({"id-db-1": "t1"}, {})
 
 
 def test_orphans_go_when_asked():
