@@ -21,7 +21,6 @@ import contextlib
 import copy
 import os
 import secrets
-import shutil
 import signal as signal_numbers
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,6 +45,7 @@ from coracle.engine.live import Live
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.preparation import Preparation
 from coracle.engine.sandboxes import Sandboxes
+from coracle.linux.removal import remove_tree
 from coracle.runtime.api import Bundle, Group, Process, Resources, Runtime, Streams, Usage
 
 __all__ = ["ContainerSpec", "Containers", "Security", "combine"]
@@ -254,7 +254,7 @@ class Containers:
                 raise Conflict(f"container {id} is running: stop it first, or force", kind="Container", name=id)
             await self._keeping.let_go(id)
             await self._images.discard(id)
-            await offload(_remove_tree, os.path.dirname(self.log_path(id)))
+            await offload(remove_tree, os.path.dirname(self.log_path(id)))
             await self._records.delete(record.key, missing_ok=True)
             self._endings.forget(id)
             self._attachments.forget(id)
@@ -320,8 +320,3 @@ def _user(process: Process) -> dict[str, Any]:
 
 def _copy(details: Any) -> dict[str, Any]:
     return copy.deepcopy(dict(details or {}))
-
-
-def _remove_tree(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)

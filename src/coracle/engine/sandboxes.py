@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
@@ -33,6 +32,7 @@ from coracle.engine.kinds.sandbox import DnsConfig, Endpoint, Plugged, SandboxSp
 from coracle.engine.locks import KeyedLocks
 from coracle.engine.names import render_files
 from coracle.engine.sharing import NothingShared, Sharing
+from coracle.linux.removal import remove_tree
 from coracle.net.api import NetDriver, Network
 from coracle.net.names import Asker
 
@@ -216,7 +216,7 @@ class Sandboxes:
             ports = [endpoints.bare_port(present, one) for one in present.status["endpoints"]]
             await self._net.drop_netns(present.status["netns_path"], ports)
         await self._sharing.drop(present.meta.name)
-        await offload(_remove_tree, self.files_path(present.meta.name))
+        await offload(remove_tree, self.files_path(present.meta.name))
         await self._records.delete(present.key, missing_ok=True)
 
     def _is_whole(self, record: Object) -> bool:
@@ -281,8 +281,3 @@ def _write_files(path: str, files: dict[str, str]) -> None:
     for name, text in files.items():
         with open(f"{path}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
-
-
-def _remove_tree(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)
