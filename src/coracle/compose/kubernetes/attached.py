@@ -12,7 +12,6 @@ import posixpath
 from typing import Any
 
 from coracle.compose.kubernetes.fields import Fields, compact
-from coracle.compose.kubernetes.names import label
 from coracle.compose.kubernetes.setting import Setting
 from coracle.compose.kubernetes.volumes import Volumes
 from coracle.core.errors import Malformed
@@ -38,7 +37,7 @@ def mounts(service: Fields, volumes: Volumes, setting: Setting) -> list[dict[str
                 found.append({"name": volumes.name_of(volume, source), "mountPath": target, "readOnly": True})
                 continue
             item = {"key": source, "path": source, "mode": mode}
-            name = volumes.name_of(_volume(kind, _name(source, thing, setting), item), source)
+            name = volumes.name_of(_volume(kind, setting.label_of(source, thing), item), source)
             found.append({"name": name, "mountPath": target, "subPath": source, "readOnly": True})
     return found
 
@@ -61,7 +60,7 @@ def objects(setting: Setting) -> list[dict[str, Any]]:
             thing = Fields(given, (kind, source), setting.notes)
             for key in ("file", "content", "environment", "name"):
                 thing.take(key)
-            labels, name = thing.take("labels", {}), _name(source, given, setting)
+            labels, name = thing.take("labels", {}), setting.label_of(source, given)
             content = _content(kind, source, setting)
             if thing.take("external"):
                 what = "Secret" if kind == "secrets" else "ConfigMap"
@@ -95,11 +94,6 @@ def _volume(kind: str, name: str, item: dict[str, Any]) -> dict[str, Any]:
         if kind == "secrets"
         else {"configMap": {"name": name, "items": [item]}}
     )
-
-
-def _name(source: str, thing: dict[str, Any], setting: Setting) -> str:
-    own = thing.get("name") or source
-    return label(source if own == f"{setting.project.name}_{source}" else own)
 
 
 def _directory(thing: dict[str, Any], setting: Setting) -> str:

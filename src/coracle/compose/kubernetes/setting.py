@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from coracle.compose.kubernetes.fields import Notes
-from coracle.compose.kubernetes.names import label_value, object_name
+from coracle.compose.kubernetes.names import label, label_value, object_name
 from coracle.compose.project import Project
 from coracle.core.errors import CloudError, Malformed, NotFound
 
@@ -63,6 +64,11 @@ class Setting:
     notes: Notes
     names: dict[str, str] = field(default_factory=dict)
     """The Kubernetes name of each service."""
+
+    def label_of(self, key: str, given: Mapping[str, Any]) -> str:
+        """The name of the volume, config or secret `key`: without the project's, which the namespace stands for."""
+        name = given.get("name") or key
+        return label(key if name == f"{self.project.name}_{key}" else name)
 
     def labels(self, name: str) -> dict[str, str]:
         """The labels by which the pods of the service with this Kubernetes name are known."""

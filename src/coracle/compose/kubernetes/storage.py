@@ -20,7 +20,7 @@ def source_of(key: str, entry: Fields, setting: Setting) -> dict[str, Any]:
     volume = (setting.project.model.get("volumes") or {}).get(key) or {}
     options = volume.get("driver_opts") or {}
     if not _is_local(volume):
-        return {"persistentVolumeClaim": {"claimName": _claim_name(key, volume, setting)}}
+        return {"persistentVolumeClaim": {"claimName": setting.label_of(key, volume)}}
     match options.get("type"), options.get("device"):
         case "nfs" | "nfs4", str(device):
             server = dict(pair.partition("=")[::2] for pair in options.get("o", "").split(",")).get("addr", "")
@@ -45,7 +45,7 @@ def claims(setting: Setting) -> list[dict[str, Any]]:
             if driver != "local" or volume.given.get("driver_opts"):
                 volume.warn("driver", "the cluster's default StorageClass makes the volume")
             _sharing(key, volume, setting)
-            found.append(_claim(_claim_name(key, volume.given, setting), labels, setting))
+            found.append(_claim(setting.label_of(key, volume.given), labels, setting))
         volume.finish()
     return found
 
@@ -70,11 +70,6 @@ def _sharing(key: str, volume: Fields, setting: Setting) -> None:
     if len(users) > 1:
         who = ", ".join(dict.fromkeys(users))
         volume.warn("", f"several pods share it ({who}): on several nodes that needs a class with ReadWriteMany")
-
-
-def _claim_name(key: str, volume: Mapping[str, Any], setting: Setting) -> str:
-    own = volume.get("name") or key
-    return label(key if own == f"{setting.project.name}_{key}" else own)
 
 
 def _is_local(volume: Mapping[str, Any]) -> bool:
