@@ -14,7 +14,8 @@ from coracle.core.clock import Clock, from_rfc3339
 from coracle.core.errors import Invalid, Malformed, Problem, Unsupported, forbidden, invalid
 from coracle.core.object import Object
 from coracle.kube.api import portforward, programs
-from coracle.kube.api.programs import Wish, is_true
+from coracle.kube.api.programs import Wish
+from coracle.kube.api.requests import is_true
 from coracle.kube.api.served import Target
 from coracle.kube.api.streams import LogOptions, PodStreams
 from coracle.kube.api.subresources import Verb

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from coracle.core.errors import CloudError, Malformed
 from coracle.kube.api import spdychannels
+from coracle.kube.api.requests import is_true
 from coracle.kube.api.spdychannels import Channels
 from coracle.runtime.api import Streams
 from coracle.web.messages import Request, Upgrade
@@ -130,7 +131,3 @@ async def _inward(socket: Channels, program: Streams, wish: Wish) -> None:
                 case channels.Size() if wish.tty:
                     program.resize(event.columns, event.rows)
     raise ConnectionResetError("the client has closed the connection")
-
-
-def is_true(text: str) -> bool:
-    return text.lower() in ("true", "1")

@@ -24,3 +24,8 @@ def check_timeout(request: Request) -> None:
         nanoseconds(asked)
     except ValueError as error:
         raise Malformed(f"invalid timeout specified in the request URL - {error}") from None
+
+
+def is_true(text: str) -> bool:
+    """Whether a value of the query says so, in the words that clients have for it."""
+    return text.lower() in ("true", "1")

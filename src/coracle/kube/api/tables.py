@@ -17,7 +17,7 @@ from coracle.core.kind import Column, Kind
 from coracle.core.object import Object
 from coracle.core.store import Entry
 from coracle.kube.api.negotiation import Form, wanted_form
-from coracle.web.messages import Request
+from coracle.web.messages import Request, dumps
 
 META_API = "meta.k8s.io/v1"
 Include = Literal["None", "Metadata", "Object"]
@@ -25,10 +25,6 @@ Doc = dict[str, Any]
 
 _NAME = Column("Name", lambda obj, _now_s: obj.meta.name, format="name")
 _CREATED = Column("Created At", lambda obj, _now_s: obj.meta.created, type="date")
-
-
-def dumps(doc: Any) -> bytes:
-    return orjson.dumps(doc, option=orjson.OPT_NON_STR_KEYS)
 
 
 def columns(kind: Kind) -> tuple[Column, ...]:

@@ -22,7 +22,8 @@ from coracle.core.store import Entry, Event, Store, Watch, to_entry
 from coracle.kube.api import tables
 from coracle.kube.api.errors import status
 from coracle.kube.api.lists import Selection, read_number
-from coracle.web.messages import Request
+from coracle.kube.api.requests import is_true
+from coracle.web.messages import Request, dumps
 
 BOOKMARK_EVERY_S = 60.0
 _LEAST_TIMEOUT_S = 1800  # without timeoutSeconds: as long as this, or up to twice as long
@@ -51,14 +52,10 @@ def read_options(request: Request) -> WatchOptions:
     return WatchOptions(
         since=None if initial or (send is False and not since) else since,
         initial=initial,
-        marked=bool(send) and _is_true(query.get("allowWatchBookmarks")),
-        bookmarks=_is_true(query.get("allowWatchBookmarks")),
+        marked=bool(send) and is_true(query.get("allowWatchBookmarks")),
+        bookmarks=is_true(query.get("allowWatchBookmarks")),
         timeout_s=timeout_s or _LEAST_TIMEOUT_S * (1 + random.random()),  # noqa: S311 - spreads reconnections
     )
-
-
-def _is_true(text: str) -> bool:
-    return text.lower() in ("true", "1")
 
 
 def _check_initial(send: bool | None, match: str) -> None:
@@ -119,7 +116,7 @@ class Lines:
             return _line("BOOKMARK", tables.table(kind, (), meta, headed=False))
         plain = self.view.form == "object"
         api, name = (kind.api, kind.name) if plain else (tables.META_API, "PartialObjectMetadata")
-        return _line("BOOKMARK", tables.dumps({"kind": name, "apiVersion": api, "metadata": meta}))
+        return _line("BOOKMARK", dumps({"kind": name, "apiVersion": api, "metadata": meta}))
 
 
 async def watch(store: Store, lines: Lines, options: WatchOptions) -> AsyncGenerator[bytes]:
@@ -188,4 +185,4 @@ def _line(type: str, raw: bytes) -> bytes:
 
 
 def _error(error: CloudError) -> bytes:
-    return _line("ERROR", tables.dumps(status(error)))
+    return _line("ERROR", dumps(status(error)))

@@ -7,6 +7,7 @@ so is `default/kubernetes`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
@@ -25,19 +26,13 @@ OURS = "endpointslice-controller.k8s.io"
 _ENDPOINTS_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 
 
-def _of_service(slice: Object) -> Iterable[str]:
-    name = slice.meta.labels.get(endpointslice.SERVICE_LABEL)
-    ours = slice.meta.labels.get(endpointslice.MANAGED_BY) == OURS
-    return (f"{slice.meta.namespace}/{name}",) if name and ours else ()
-
-
 def _selecting(service: Object) -> Iterable[str]:
     return (service.meta.namespace,) if service.spec.get("selector") else ()
 
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
     SERVICE: {"selecting": _selecting},
-    SLICE: {"managed": _of_service},
+    SLICE: {"managed": partial(endpointslice.service_of, manager=OURS)},
     POD: {"label": lambda pod: [f"{pod.meta.namespace}/{key}={value}" for key, value in pod.meta.labels.items()]},
 }
 

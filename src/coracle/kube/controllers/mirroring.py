@@ -32,13 +32,7 @@ _UNCOPIED = ("endpoints.kubernetes.io/last-change-trigger-time", "kubectl.kubern
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 
 
-def _of_endpoints(slice: Object) -> Iterable[str]:
-    name = slice.meta.labels.get(endpointslice.SERVICE_LABEL)
-    mirrored = slice.meta.labels.get(endpointslice.MANAGED_BY) == MIRROR
-    return (f"{slice.meta.namespace}/{name}",) if name and mirrored else ()
-
-
-INDEXES: Mapping[str, Mapping[str, Index]] = {SLICE: {"mirrored": _of_endpoints}}
+INDEXES: Mapping[str, Mapping[str, Index]] = {SLICE: {"mirrored": partial(endpointslice.service_of, manager=MIRROR)}}
 
 
 def is_mirrored(service: Object | None, endpoints: Object | None) -> bool:

@@ -5,7 +5,7 @@ Source: Kubernetes discovery.k8s.io/v1 API, EndpointSlice; printed columns as `k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from coracle.core.errors import duplicate, invalid, required, too_many
 from coracle.core.kind import Kind, Problems
@@ -23,6 +23,12 @@ MOST_ENDPOINTS = 1000  # that a slice may hold; the loop puts 100 in one
 MOST_ADDRESSES, MOST_PORTS = 100, 20_000  # of an endpoint, of a slice
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _SHOWN = 3
+
+
+def service_of(slice: Object, manager: str) -> Iterable[str]:
+    """`namespace/name` of the Service that a slice is of, where `manager` keeps it; for an index."""
+    name = slice.meta.labels.get(SERVICE_LABEL)
+    return (f"{slice.meta.namespace}/{name}",) if name and slice.meta.labels.get(MANAGED_BY) == manager else ()
 
 
 def default(slice: Object) -> Object:
