@@ -23,6 +23,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from coracle.core.errors import Conflict, Exhausted, Malformed
+from coracle.node.files import aside, write_whole
 
 DEFAULT_NAME = "coracle"
 STATE = Path("/var/lib")
@@ -190,7 +191,7 @@ def _choose(root: Path, name: str) -> Chosen:
             port = _free_port(6443 + number)
             chosen = Chosen(str(pods), str(services), port)
             root.mkdir(parents=True, exist_ok=True, mode=0o710)
-            (root / _KEPT).write_text(json.dumps(asdict(chosen)))
+            write_whole(root / _KEPT, json.dumps(asdict(chosen)).encode(), 0o644)
             register(name, root, chosen)
             return chosen
     raise Exhausted("no free pair of subnets 10.x.0.0/16 and 100.x.0.0/16 on this host")
@@ -207,7 +208,7 @@ def _check_empty(root: Path) -> None:
         return
     except NotADirectoryError as error:
         raise Conflict(f"{root} is not a directory") from error
-    strange = sorted(found - _BESIDE)
+    strange = sorted(found - _BESIDE - {aside(root / _KEPT).name})
     if strange and _STATE not in found:
         raise Conflict(
             f"{root} is not empty ({strange[0]}) and no cloud's: give --root a directory of its own, "

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from coracle.core.errors import Conflict
+from coracle.node.files import write_whole
 from coracle.node.pki import Pki
 
 Config = dict[str, Any]
@@ -83,13 +84,18 @@ def user_path() -> Path:
 
 
 def write_own(path: Path, config: Config) -> None:
-    """Write the cloud's own file; the context and namespaces that people have chosen in it stay as they are."""
+    """Write the cloud's own file; the context and namespaces that people have chosen in it stay as they are.
+
+    One that says all that already stays as it is: a daemon starts on a full disk, too.
+    """
     try:
         before = _read(path)
     except Conflict:
         before = {}  # it is ours: what nobody can read is written anew
     names = {context.get("name") for context in before.get("contexts") or ()}
-    _replace(path, merged(before, config, switch=before.get("current-context") not in names), 0o600)
+    after = merged(before, config, switch=before.get("current-context") not in names)
+    if after != before:
+        _replace(path, after, 0o600)
 
 
 def merge_into_user(config: Config, *, switch: bool = True) -> Path:
@@ -147,23 +153,21 @@ def _locked(path: Path) -> Iterator[None]:
 def _make_directory(directory: Path) -> None:
     if not directory.exists():
         directory.mkdir(parents=True, mode=0o750)
-        _give_to_caller(directory)
+        if caller := _caller():
+            os.chown(directory, *caller)
 
 
 def _replace(path: Path, config: Config, mode: int) -> None:
-    existing = path.stat() if path.exists() else None
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "w") as file:
-        yaml.safe_dump(config, file, sort_keys=False)
-    if existing is not None:
-        os.chown(fresh, existing.st_uid, existing.st_gid)
-    elif path == user_path():
-        _give_to_caller(fresh)
-    os.rename(fresh, path)
+    """Its owner stays; one that is new in the caller's home is the caller's."""
+    owner = _caller() if path == user_path() else None
+    if path.exists():
+        owner = (path.stat().st_uid, path.stat().st_gid)
+    write_whole(path, yaml.safe_dump(config, sort_keys=False).encode(), mode, owner)
 
 
-def _give_to_caller(path: Path) -> None:
+def _caller() -> tuple[int, int] | None:
+    """Who called sudo, by uid and gid, where what we make is theirs."""
     uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if uid and gid and os.geteuid() == 0 and not os.environ.get("KUBECONFIG"):
-        os.chown(path, int(uid), int(gid))
+        return int(uid), int(gid)
+    return None

@@ -8,13 +8,14 @@ Source: Kubernetes documentation, "PKI certificates and requirements".
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from coracle.node.files import write_whole
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -51,10 +52,12 @@ def ensure_pki(directory: Path, names: Sequence[str], addresses: Sequence[IPv4Ad
         facts = json.loads(facts_path.read_text())
         if facts["names"] == wanted and facts["until_s"] > now_s + _RENEW_DAYS * 86400:
             return pki
-    except FileNotFoundError:
+        facts_path.unlink()  # from here on keys and certificates may not fit each other
+    except (FileNotFoundError, ValueError):
         directory.mkdir(parents=True, mode=0o700, exist_ok=True)
     _make(pki, names, addresses, now_s)
-    facts_path.write_text(json.dumps({"names": wanted, "until_s": now_s + _LEAF_DAYS * 86400}))
+    facts = {"names": wanted, "until_s": now_s + _LEAF_DAYS * 86400}
+    write_whole(facts_path, json.dumps(facts).encode())
     return pki
 
 
@@ -85,8 +88,8 @@ def _authority(pki: Pki, now_s: float) -> tuple[x509.Certificate, EllipticCurveP
     builder = builder.add_extension(_usage(signs=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     certificate = builder.sign(key, hashes.SHA256())
-    _write(key_path, _pem(key), 0o600)
-    _write(pki.authority, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(pki.authority, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(key_path, _pem(key))  # last: where it is, the certificate is
     return certificate, key
 
 
@@ -114,8 +117,8 @@ def _leaf(
     if shown:
         builder = builder.add_extension(x509.SubjectAlternativeName(shown), critical=False)
     certificate = builder.sign(signer, hashes.SHA256())
-    _write(paths[1], _pem(key), 0o600)
-    _write(paths[0], certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(paths[1], _pem(key))
+    write_whole(paths[0], certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _builder(
@@ -159,9 +162,3 @@ def _pem(key: EllipticCurvePrivateKey) -> bytes:
 
     plain = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)

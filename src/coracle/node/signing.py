@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from coracle.node.files import write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -83,19 +84,9 @@ class KeySigner:
             kept = ec.generate_private_key(ec.SECP256R1())
             plain = serialization.NoEncryption()
             pem = kept.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-            _write(self._path, pem)
+            write_whole(self._path, pem)
         assert isinstance(kept, ec.EllipticCurvePrivateKey)  # noqa: S101 - we made it
         return kept
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
 
 
 def _pack(data: bytes) -> str:

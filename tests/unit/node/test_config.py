@@ -15,7 +15,8 @@ def run_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "there", [[], ["kubelet.yaml", "registries.toml", "lost+found"], ["store.sqlite", "images", "lock"]]
+    "there",
+    [[], ["kubelet.yaml", "registries.toml", "lost+found"], [".cloud.json.new"], ["store.sqlite", "images", "lock"]],
 )
 def test_a_directory_of_its_own(run_path, tmp_path, there):
     root = tmp_path / "root"

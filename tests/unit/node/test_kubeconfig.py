@@ -98,3 +98,12 @@ def test_the_clouds_own_file_keeps_the_context_that_was_chosen(tmp_path, before,
     written = yaml.safe_load(path.read_text())
     assert written["current-context"] == current
     assert OURS["clusters"][0] in written["clusters"]
+
+
+def test_the_clouds_own_file_is_not_written_where_it_says_all_that_already(tmp_path):
+    """A daemon starts on a full disk."""
+    path = tmp_path / "kubeconfig"
+    kubeconfig.write_own(path, OURS)
+    before = path.stat()
+    kubeconfig.write_own(path, OURS)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

@@ -1,7 +1,11 @@
+import contextlib
 from ipaddress import IPv4Address
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from coracle.node import pki as module
 from coracle.node.pki import ensure_pki
 
 NOW_S = 1_800_000_000.0
@@ -32,3 +36,38 @@ def test_they_are_kept_until_they_run_out_or_another_name_is_wanted(tmp_path):
     late = ensure_pki(tmp_path, ["localhost", "other"], HERE, NOW_S + 350 * 86400)
     assert read(late.server[0]) != renamed
     read(late.server[0]).verify_directly_issued_by(read(late.authority))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("names", [["localhost"], ["localhost", "other"]], ids=["made", "renewed"])
+@pytest.mark.parametrize("writes", range(7))
+def test_whoever_is_killed_in_the_middle_leaves_what_the_next_can_use(tmp_path, monkeypatch, names, writes):
+    """After so many of the files; then the names are again as they were at first."""
+    if names != ["localhost"]:
+        ensure_pki(tmp_path, ["localhost"], HERE, NOW_S)
+    whole, left = module.write_whole, [None] * writes
+
+    def write(*arguments):
+        if not left:
+            raise Killed
+        left.pop()
+        whole(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_whole", write)
+        with contextlib.suppress(Killed):
+            ensure_pki(tmp_path, names, HERE, NOW_S)
+    kept = ensure_pki(tmp_path, ["localhost"], HERE, NOW_S)
+    for certificate, key in (kept.server, kept.admin, (kept.authority, tmp_path / "ca.key")):
+        read(certificate).verify_directly_issued_by(read(kept.authority))
+        assert read(certificate).public_key() == load_pem_private_key(key.read_bytes(), None).public_key()
+
+
+def test_facts_that_a_former_version_left_half_written_are_made_anew(tmp_path):
+    ensure_pki(tmp_path, ["localhost"], HERE, NOW_S)
+    (tmp_path / "facts.json").write_text("")
+    ensure_pki(tmp_path, ["localhost"], HERE, NOW_S)
+    assert (tmp_path / "facts.json").stat().st_size > 0
