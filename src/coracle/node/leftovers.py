@@ -29,31 +29,44 @@ class Leftover:
 
 
 def find() -> list[Leftover]:
-    """Needs root for the nft tables; without it they are not looked at."""
-    known = clouds()
-    found = [Leftover("link", name) for name in _links([tag_of(name) for name in known])]
-    try:
-        tables = [(family, table) for family in _FAMILIES for table in nftables.tables(family)]
-    except OSError:
-        tables = []
-    found += [
-        Leftover("nft table", f"{family} {table}")
-        for family, table in tables
-        if table.startswith(TABLES) and table.removeprefix(TABLES).removesuffix(".policies") not in known
+    """Needs root for the nft tables; without it they are not looked at.
+
+    A cloud that comes up or goes down while we look is known.
+    """
+    known = {*clouds()}
+    links, tables, groups = list(_links()), list(_tables()), list(children(CGROUPS))
+    known |= {*clouds()}
+    return [
+        *(Leftover("link", name) for name in _strange(links, [tag_of(name) for name in known])),
+        *(
+            Leftover("nft table", f"{family} {table}")
+            for family, table in tables
+            if table.startswith(TABLES) and table.removeprefix(TABLES).removesuffix(".policies") not in known
+        ),
+        *(Leftover("cgroup", path) for path in groups if Path(path).name not in known),
     ]
-    found += [Leftover("cgroup", path) for path in children(CGROUPS) if Path(path).name not in known]
-    return found
 
 
-def _links(tags: Sequence[str]) -> Iterator[str]:
-    """Links of clouds with other tags: called so, or, bridges that users named, in a group of such a cloud."""
-    known = {group for tag in tags for group in (Groups(tag).ours, Groups(tag).doomed)}
+def _tables() -> Iterator[tuple[str, str]]:
+    with contextlib.suppress(OSError):
+        for family in _FAMILIES:
+            yield from ((family, table) for table in nftables.tables(family))
+
+
+def _links() -> Iterator[tuple[str, int]]:
+    """Name and group of each link."""
     for path in _LINKS.iterdir():
         with contextlib.suppress(OSError, ValueError):  # it has gone meanwhile
-            group = int((path / "netdev_group").read_text())
-            named = _LINK.fullmatch(path.name) and not path.name.startswith(tuple(tags))
-            if named or (is_of_a_cloud(group) and group not in known):
-                yield path.name
+            yield path.name, int((path / "netdev_group").read_text())
+
+
+def _strange(links: Iterable[tuple[str, int]], tags: Sequence[str]) -> Iterator[str]:
+    """Links of clouds with other tags: called so, or, bridges that users named, in a group of such a cloud; pure."""
+    known = {group for tag in tags for group in (Groups(tag).ours, Groups(tag).doomed)}
+    for name, group in links:
+        named = _LINK.fullmatch(name) and not name.startswith(tuple(tags))
+        if named or (is_of_a_cloud(group) and group not in known):
+            yield name
 
 
 def remove(found: Iterable[Leftover]) -> set[Leftover]:
