@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -133,6 +134,7 @@ def old(name, node, **said):
 
 
 NEW = a_daemon("new", "n1")
+GOING = {"deleting": BEFORE}
 
 
 @pytest.mark.parametrize(
@@ -162,8 +164,36 @@ def test_rolling(strategy, present, make, remove):
     assert (list(todo.make), names(todo.remove)) == (make, remove)
 
 
+def test_a_pod_that_waits_for_a_node_that_is_gone_goes():
+    waits, goes = (a_daemon(name, "n8", **said).with_spec(nodeName="") for name, said in (("a", {}), ("b", GOING)))
+    assert names(keep(replace(a_crew(NEW, fits=ONE), pods={"n1": [NEW], "n8": [waits, goes]})).remove) == ["a"]
+
+
+def test_an_ill_one_stays_until_there_is_a_new_one_beside():
+    assert keep(a_crew(old("a", "n1", ready=False), fits=ONE, strategy=rolling(1, 0))) == plans.Plan()
+
+
+def test_a_new_one_counts_when_it_has_been_ready_for_a_while():
+    present = [a_daemon("a", "n1", created="2023-11-14T22:13:15Z"), old("b", "n2"), old("c", "n3")]
+    for wait_s, removed, available in ((60, [], 2), (1, ["b"], 3)):
+        crew = a_crew(*present, strategy=rolling(0, 1), minReadySeconds=wait_s)
+        assert (names(roll(crew).remove), plans.status(crew, {})["numberAvailable"]) == (removed, available)
+
+
+def test_the_next_one_goes_when_the_new_one_has_been_ready_for_a_while():
+    async def main():
+        cluster = Cluster()
+        await cluster.full(2, minReadySeconds=10)
+        await cluster.set_image("nginx:2")
+        await cluster.settle(60)
+        assert {pod.spec["containers"][0]["image"] for pod in cluster.pods.list()} == {"nginx:2"}
+        assert cluster.sets.get(AGENT).status["numberAvailable"] == 2
+
+    run(main())
+
+
 def test_status():
-    fits = {"n1": Fit(True, True), "n2": Fit(True, True), "n3": Fit(True, True), "n4": Fit(False, True)}
+    fits = {f"n{number}": Fit(True, True) for number in (1, 2, 3)} | {"n4": Fit(False, True), "n5": Fit(False, False)}
     present = [a_daemon("a", "n1"), old("b", "n2", ready=False), a_daemon("d", "n4")]
     before = {"collisionCount": 2, "conditions": [{"type": "Mine", "status": "True"}], "numberReady": 9}
     assert plans.status(a_crew(*present, fits=fits), before) == {
@@ -178,6 +208,8 @@ def test_status():
         "collisionCount": 2,
         "conditions": [{"type": "Mine", "status": "True"}],
     }
+    numbers = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+    assert plans.status(replace(a_crew(), fits={}), {}) == {**dict.fromkeys(numbers, 0), "observedGeneration": 0}
 
 
 # -- on virtual time ---------------------------------------------------------------------------------------------------
