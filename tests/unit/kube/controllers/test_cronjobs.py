@@ -35,6 +35,7 @@ def a_cron(created="2023-11-14T22:00:00Z", status=None, **spec):
         pytest.param(a_cron(status={"lastScheduleTime": "2023-11-14T22:10:00Z"}), None, False, id="each once"),
         pytest.param(a_cron(startingDeadlineSeconds=100), None, False, id="too late"),
         pytest.param(a_cron(startingDeadlineSeconds=300), "2023-11-14T22:10:00Z", False, id="not too late"),
+        pytest.param(a_cron(startingDeadlineSeconds=300, status={"lastScheduleTime": "2023-11-14T22:10:00Z"}), None, False, id="once, however late it might be"),
         pytest.param(a_cron("2023-11-01T00:00:00Z"), "2023-11-14T22:10:00Z", True, id="very many"),
         pytest.param(a_cron("2023-11-14T13:54:00Z"), "2023-11-14T22:10:00Z", False, id="a hundred are not many"),
         pytest.param(a_cron("2023-11-14T13:49:00Z"), "2023-11-14T22:10:00Z", True, id="one more is"),
