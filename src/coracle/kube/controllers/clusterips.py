@@ -11,18 +11,17 @@ Source: Kubernetes documentation, "Extend Service IP Ranges", "Service ClusterIP
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from coracle.core.clock import Clock, rfc3339
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import Conflict
+from coracle.core.collection import Collection
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import ToKeys, itself
 from coracle.core.object import Json, Key, Meta, Object
+from coracle.core.sameness import delete_same
 from coracle.core.store import Event
 from coracle.kube.kinds import ipaddress, servicecidr
 from coracle.kube.kinds.conditions import condition
@@ -83,8 +82,7 @@ class ClusterIps:
             await self._writer.create(new)
 
     async def _remove(self, old: Object) -> None:
-        with contextlib.suppress(Conflict):  # it is another by now
-            await self._writer.delete(old.key, Deletion(uid=old.meta.uid), missing_ok=True)
+        await delete_same(self._writer, old)
 
 
 def _to_service(event: Event) -> Iterable[Key]:

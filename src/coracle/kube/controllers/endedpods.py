@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import Conflict
 from coracle.core.informer import Index, Informer
 from coracle.core.object import Key, Object
+from coracle.core.sameness import delete_same
 from coracle.core.store import Entry, Event
 from coracle.core.tasks import offload
 from coracle.kube.controllers.batches import for_each
@@ -62,10 +62,7 @@ class EndedPods:
             raise failures[0]
 
     async def _remove(self, pod: Object) -> None:
-        try:
-            await self._writer.delete(pod.key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
-        except Conflict:
-            return  # another pod by now
+        await delete_same(self._writer, pod, Deletion(grace_s=0))
 
     def _too_many(self, event: Event) -> Iterable[Key]:
         return (_ALL,) if event.type != "DELETED" and self._pods.count_by("ended", "") > self._most else ()

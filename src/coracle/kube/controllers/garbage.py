@@ -19,11 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from coracle.core.collection import Collection, Deletion, Propagation
-from coracle.core.errors import Conflict
 from coracle.core.informer import Informer
 from coracle.core.loop import ToKeys
 from coracle.core.object import Key, Object, Owner, type_of
-from coracle.core.sameness import change_same
+from coracle.core.sameness import change_same, delete_same
 from coracle.core.store import Entry, Event
 from coracle.kube.kinds.recorder import EventRecorder
 
@@ -175,11 +174,7 @@ class Garbage:
         return "waiting" if waits(owner) else "solid"
 
     async def _delete(self, obj: Object, how: Propagation) -> None:
-        try:
-            asked = Deletion(uid=obj.meta.uid, propagation=how)
-            await self._collections[obj.type].delete(obj.key, asked, missing_ok=True)
-        except Conflict:
-            return  # another object by now
+        await delete_same(self._collections[obj.type], obj, Deletion(propagation=how))
 
     async def _unblock(self, obj: Object) -> None:
         def unblocked(present: Object) -> Object:

@@ -92,9 +92,8 @@ class NodeLife:
         lease = self._leases.find(Key(LEASES, node.meta.name))
         said = str(lease.spec.get("renewTime")) if lease is not None else ""
         patience_s = PATIENCE * ((lease.spec.get("leaseDurationSeconds") if lease is not None else None) or LEASE_S)
-        beats = [str(one.get("lastHeartbeatTime")) for one in node.status.get("conditions") or ()]
-        known = [beat for one, beat in zip(node.status.get("conditions") or (), beats, strict=True) if _told(one)]
-        sign, now_s = f"{said} {max(known, default='')}", self._clock.monotonic_s()
+        beats = (str(one.get("lastHeartbeatTime")) for one in node.status.get("conditions") or () if _told(one))
+        sign, now_s = f"{said} {max(beats, default='')}", self._clock.monotonic_s()
         if self._seen.get(node.meta.name, ("", 0.0))[0] != sign:
             self._seen[node.meta.name] = (sign, now_s)
         return self._seen[node.meta.name][1] + patience_s - now_s

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from coracle.core.clock import Clock, rfc3339
 from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import Conflict, NotFound
+from coracle.core.errors import NotFound
 from coracle.core.informer import Index, Informer
 from coracle.core.loop import Again, itself
 from coracle.core.object import Json, Key, Object
+from coracle.core.sameness import delete_same
 from coracle.core.store import Event
 from coracle.kube.kinds import node as nodes
 from coracle.kube.kinds import pod as pods
@@ -72,10 +73,7 @@ class LostPods:
     async def _remove(self, pod: Object, why: Json | None = None) -> None:
         if not pods.ended(pod):
             await self._fail(pod, why)
-        try:
-            await self._writer.delete(pod.key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
-        except Conflict:
-            return  # another pod by now
+        await delete_same(self._writer, pod, Deletion(grace_s=0))
 
     async def _fail(self, pod: Object, why: Json | None) -> None:
         now = rfc3339(self._clock.now_s())

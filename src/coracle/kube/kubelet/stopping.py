@@ -14,8 +14,9 @@ from collections.abc import Container, Iterable
 
 from coracle.core.clock import Clock
 from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, Conflict, NotFound
+from coracle.core.errors import CloudError, NotFound
 from coracle.core.object import Key, Object
+from coracle.core.sameness import delete_same
 from coracle.engine.containers import Containers
 from coracle.engine.sandboxes import Sandboxes
 from coracle.kube.kinds.recorder import EventRecorder
@@ -110,10 +111,7 @@ class Clearer:
     async def finish(self, pod: Object, present: Present) -> None:
         """Remove everything of a pod whose containers have ended, then the pod."""
         await self._remove(pod.meta.uid, present)
-        try:
-            await self._pods.delete(pod.key, Deletion(grace_s=0, uid=pod.meta.uid), missing_ok=True)
-        except Conflict:
-            return  # another pod of that name by now
+        await delete_same(self._pods, pod, Deletion(grace_s=0))
 
     def orphan(self, key: Key, pod_uid: str, present: Present) -> None:
         """Begin to remove what belongs to no pod any more: it was deleted by force, or while we were away."""

@@ -14,12 +14,12 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from coracle.core.collection import Collection, Deletion
-from coracle.core.errors import CloudError, Conflict
+from coracle.core.collection import Collection
+from coracle.core.errors import CloudError
 from coracle.core.informer import Informer
 from coracle.core.loop import itself
 from coracle.core.object import Key, Object
-from coracle.core.sameness import change_same
+from coracle.core.sameness import change_same, delete_same
 from coracle.kube.controllers.storage.claims import CLAIM, VOLUME
 from coracle.kube.controllers.storage.contents import FINALIZER, Directories, is_ours
 from coracle.kube.controllers.storage.volumes import removable, unbound
@@ -100,10 +100,7 @@ class Reclaimer:
         await self._change(volume, unbound)
 
     async def _delete(self, volume: Object) -> None:
-        try:
-            await self._writer.delete(volume.key, Deletion(uid=volume.meta.uid), missing_ok=True)
-        except Conflict:
-            return  # another by now
+        await delete_same(self._writer, volume)
 
     async def _change(self, volume: Object, how: Callable[[Object], Object]) -> None:
         await change_same(self._writer, volume, how)
