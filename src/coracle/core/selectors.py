@@ -165,6 +165,14 @@ def parse_fields(text: str, known: Sequence[str]) -> tuple[FieldRequirement, ...
         if found is None:
             raise Malformed(f"invalid selector: {part!r}; can't understand {part!r}")
         if found[1] not in known:
-            raise Malformed(f"field label not supported: {found[1]}")
+            raise Malformed(_unknown(found[1], known))
         needs.append(FieldRequirement(found[1], found[3], found[2] != "!="))
     return tuple(needs)
+
+
+def _unknown(path: str, known: Sequence[str]) -> str:
+    """What is said of kinds that are selected by more than their metadata, and of all others."""
+    if any(not one.startswith("metadata.") for one in known):
+        return f"field label not supported: {path}"
+    listed = ", ".join(f'"{one}"' for one in known)
+    return f'"{path}" is not a known field selector: only {listed}'

@@ -62,4 +62,7 @@ def test_fields():
         ("metadata.name", "web", True),
     ]
     with pytest.raises(Malformed, match=r"field label not supported: spec\.x"):
-        parse_fields("spec.x=1", ("metadata.name",))
+        parse_fields("spec.x=1", ("metadata.name", "status.phase"))
+    only = '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    with pytest.raises(Malformed, match=only):
+        parse_fields("spec.x=1", ("metadata.name", "metadata.namespace"))

@@ -128,7 +128,7 @@ def test_a_revision_is_meant_exactly_where_pages_are_wanted_of_it(play):
         ("continue=%21%21", 400, "continue key is not valid"),
         ("continue=e30&resourceVersion=5", 400, "resource version is not allowed when using continue"),
         ("labelSelector=a+b", 400, "unable to parse requirement"),
-        ("fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x"),
+        ("fieldSelector=spec.x%3D1", 400, '"spec.x" is not a known field selector: only'),
         ("resourceVersionMatch=Exact", 422, "forbidden unless resourceVersion is provided"),
         ("resourceVersionMatch=Maybe&resourceVersion=1", 422, 'Unsupported value: "Maybe"'),
         ("resourceVersion=99999", 504, "Too large resource version: 99999"),
