@@ -47,6 +47,8 @@ class Request:
     all_resources: bool = False
     """Keep the networks, volumes, secrets and configs that no service uses."""
     interpolate: bool = True
+    consistent: bool = True
+    """Check what the schema cannot say."""
 
 
 @dataclass
@@ -133,7 +135,8 @@ class _Loader:
         for kind in KINDS:
             model[kind] = model.get(kind) or {}
         model["networks"] = {"default": None, **model["networks"]}
-        checks.check(model, whole.places, disabled)
+        if self.request.consistent:
+            checks.check(model, whole.places, disabled)
         if self.request.interpolate:
             model["services"] = {
                 key: with_files(service, key, variables, self.read, whole.places)

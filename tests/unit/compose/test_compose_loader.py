@@ -165,6 +165,13 @@ def test_mistakes(text, message):
     assert str(caught.value).endswith(message)
 
 
+def test_what_does_not_fit_together_where_that_does_not_matter():
+    text = "services: {a: {depends_on: [b], networks: [n], volumes: ['v:/v']}}"
+    assert list(project({"compose.yaml": text}, consistent=False).services) == ["a"]
+    with pytest.raises(Malformed, match="neither an image nor a build context"):
+        project({"compose.yaml": text})
+
+
 def test_a_former_way_to_name_what_is_external():
     text = "services: {a: {image: x, networks: [n]}}\nnetworks: {n: {external: {name: o}}}"
     found = project({"compose.yaml": text})

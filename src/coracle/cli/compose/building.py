@@ -179,7 +179,8 @@ def pull(
         said = "WARNING: Some service image(s) must be built from source by running:\n    coracle compose build "
         click.echo(said + " ".join(unbuilt), err=True)
     if failures and not ignore_pull_failures:
-        fail(f"{DAEMON}{next(iter(failures.values()))}", PULL_FAILED)
+        first = min(failures, key=lambda name: name in unbuilt)
+        fail(f"{DAEMON}{failures[first]}", PULL_FAILED)
 
 
 @click.command("push", cls=Command, short_help="Push images that were built.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--hash", "hashed", metavar="SERVICES", default="", help="Print the services' hashes; `*` is all.")
 @click.option("-q", "--quiet", is_flag=True, help="Only check.")
 @click.option("--no-interpolate", is_flag=True, help="Leave variables as they are.")
+@click.option("--no-consistency", is_flag=True, help="Do not check that everything fits together.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 @click.pass_obj
 def config(
@@ -37,12 +38,14 @@ def config(
     hashed: str,
     quiet: bool,
     no_interpolate: bool,
+    no_consistency: bool,
     output: Path | None,
 ) -> None:
     """Check the files and print the whole project in one form: merged, with variables put in, short forms made long."""
     from coracle.compose import render
 
-    project = loaded(replace(chosen.request, services=services, interpolate=not no_interpolate))
+    asked = replace(chosen.request, services=services, interpolate=not no_interpolate, consistent=not no_consistency)
+    project = loaded(asked)
     if quiet:
         return
     if hashed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Deeds:
             case DropVolume(name):
                 return await self._drop("Volume", name, path("volumes", name))
             case DropImage(name):
-                return await self._drop("Image", name, path("images", name))
+                return await self._drop("Image", tagged(name), path("images", name))
             case Create():
                 await self._create(step)
             case Recreate(one, hash):
@@ -205,6 +206,11 @@ class Deeds:
         except Refused as refusal:
             if refusal.status not in statuses:
                 raise
+
+
+def tagged(image: str) -> str:
+    """An image's name as progress shows it: with its tag."""
+    return image if re.search(r"[:@][^/]*$", image) else f"{image}:latest"
 
 
 def image_of(model: Mapping[str, Any], service: str) -> str:

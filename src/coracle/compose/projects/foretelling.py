@@ -12,6 +12,7 @@ from typing import Any
 from coracle.compose.create.containers import container_name
 from coracle.compose.projects import going
 from coracle.compose.projects.conditions import COMPLETED
+from coracle.compose.projects.deeds import tagged
 from coracle.compose.projects.objects import Spec
 from coracle.compose.projects.plan import plan
 from coracle.compose.projects.seen import Present, Seen, SeenNetwork, slot
@@ -77,7 +78,7 @@ class _Playing:
                 self.present = replace(self.present, volumes=kept)
                 return _told(f"Volume {name}", "Removing", "Removed")
             case DropImage(name):
-                return _told(f"Image {name}", "Removing", "Removed")
+                return _told(f"Image {tagged(name)}", "Removing", "Removed")
             case Create(service, number, hash):
                 made = self._new(service, number, hash)
                 self.present = replace(self.present, containers=[*self.present.containers, made])

@@ -49,7 +49,7 @@ CASES = {
         declared(going=Going(volumes=True)),
         present(running("web"), exited("job"), created("db"), networks={"demo_default": ""}, volumes=["demo_data"]),
         ["web-1 Stopped", "web-1 Removed", "job-1 Removed", "db-1 Removed", "Network demo_default Removed",
-         "Volume demo_data Removed", "Image demo-web Removed"],
+         "Volume demo_data Removed", "Image demo-web:latest Removed"],
     ),
 }  # fmt: skip
 
