@@ -67,8 +67,8 @@ def an_old_job(name, type, minute):
 
 def test_the_oldest_go():
     owned = [
-        *(an_old_job(f"good-{minute}", "Complete", minute) for minute in (10, 12, 11, 13)),
-        *(an_old_job(f"bad-{minute}", "Failed", minute) for minute in (10, 11)),
+        *(an_old_job(f"good-{minute}", "Complete", minute) for minute in (12, 10, 11, 13)),
+        *(an_old_job(f"bad-{minute}", "Failed", minute) for minute in (11, 10)),
         a_job("running"),
     ]
     assert [job.meta.name for job in outdated(a_cron(), owned)] == ["good-10", "bad-10"]
@@ -130,6 +130,35 @@ def test_what_becomes_of_one_that_still_runs(policy, active):
         assert bool(cluster.said("JobAlreadyActive")) == (policy == "Forbid")
         await cluster.settle(100)  # the first is over at 22:23: one that had to wait comes now
         assert "tick-28333340" in cluster.names()
+
+    run(main())
+
+
+def test_after_very_many_missed_moments_the_last_one_counts_and_it_is_told():
+    async def main():
+        cluster = Cluster()
+        await cluster.start(suspend=True)
+        await cluster.settle(101 * 300 + 100)
+        await cluster.crons.change(TICK, lambda cron: cron.with_spec(suspend=False))
+        await cluster.settle(10)
+        assert len(cluster.names()) == 1
+        assert [text.partition(".")[0] for text in cluster.said("TooManyMissedTimes")] == [
+            "too many missed start times"
+        ]
+
+    run(main())
+
+
+def test_while_suspended_it_is_told_what_ends():
+    async def main():
+        cluster = Cluster(runs_s=30)
+        await cluster.start()
+        await cluster.settle(110)  # it is 22:15:10
+        assert len(cluster.crons.get(TICK).status["active"]) == 1
+        await cluster.crons.change(TICK, lambda cron: cron.with_spec(suspend=True))
+        await cluster.settle(60)
+        status = cluster.crons.get(TICK).status
+        assert ("active" in status, status["lastSuccessfulTime"]) == (False, "2023-11-14T22:15:30Z")
 
     run(main())
 
