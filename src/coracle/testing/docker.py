@@ -130,8 +130,9 @@ class FakeDocker:
         if verb == "rename":
             await self._store.commit(Put(one.with_spec(name=request.query.get("name"))))
         if verb in ("stop", "restart") and one.status["state"] == "running":
-            await self._clock.sleep(self.stop_s)
-            await self.end(one.meta.name)
+            most_s = float(request.query.get("t") or self.stop_s)
+            await self._clock.sleep(min(self.stop_s, most_s))
+            await self.end(one.meta.name, 137 if most_s < self.stop_s else 0)
         if verb in ("start", "restart"):
             health = "starting" if one.spec["body"].get("Healthcheck") else ""
             run = rfc3339_micro(self._clock.now_s()) + f"+{next(self._ids)}"

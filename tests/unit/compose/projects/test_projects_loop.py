@@ -190,6 +190,30 @@ def test_dependents_start_with_the_record_that_says_healthy():
     on_stage(main)
 
 
+UNCHECKED = {"db": {}, "web": {"depends_on": {"db": HEALTHY}}}
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        pytest.param(False, "has no healthcheck configured", id="it runs on"),
+        pytest.param(True, "exited (3)", id="it ends at once"),
+    ],
+)
+def test_a_dependency_whose_health_nobody_checks(ends, why):
+    async def main(stage):
+        answer = await stage.ask("up", UNCHECKED)
+        await stage.settle()
+        if ends:
+            await stage.docker.end("demo-db-1", 3)
+        said = [orjson.loads(line) async for line in answer.chunks]
+        error = f"dependency failed to start: container demo-db-1 {why}"
+        assert said[-1] == {"end": {"exit_code": 1, "error": error}}
+        assert stage.docker.states()["demo-web-1"] == "created"
+
+    on_stage(main)
+
+
 def test_an_unhealthy_dependency_leaves_all_as_it_is_and_heals():
     async def main(stage):
         answer = await stage.ask("up", CHECKED)
@@ -385,6 +409,16 @@ def test_stop_and_start():
         assert set(stage.docker.states().values()) == {"exited"}
         await stage.declare("start")
         assert set(stage.docker.states().values()) == {"running"}
+
+    on_stage(main)
+
+
+def test_a_stop_takes_no_longer_than_is_asked():
+    async def main(stage):
+        await stage.declare("up", {"a": {}})
+        stage.docker.stop_s = 20
+        await stage.declare("stop", timeout_s=3)
+        assert stage.docker.find("demo-a-1").status["exit_code"] == 137
 
     on_stage(main)
 
