@@ -1,8 +1,8 @@
-"""Rules that span kinds: what may be made in which namespace, and which namespaces stay.
+"""Rules that span kinds: what may be made in which namespace, and what of the cluster's own stays.
 
 Each is a `core.collection.Guard`; the node gives `for_kind(kind)` to that kind's Collection.
 
-Source: Kubernetes admission plugin NamespaceLifecycle.
+Source: Kubernetes admission plugin NamespaceLifecycle; the registry of PriorityClasses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from coracle.core.collection import Guard, Late
 from coracle.core.errors import Forbidden, NotFound
 from coracle.core.kind import Kind, Reader
 from coracle.core.object import Key, Object
-from coracle.kube.kinds import event, limits, namespace, persistentvolumeclaim, pod, podaccounts, podadmission
+from coracle.kube.kinds import (
+    event,
+    limits,
+    namespace,
+    persistentvolumeclaim,
+    pod,
+    podaccounts,
+    podadmission,
+    priorityclass,
+)
 from coracle.kube.kinds.podsecurity.admission import enforced
 from coracle.kube.kinds.quotas import Quota
 
@@ -23,10 +32,8 @@ Verb = Literal["create", "update", "delete"]
 
 
 def for_kind(kind: Kind) -> tuple[Guard | Late, ...]:
-    if kind.type == _NAMESPACE:
-        return (reserved_stays,)
     if not kind.namespaced:
-        return ()
+        return _OF_CLUSTER.get(kind.type, ())
     counted = () if kind.type == event.KIND.type else (Late(Quota(kind)),)
     return (_InNamespace(kind), *_BY_TYPE.get(kind.type, ()), *counted)
 
@@ -63,3 +70,17 @@ def reserved_stays(verb: Verb, new: Object, old: Object | None, reader: Reader) 
         said = f'namespaces "{new.meta.name}" is forbidden: this namespace may not be deleted'
         raise Forbidden(said, kind=_NAMESPACE, name=new.meta.name)
     return new
+
+
+def system_class_stays(verb: Verb, new: Object, old: Object | None, reader: Reader) -> Object:
+    """The classes of what the cluster cannot do without cannot be deleted."""
+    if verb == "delete" and new.meta.name in priorityclass.SYSTEM:
+        said = "this is a system priority class and cannot be deleted"
+        raise Forbidden(said, kind=priorityclass.KIND.type, name=new.meta.name)
+    return new
+
+
+_OF_CLUSTER: dict[str, tuple[Guard, ...]] = {
+    _NAMESPACE: (reserved_stays,),
+    priorityclass.KIND.type: (system_class_stays,),
+}

@@ -126,6 +126,8 @@ def test_a_class_keeps_its_value_and_the_system_has_two():
         await ensure_classes(stage["PriorityClass"])
         found = {one.meta.name: one.body["value"] for one in stage["PriorityClass"].list()}
         assert found == {"high": 10, "system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+        with pytest.raises(Forbidden, match="this is a system priority class and cannot be deleted"):
+            await stage["PriorityClass"].delete(Key("", "system-node-critical"))
 
     run(main())
 
