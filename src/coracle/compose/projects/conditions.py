@@ -16,14 +16,19 @@ Answer = Literal["yes", "not yet", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`why`: what is said where it cannot come true by itself; `word`: of the containers waited for, in progress."""
+    """`why`: what is said where it cannot come true by itself; `word`: of the containers waited for, in progress.
+
+    `doubtful`: something worse may be about to be found, which says more.
+    """
 
     answer: Answer
     why: str = ""
     word: str = ""
+    doubtful: bool = False
 
 
 YES = Verdict("yes")
+_UNCHECKED = "has no healthcheck configured"
 
 
 def verdict(condition: str, name: str, containers: Sequence[Seen]) -> Verdict:
@@ -49,7 +54,8 @@ def _healthy(containers: Sequence[Seen], *, or_running: bool) -> Verdict:
     for one in containers:
         if why := _ill(one, or_running=or_running):
             said = f"container {one.name} {why}"
-            return Verdict("never", said if or_running else f"dependency failed to start: {said}", "Error")
+            doubtful = why == _UNCHECKED
+            return Verdict("never", said if or_running else f"dependency failed to start: {said}", "Error", doubtful)
     if all(_runs(one) and one.health in ("", "healthy") for one in containers):
         return Verdict("yes", word="Healthy")
     return Verdict("not yet", word="Waiting")
@@ -60,7 +66,7 @@ def _ill(one: Seen, *, or_running: bool) -> str:
     if one.state == "exited":
         return f"exited ({one.exit_code})"
     if _runs(one) and not one.health and not or_running:
-        return "has no healthcheck configured"
+        return _UNCHECKED
     return "is unhealthy" if _runs(one) and one.health == "unhealthy" else ""
 
 

@@ -50,7 +50,7 @@ class Projects:
     }
 
     def __init__(self, docker: Asking, store: Store, caches: Mapping[str, Informer], clock: Clock) -> None:
-        self._docker, self._cache = docker, caches[objects.TYPE]
+        self._docker, self._cache, self._clock = docker, caches[objects.TYPE], clock
         self.records = Collection(objects.KIND, store, clock)
         self.observer = Observer(docker, store, caches)
         self._loop = Loop(self, caches, store, workers=WORKERS)
@@ -119,13 +119,14 @@ class Projects:
         present = await self.observer.look(key.name)
         known, left = await self._remember(record, spec, present)
         present = replace(present, left=left)
-        what = await self._plan(spec, present, known, before)
+        what, doubting_s = work.weigh(await self._plan(spec, present, known, before), self._clock.monotonic_s())
         self._tell(what, work)
         rests = [self._begin(step, spec, present, work) for step in what.steps if step.subject not in before]
         resting = [rest_s for rest_s in rests if rest_s > 0]
         stuck = bool(what.steps) and len(resting) == len(what.steps)
         await self._settle(spec, settling(spec, present, what, work, stuck=stuck), work)
-        return Again(min(resting)) if resting else None
+        soon = [*resting, *([doubting_s] if doubting_s else [])]
+        return Again(min(soon)) if soon else None
 
     def _begin(self, step: Step, spec: Spec, present: Present, work: Work) -> float:
         return 0.0 if work.held or step.subject in work.busy else self._doing.begin(step, spec, present, work)

@@ -54,6 +54,7 @@ class _Planning:
         self._late = things.stale
         self._waits: dict[str, str] = {}
         self._failures: dict[str, None] = {}
+        self._doubts: dict[str, None] = {}
         self._skipped: dict[tuple[str, str], None] = {}
 
     def whole(self) -> Plan:
@@ -69,6 +70,7 @@ class _Planning:
             self._late or len(unique) < len(steps),
             tuple(self._waits.items()),
             tuple(self._failures),
+            tuple(self._doubts),
             tuple(self._skipped),
         )
 
@@ -184,6 +186,9 @@ class _Planning:
             return self._fails(f"{name} is missing dependency {other}", other, how)
         found = conditions.verdict(how["condition"], other, [*containers, *gone])
         self._waiting(how, containers, found.word)
+        if found.doubtful and conditions.is_required(how):
+            self._doubts[found.why] = None
+            return False
         return self._fails(found.why, other, how) if found.answer == "never" else found.answer == "yes"
 
     def _is_unfinished(self, name: str, service: Service, containers: list[Seen]) -> bool:

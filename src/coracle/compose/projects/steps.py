@@ -128,6 +128,7 @@ class Plan:
     pending   something is left to do once these steps are done, or once what is waited for comes true
     waits     container's title -> word of progress ("Waiting", "Healthy", "Exited", "Error")
     failures  what is waited for and cannot come true by itself, in Compose's words
+    doubts    what is a failure, unless it turns out to be another one soon
     skipped   container's title and why it is not waited for any more, not being required
     """
 
@@ -135,6 +136,7 @@ class Plan:
     pending: bool = False
     waits: tuple[tuple[str, str], ...] = ()
     failures: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
 
 
