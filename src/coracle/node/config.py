@@ -154,7 +154,7 @@ def _registered() -> Iterator[tuple[str, dict[str, str]]]:
     for path in _CHOSEN.glob("*"):
         with contextlib.suppress(FileNotFoundError):  # it is being purged
             entry = json.loads(path.read_text())
-            if (Path(entry["root"]) / _KEPT).exists():
+            if kept_path(Path(entry["root"])).exists():
                 yield path.name, entry
 
 
@@ -172,9 +172,14 @@ def unregister(name: str) -> None:
         RUN.rmdir()
 
 
+def kept_path(root: Path) -> Path:
+    """What makes a directory a cloud's."""
+    return root / _KEPT
+
+
 def _kept(root: Path) -> Chosen | None:
     try:
-        return Chosen(**json.loads((root / _KEPT).read_text()))
+        return Chosen(**json.loads(kept_path(root).read_text()))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -191,7 +196,7 @@ def _choose(root: Path, name: str) -> Chosen:
             port = _free_port(6443 + number)
             chosen = Chosen(str(pods), str(services), port)
             root.mkdir(parents=True, exist_ok=True, mode=0o710)
-            write_whole(root / _KEPT, json.dumps(asdict(chosen)).encode(), 0o644)
+            write_whole(kept_path(root), json.dumps(asdict(chosen)).encode(), 0o644)
             register(name, root, chosen)
             return chosen
     raise Exhausted("no free pair of subnets 10.x.0.0/16 and 100.x.0.0/16 on this host")
@@ -208,7 +213,7 @@ def _check_empty(root: Path) -> None:
         return
     except NotADirectoryError as error:
         raise Conflict(f"{root} is not a directory") from error
-    strange = sorted(found - _BESIDE - {aside(root / _KEPT).name})
+    strange = sorted(found - _BESIDE - {aside(kept_path(root)).name})
     if strange and _STATE not in found:
         raise Conflict(
             f"{root} is not empty ({strange[0]}) and no cloud's: give --root a directory of its own, "

@@ -22,7 +22,7 @@ from coracle.linux.cgroups import Cgroup, children
 from coracle.linux.removal import remove_tree
 from coracle.net.nft.driver import NftDriver
 from coracle.node import podlogs
-from coracle.node.config import CACHE, Settings, clouds, unregister
+from coracle.node.config import CACHE, Settings, clouds, kept_path, unregister
 from coracle.node.marks import QUICK_GROUPS, cgroup_path, marks
 
 _KILLED_S = 10.0
@@ -48,7 +48,7 @@ def purge(settings: Settings) -> None:
     With the last cloud go the machine's image cache, the option for quick control groups and the places for pods' logs.
     """
     with contextlib.suppress(OSError):
-        remove_tree(settings.root)
+        _remove_files(settings.root)
     if set(clouds()) <= {settings.name}:
         with contextlib.suppress(OSError):
             quick_groups.take_back(QUICK_GROUPS)
@@ -56,6 +56,17 @@ def purge(settings: Settings) -> None:
     unregister(settings.name)
     if settings.cache == CACHE and not clouds():
         shutil.rmtree(settings.cache, ignore_errors=True)
+
+
+def _remove_files(root: Path) -> None:
+    """Last what tells that this is a cloud: whoever is interrupted can purge it again.  Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in root.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                remove_tree(path)
+            elif path != kept_path(root):
+                path.unlink()
+    remove_tree(root)
 
 
 def end_groups(top: str, grace_s: float, others: Iterable[int] = ()) -> int:
