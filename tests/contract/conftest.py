@@ -1,6 +1,7 @@
 """One cloud for the tests that drive it through clients; for each test a namespace, or Docker's tidied up."""
 
 import json
+import shutil
 import signal
 import uuid
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract.docker_api import Api
+from contract.registries import running_registry
 from coracle.testing.cloud import Cloud
 
 # A shell's background jobs ignore it, and so would every client that a test interrupts.
@@ -101,3 +103,14 @@ def docker(cloud):
         gone = [name for name in after[kind] if name not in before[kind]]
         if gone:
             docker.attempt(kind, "rm", *options, *gone)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, cloud):
+    """A registry with TLS, whose authority the cloud knows, and passwords."""
+    root = tmp_path_factory.mktemp("guarded")
+    with running_registry(root, guarded=True) as address:
+        trusted = cloud.root / "certs.d" / address
+        trusted.mkdir(parents=True)
+        shutil.copy(root / "ca.crt", trusted)
+        yield address

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from contract.registries import PASSWORD, USER, running_registry
+from contract.registries import PASSWORD, USER
 from coracle.testing.cloud import Cloud
 
 
@@ -643,17 +642,6 @@ def test_another_machines_image_is_not_taken_for_ours(project):
     said = project.refused("FROM --platform=linux/s390x busybox\n")
     assert "busybox" in said
     assert "Successfully" not in said
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory, cloud):
-    """A registry with TLS, whose authority the cloud knows, and passwords."""
-    root = tmp_path_factory.mktemp("guarded")
-    with running_registry(root, guarded=True) as address:
-        trusted = cloud.root / "certs.d" / address
-        trusted.mkdir(parents=True)
-        shutil.copy(root / "ca.crt", trusted)
-        yield address
 
 
 def test_bases_from_a_registry_that_wants_a_password(project, guarded):

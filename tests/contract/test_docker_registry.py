@@ -17,17 +17,6 @@ def plain(tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory, cloud):
-    """A registry with TLS, whose authority the cloud knows, and passwords."""
-    root = tmp_path_factory.mktemp("guarded")
-    with running_registry(root, guarded=True) as address:
-        trusted = cloud.root / "certs.d" / address
-        trusted.mkdir(parents=True)
-        shutil.copy(root / "ca.crt", trusted)
-        yield address
-
-
 @pytest.fixture
 def busybox(docker):
     """busybox is here; names of other registries that the test gave are taken away."""

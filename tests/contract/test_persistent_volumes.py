@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.mounting import create
+
 WAIT = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 
 
@@ -47,10 +49,6 @@ def a_user(name, *claims):
     volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
     spec = {"containers": [one], "volumes": volumes}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-
-
-def create(space, *objects):
-    space.kubectl("create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
 
 def phase(space, kind, name):
