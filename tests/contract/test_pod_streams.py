@@ -154,11 +154,15 @@ def test_cp_in_any_container(room, tmp_path):
 # -- attach, run
 
 
-def test_attach_hands_input_on(room, start):
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_attach_hands_input_on_and_lets_go_at_its_end(room, start, websockets, monkeypatch):
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     attached = start("attach", "-i", "many", "-c", "reader", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     attached.stdin.write("one\ntwo\n")
     attached.stdin.flush()
     assert [attached.stdout.readline() for _ in range(2)] == ["got one\n", "got two\n"]
+    attached.stdin.close()  # without stdinOnce, the container goes on for whoever comes next
+    assert attached.wait(60) == 0
 
 
 def test_attach_where_nothing_runs(room):

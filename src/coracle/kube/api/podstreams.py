@@ -79,7 +79,8 @@ class PodVerbs:
         def begin() -> Awaitable[Streams]:
             return self.streams.attach(pod, container)
 
-        return programs.answer(request, wish, begin, "error attaching to container")
+        detaches = wish.tty or not _ends_once(pod, container)
+        return programs.answer(request, wish, begin, "error attaching to container", detaches=detaches)
 
     async def port_forward(self, request: Request, target: Target) -> Answer:
         """GET (WebSocket) or POST (SPDY) .../pods/{name}/portforward -> 101"""
@@ -142,6 +143,13 @@ def pick_container(pod: Object, asked: str) -> str:
     if late:
         said += f" or one of the ephemeral containers: [{' '.join(late)}]"
     raise Malformed(said)
+
+
+def _ends_once(pod: Object, container: str) -> bool:
+    """Whether the input of who attaches first is all that the container reads (stdinOnce)."""
+    lists = ("containers", "initContainers", "ephemeralContainers")
+    specs = (one for name in lists for one in pod.spec.get(name) or ())
+    return any(one["name"] == container and one.get("stdinOnce") for one in specs)
 
 
 def _check_phase(pod: Object, deed: str = "exec into a") -> None:

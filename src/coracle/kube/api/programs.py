@@ -24,6 +24,10 @@ class _Ends(Protocol):
     async def wait(self) -> int: ...
 
 
+class _Detached(Exception):
+    """The client's input has ended, and with it what it came for."""
+
+
 class Wish:
     """Which streams a client wants to be joined to."""
 
@@ -46,9 +50,12 @@ class Wish:
         return {channels.ERROR, *self.outputs, *more}
 
 
-def answer(request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]], failed: str) -> Upgrade:
+def answer(
+    request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]], failed: str, *, detaches: bool = False
+) -> Upgrade:
     """The answer that joins the client to the program that `begin` gives; `failed` is said before why it cannot.
 
+    `detaches`: the end of the client's input is not handed on, it lets go of the program.
     Raises: Malformed, Unsupported (another protocol).
     """
 
@@ -58,7 +65,7 @@ def answer(request: Request, wish: Wish, begin: Callable[[], Awaitable[Streams]]
         except CloudError as error:
             await socket.send(channels.failed(f"Internal error occurred: {failed}: {error}"))
             return
-        await _join(socket, program, wish)
+        await _join(socket, program, wish, detaches)
 
     async def speak(socket: WebSocket) -> None:
         spoken: Channels = _Text(socket) if channels.in_text(socket.subprotocol) else socket
@@ -97,14 +104,16 @@ class _Plain:
             await self._socket.send(said)
 
 
-async def _join(socket: Channels, program: Streams, wish: Wish) -> None:
+async def _join(socket: Channels, program: Streams, wish: Wish, detaches: bool) -> None:
     """Carry bytes both ways until the program has said all, or the client is gone."""
     try:
         async with asyncio.TaskGroup() as group:
-            inward = group.create_task(_inward(socket, program, wish), name="exec-in")
+            inward = group.create_task(_inward(socket, program, wish, detaches), name="exec-in")
             group.create_task(_outward(socket, program, wish, inward), name="exec-out")
     except* ConnectionError:
         pass  # the client is gone; what it started goes on without it
+    except* _Detached:
+        await socket.send(channels.ended(0))
     finally:
         program.close()
 
@@ -118,7 +127,7 @@ async def _outward(socket: Channels, program: Streams, wish: Wish, inward: async
     inward.cancel()
 
 
-async def _inward(socket: Channels, program: Streams, wish: Wish) -> None:
+async def _inward(socket: Channels, program: Streams, wish: Wish, detaches: bool) -> None:
     """What the client sends; a program that no longer reads is no failure."""
     while (message := await socket.receive()) is not None:
         event = channels.read(message)
@@ -126,6 +135,8 @@ async def _inward(socket: Channels, program: Streams, wish: Wish) -> None:
             match event:
                 case channels.Input() if wish.stdin:
                     await program.write(event.data)
+                case channels.InputEnds() if wish.stdin and detaches:
+                    raise _Detached
                 case channels.InputEnds() if wish.stdin:
                     program.close_stdin()
                 case channels.Size() if wish.tty:
