@@ -73,6 +73,10 @@ def _command(service: Fields) -> dict[str, Any]:
 
 
 def _environment(service: Fields) -> list[dict[str, str]]:
-    """Variables with a value; those that have none are not set, in Compose neither."""
+    """Variables with a value; those that have none are not set, in Compose neither.
+
+    An empty one is written as it is kept, so that applying it again changes nothing.
+    """
     given = service.take("environment", {})
-    return [{"name": name, "value": unexpanded(value)} for name, value in given.items() if value is not None]
+    texts = ((name, unexpanded(value)) for name, value in given.items() if value is not None)
+    return [{"name": name, "value": text} if text else {"name": name} for name, text in texts]

@@ -15,7 +15,7 @@ SHELL = {"exec": {"command": ["/bin/sh", "-c", "ok"]}}
         ("entrypoint: []\ncommand: [a, b]", "args", None),
         ("command: ['$$(X)', '$$X', '$$$$', 'a$$']", "args", ["$$(X)", "$X", "$$$$", "a$"]),
         ("environment: {A: 'x $$(B)', C: }", "env", [{"name": "A", "value": "x $$(B)"}]),
-        ("environment: {A: ''}", "env", [{"name": "A", "value": ""}]),
+        ("environment: {A: ''}", "env", [{"name": "A"}]),
         ("working_dir: /w", "workingDir", "/w"),
         ("pull_policy: never", "imagePullPolicy", "Never"),
         ("pull_policy: daily", "imagePullPolicy", "Always"),
