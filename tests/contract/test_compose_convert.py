@@ -105,13 +105,17 @@ def convert(cloud, compose):
 @pytest.mark.parametrize("controller", ["deployment", "rc"])
 def test_the_lectures_application(controller, convert, docker, space, tmp_path):
     """An image that is built, a directory of this machine, a volume, a link, a published port."""
-    folder = shutil.copytree(LECTURE, tmp_path / "lecture")
+    folder, page = shutil.copytree(LECTURE, tmp_path / "lecture"), "http://127.0.0.1:18126/"
+    (file,) = folder.glob("*compose.y*ml")
+    file.write_text(
+        file.read_text().replace("5000:5000", "18126:5000")
+    )  # the other is another test's, at the same time
     docker("build", "--quiet", "--tag", "lecture-web", str(folder))
     made = convert(folder, "--controller", controller, "--fill-volumes")
     assert "services.web.build: build lecture-web" in made.stderr
     space.kubectl("apply", "-f", "-", input=made.stdout)
-    assert space.wait_for(lambda: fetch("http://127.0.0.1:5000/")) == "Hello! This page has been seen 1 times.\n"
-    assert fetch("http://127.0.0.1:5000/").endswith("2 times.\n")
+    assert space.wait_for(lambda: fetch(page)) == "Hello! This page has been seen 1 times.\n"
+    assert fetch(page).endswith("2 times.\n")
     kind = {"rc": "replicationcontroller"}.get(controller, controller)
     assert space.text("exec", f"{kind}/web", "--", "cat", "/var/log/visits.log").splitlines()[-1].endswith(" 2")
     of_the_image = docker("run", "--rm", "lecture-web", "sh", "-c", "cd /var/log; stat -c '%n %u:%g %a' *").splitlines()
@@ -120,7 +124,7 @@ def test_the_lectures_application(controller, convert, docker, space, tmp_path):
     again = space.text("apply", "-f", "-", input=made.stdout).splitlines()
     assert [line for line in again if not line.endswith(" unchanged")] == []
     space.kubectl("delete", "-f", "-", input=made.stdout)
-    space.wait_for(lambda: not fetch("http://127.0.0.1:5000/"))
+    space.wait_for(lambda: not fetch(page))
 
 
 def test_five_services_answer_as_under_compose(cloud, compose, convert, docker, space, tmp_path):

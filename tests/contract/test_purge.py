@@ -25,7 +25,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30006}]}
 """
 
 

@@ -32,7 +32,7 @@ metadata: {name: web}
 spec:
   type: NodePort
   selector: {app: web}
-  ports: [{port: 80}]
+  ports: [{port: 80, nodePort: 30005}]  # of those that no cloud gives unasked
 ---
 apiVersion: v1
 kind: Pod
