@@ -180,6 +180,14 @@ def test_a_former_way_to_name_what_is_external():
     assert found.warnings == (f"/p/compose.yaml:2: {said}",)
 
 
+def test_times_of_the_real_time_scheduler():
+    text = "services: {a: {image: x, cpu_rt_runtime: 400ms, cpu_rt_period: '1400'}}"
+    service = project({"compose.yaml": text}).services["a"]
+    assert (service["cpu_rt_runtime"], service["cpu_rt_period"]) == (400_000, 1400)
+    with pytest.raises(Malformed, match="cpu_rt_period"):
+        project({"compose.yaml": text.replace("'1400'", "soon")})
+
+
 def test_several_addresses_of_a_host():
     text = "services: {a: {image: x, extra_hosts: ['h=1.1.1.1,2.2.2.2', 'i:::1'], sysctls: [a=1, b]}}"
     service = project({"compose.yaml": text}).services["a"]

@@ -29,6 +29,7 @@ from coracle.compose.canonical.shapes import (
     labels,
     local_path,
     mapping,
+    microseconds,
     number,
     size,
     strings,
@@ -112,7 +113,7 @@ _BLKIO = fields(
         **dict.fromkeys(_RATES, each(fields({"rate": size}))),
     }
 )
-_INTEGERS = ("cpu_count", "cpu_shares", "cpu_quota", "cpu_period", "cpu_rt_period", "cpu_rt_runtime")
+_INTEGERS = ("cpu_count", "cpu_shares", "cpu_quota", "cpu_period")
 _BOOLEANS = ("attach", "init", "oom_kill_disable", "privileged", "read_only", "stdin_open", "tty")
 _SIZES = ("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size")
 _STRINGS = ("dns", "dns_search", "dns_opt", "tmpfs", "expose", "group_add")
@@ -123,6 +124,7 @@ _SERVICE = fields(
         **dict.fromkeys(_BOOLEANS, boolean),
         **dict.fromkeys(_SIZES, size),
         **dict.fromkeys(_STRINGS, strings),
+        **dict.fromkeys(("cpu_rt_period", "cpu_rt_runtime"), microseconds),
         "annotations": mapping,
         "blkio_config": _BLKIO,
         "build": build,

@@ -98,6 +98,12 @@ def _size(value: Any) -> str:
     return str(size_bytes(value) if isinstance(value, str) else _integer(value))
 
 
+def _microseconds(value: Any) -> int:
+    """Of a number, or of a duration."""
+    plain = not isinstance(value, str) or value.lstrip("-").isdecimal()
+    return _integer(value) if plain else nanoseconds(value) // 1000
+
+
 def _duration(value: Any) -> str:
     return duration_text(nanoseconds(value))
 
@@ -118,6 +124,7 @@ def _split(value: str) -> list[str]:
 
 
 boolean, integer, number, size, duration = map(scalar, (_boolean, _integer, _number, _size, _duration))
+microseconds = scalar(_microseconds)
 mode, count, text = map(scalar, (_mode, _count, as_text))
 
 
