@@ -9,6 +9,7 @@ Source: Kubernetes API, resource.Quantity.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from functools import total_ordering
@@ -85,6 +86,11 @@ def parse(value: object) -> Quantity:
     factor, family = _suffix(found[2])
     nano = int((digits * factor * _NANO).to_integral_value(ROUND_CEILING))
     return Quantity(max(-_LARGEST, min(nano, _LARGEST)), family)
+
+
+def parse_all(given: Mapping[str, object] | None) -> dict[str, Quantity]:
+    """Amounts by resource.  Raises ValueError."""
+    return {name: parse(value) for name, value in (given or {}).items()}
 
 
 def canonical(value: object) -> str:

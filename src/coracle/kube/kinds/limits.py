@@ -8,12 +8,12 @@ Source: Kubernetes admission plugin LimitRanger.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from coracle.core.errors import Forbidden
 from coracle.core.kind import Reader
 from coracle.core.object import Json, Object
-from coracle.core.quantity import Quantity, parse
+from coracle.core.quantity import Quantity, parse_all
 from coracle.kube.kinds import limitrange
 from coracle.kube.kinds.limitrange import CLAIM, CONTAINER, POD
 from coracle.kube.kinds.podspec import amounts, defaults
@@ -82,7 +82,7 @@ def _with(container: Json, limits: Json, requests: Json, word: str, notes: list[
 
 def _faults(obj: Object, one: Object) -> Iterator[str]:
     if obj.kind == CLAIM:
-        asked = _parsed((obj.spec.get("resources") or {}).get("requests"))
+        asked = parse_all((obj.spec.get("resources") or {}).get("requests"))
         for item in _items(one, CLAIM):
             yield from _low(item, CLAIM, asked, {})
             yield from _high(item, CLAIM, asked, asked)
@@ -90,26 +90,24 @@ def _faults(obj: Object, one: Object) -> Iterator[str]:
     for item in _items(one, CONTAINER):
         for container in (*(obj.spec.get("containers") or ()), *(obj.spec.get("initContainers") or ())):
             resources = container.get("resources") or {}
-            yield from _bounds(item, CONTAINER, _parsed(resources.get("requests")), _parsed(resources.get("limits")))
+            yield from _bounds(
+                item, CONTAINER, parse_all(resources.get("requests")), parse_all(resources.get("limits"))
+            )
     for item in _items(one, POD):
         yield from _bounds(item, POD, amounts.requests(obj.spec), amounts.limits(obj.spec))
-
-
-def _parsed(given: Mapping[str, Any] | None) -> dict[str, Quantity]:
-    return {name: parse(value) for name, value in (given or {}).items()}
 
 
 def _bounds(item: Json, type: str, requests: Amounts, limits: Amounts) -> Iterator[str]:
     yield from _low(item, type, requests, limits)
     yield from _high(item, type, requests, limits)
-    for name, ratio in sorted(_parsed(item.get("maxLimitRequestRatio")).items()):
+    for name, ratio in sorted(parse_all(item.get("maxLimitRequestRatio")).items()):
         yield from _ratio(
             f"{name} max limit to request ratio per {type} is {ratio}, but", ratio, requests.get(name), limits.get(name)
         )
 
 
 def _low(item: Json, type: str, requests: Amounts, limits: Amounts) -> Iterator[str]:
-    for name, least in sorted(_parsed(item.get("min")).items()):
+    for name, least in sorted(parse_all(item.get("min")).items()):
         said, request, limit = f"minimum {name} usage per {type} is {least}", requests.get(name), limits.get(name)
         if request is None:
             yield f"{said}.  No request is specified"
@@ -120,7 +118,7 @@ def _low(item: Json, type: str, requests: Amounts, limits: Amounts) -> Iterator[
 
 
 def _high(item: Json, type: str, requests: Amounts, limits: Amounts) -> Iterator[str]:
-    for name, most in sorted(_parsed(item.get("max")).items()):
+    for name, most in sorted(parse_all(item.get("max")).items()):
         said, request, limit = f"maximum {name} usage per {type} is {most}", requests.get(name), limits.get(name)
         if limit is None:
             yield f"{said}.  No limit is specified"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from coracle.core.errors import Forbidden
 from coracle.core.kind import Reader
 from coracle.core.object import Json, Key, Object
-from coracle.core.quantity import parse
+from coracle.core.quantity import parse_all
 from coracle.kube.kinds import priorityclass, runtimeclass
 
 PRIORITY, RUNTIME = priorityclass.KIND.type, runtimeclass.KIND.type
@@ -91,7 +91,7 @@ def with_runtime(verb: Verb, pod: Object, _old: Object | None, reader: Reader) -
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     try:
-        return {name: parse(value) for name, value in one.items()} == {n: parse(v) for n, v in other.items()}
+        return parse_all(one) == parse_all(other)
     except ValueError:
         return False
 

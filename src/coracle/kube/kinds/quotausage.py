@@ -10,7 +10,7 @@ from typing import Any
 
 from coracle.core.kind import Kind
 from coracle.core.object import Json, Object
-from coracle.core.quantity import Quantity, parse
+from coracle.core.quantity import Quantity, parse_all
 from coracle.kube.kinds.persistentvolumeclaim import requested
 from coracle.kube.kinds.pod import ended
 from coracle.kube.kinds.podspec import affinities, amounts
@@ -44,10 +44,6 @@ def _compute(requests: Mapping[str, Quantity], limits: Mapping[str, Quantity]) -
             found[name] = amount
         found[f"requests.{name}"] = amount
     return found | {f"limits.{name}": amount for name, amount in limits.items() if name in _COMPUTE}
-
-
-def _parsed(given: Mapping[str, Any] | None) -> Usage:
-    return {name: parse(value) for name, value in (given or {}).items()}
 
 
 def _service(service: Object) -> Usage:
@@ -138,7 +134,7 @@ def unsaid(quota: Object, pod: Object) -> str:
     missing: dict[str, list[str]] = {}
     for container in (*(pod.spec.get("containers") or ()), *(pod.spec.get("initContainers") or ())):
         resources = container.get("resources") or {}
-        requests, limits = (_parsed(resources.get(which)) for which in ("requests", "limits"))
+        requests, limits = (parse_all(resources.get(which)) for which in ("requests", "limits"))
         said = _compute(requests, limits)
         for name in wanted:
             if name not in said:

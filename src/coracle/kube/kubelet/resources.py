@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coracle.core.object import Object
-from coracle.core.quantity import ZERO, Quantity, parse
+from coracle.core.quantity import ZERO, Quantity, parse_all
 from coracle.kube.kinds.podspec import amounts
 from coracle.kube.kinds.priorityclass import SYSTEM
 from coracle.kube.kubelet.records import containers_of, init_containers_of
@@ -28,8 +28,7 @@ CRITICAL = SYSTEM["system-cluster-critical"]  # pods of this priority, or above,
 
 def asked(holder: Mapping[str, Any], which: str) -> dict[str, Quantity]:
     """`requests` or `limits` of a container, or of a pod's spec as a whole, by resource."""
-    amounts = (holder.get("resources") or {}).get(which) or {}
-    return {name: parse(amount) for name, amount in amounts.items()}
+    return parse_all((holder.get("resources") or {}).get(which))
 
 
 def limits(pod: Object, container: Mapping[str, Any]) -> Resources:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coracle.core.object import Json, Key, Object
-from coracle.core.quantity import parse
+from coracle.core.quantity import parse_all
 from coracle.core.store import Event
 from coracle.kube.kinds import pod as pods
 from coracle.kube.kinds.podspec.affinities import REQUIRED
@@ -201,7 +201,7 @@ class State:
 
 
 def _node(node: Object) -> NodeState:
-    gives = {name: parse(value) for name, value in (node.status.get("allocatable") or {}).items()}
+    gives = parse_all(node.status.get("allocatable"))
     most = gives.pop("pods", None)
     return NodeState(
         name=node.meta.name,

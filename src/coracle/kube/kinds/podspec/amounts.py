@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from coracle.core.quantity import ZERO, Quantity, parse
+from coracle.core.quantity import ZERO, Quantity, parse_all
 
 Amounts = dict[str, Quantity]
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
@@ -43,8 +43,7 @@ def of_containers(spec: Mapping[str, Any], which: str) -> Amounts:
 
 
 def _total(spec: Mapping[str, Any], which: str) -> Amounts:
-    overhead = {name: parse(value) for name, value in (spec.get("overhead") or {}).items()}
-    return _sum(({**of_containers(spec, which), **_of(spec, which)}, overhead))
+    return _sum(({**of_containers(spec, which), **_of(spec, which)}, parse_all(spec.get("overhead"))))
 
 
 def qos_class(spec: Mapping[str, Any]) -> QosClass:
@@ -73,7 +72,7 @@ def _compute(one: Mapping[str, Any], which: str) -> Amounts:
 
 def _of(one: Mapping[str, Any], which: str) -> Amounts:
     """Of a container, or of a pod as a whole."""
-    return {name: parse(value) for name, value in ((one.get("resources") or {}).get(which) or {}).items()}
+    return parse_all((one.get("resources") or {}).get(which))
 
 
 def _sum(many: Iterable[Amounts]) -> Amounts:
