@@ -11,7 +11,7 @@ def test_run_prints_what_the_program_says_and_ends_as_it_ends(docker):
     docker("pull", "--quiet", "busybox")
     done = docker.attempt("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
-    assert docker("ps", "--all", "--quiet", "--filter", "ancestor=busybox") == ""
+    assert docker.made()["container"] == []
 
 
 def test_a_program_that_cannot_be_run_gives_dockers_exit_codes(docker):

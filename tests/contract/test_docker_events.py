@@ -43,14 +43,14 @@ def test_a_containers_life_in_order(docker):
 
 
 def test_what_a_user_does_comes_after_what_it_causes(docker):
-    docker("run", "--detach", "--name", "busy", "--stop-signal", "KILL", "busybox", "sleep", "100")
+    docker("run", "--detach", "--name", "busy", "--label", "is=busy", "--stop-signal", "KILL", "busybox", "sleep", "100")
     began_s = time.time()
     docker("pause", "busy")
     docker("unpause", "busy")
     docker("exec", "busy", "true")
     docker("rename", "busy", "busier")
     docker("stop", "busier")
-    found = [action.split(":")[0] for action in actions(docker, began_s, "type=container")]
+    found = [action.split(":")[0] for action in actions(docker, began_s, "type=container", "label=is=busy")]
     assert found == ["pause", "unpause", "exec_create", "exec_start", "exec_die", "rename", "kill", "die", "stop"]
 
 

@@ -71,6 +71,16 @@ def node(cloud):
     return {one["type"]: one["status"] for one in found["status"]["conditions"]}, taints
 
 
+def tainted(cloud, *taints):
+    """The node's conditions once it has these taints and no others."""
+
+    def found():
+        conditions, present = node(cloud)
+        return present == {f"node.kubernetes.io/{one}" for one in taints} and conditions
+
+    return cloud.wait_for(found)
+
+
 def condition(cloud, pod, type):
     conditions = cloud.json("get", "pod", pod)["status"]["conditions"]
     return next((one for one in conditions if one["type"] == type), {"status": None})
@@ -152,8 +162,9 @@ def test_a_full_disk(small):
     assert said["phase"] == "Failed"
     assert said["message"].startswith("The node was low on resource: ephemeral-storage. Threshold quantity: 150Mi, available: ")  # fmt: skip
     assert condition(small, "filler", "DisruptionTarget")["reason"] == "TerminationByKubelet"
-    assert {"Evicted", "Killing"} <= reasons(small, "filler")
-    assert {"NodeHasDiskPressure", "NodeHasNoDiskPressure", "EvictionThresholdMet"} <= reasons(small, name)
+    small.wait_for(lambda: {"Evicted", "Killing"} <= reasons(small, "filler"))
+    pressed = {"NodeHasDiskPressure", "NodeHasNoDiskPressure", "EvictionThresholdMet"}
+    small.wait_for(lambda: pressed <= reasons(small, name))
     assert small.json("get", "pod", "modest")["status"]["phase"] == "Running"
     for name, (_, _, message) in GREEDY.items():
         status = small.wait_for(lambda name=name: small.json("get", "pod", f"greedy-{name}")["status"].get("reason") and small.json("get", "pod", f"greedy-{name}")["status"])  # fmt: skip
@@ -171,9 +182,8 @@ def test_too_little_memory(small):
     apply(small, "vital", priorityClassName="system-node-critical")
     small.kubectl("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
     restart(small, memory="99.9%", pids="99.99%")
-    conditions, taints = small.wait_for(lambda: node(small)[1] and node(small))
+    conditions = tainted(small, *(f"{one}-pressure:NoSchedule" for one in ("memory", "pid")))
     assert (conditions["MemoryPressure"], conditions["PIDPressure"], conditions["Ready"]) == ("True", "True", "True")
-    assert taints == {f"node.kubernetes.io/{one}-pressure:NoSchedule" for one in ("memory", "pid")}
     apply(small, "late")
     small.wait_for(lambda: small.json("get", "pod", "safe")["status"]["phase"] == "Failed")
     pods = {one["metadata"]["name"]: one["status"] for one in small.json("get", "pods")["items"]}
@@ -204,9 +214,8 @@ def test_a_node_that_falls_silent_and_comes_back(small):
     before = small.json("get", "pod", "patient")["status"]["containerStatuses"]
 
     small.coracle("kubelet", "stop")
-    conditions, taints = small.wait_for(lambda: node(small)[1] and node(small))
+    conditions = tainted(small, *(f"unreachable:{effect}" for effect in ("NoSchedule", "NoExecute")))
     assert set(conditions.values()) == {"Unknown"}
-    assert taints == {f"node.kubernetes.io/unreachable:{effect}" for effect in ("NoSchedule", "NoExecute")}
     assert "NotReady" in small.kubectl("get", "nodes").stdout
     small.wait_for(lambda: condition(small, "patient", "Ready")["status"] == "False")
     small.wait_for(lambda: not small.json("get", "endpoints", "patient")["subsets"][0].get("addresses"))
@@ -223,4 +232,4 @@ def test_a_node_that_falls_silent_and_comes_back(small):
     small.kubectl("wait", "--for=delete", "pod/hasty", "--timeout=60s")
     assert small.json("get", "pod", "patient")["status"]["containerStatuses"] == before
     small.wait_for(lambda: small.json("get", "endpoints", "patient")["subsets"][0].get("addresses"))
-    assert {"NodeNotReady", "NodeReady", "RegisteredNode"} <= reasons(small, name)
+    small.wait_for(lambda: {"NodeNotReady", "NodeReady", "RegisteredNode"} <= reasons(small, name))
