@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-from coracle.core.errors import Malformed, NotFound
+from coracle.core.errors import CloudError, Malformed, NotFound
 from coracle.core.object import Object
 from coracle.core.tasks import offload
 from coracle.docker.bodies import flag
@@ -17,6 +17,7 @@ from coracle.docker.images.downloads import download
 from coracle.docker.images.naming import target_name
 from coracle.docker.images.platforms import asked_platform
 from coracle.docker.images.progress import Say, bar, telling
+from coracle.docker.told import error_line
 from coracle.engine.images import Images
 from coracle.engine.shipping import Import, Loaded, Shipping
 from coracle.image import steps
@@ -85,7 +86,7 @@ class Archives:
         return found or [(self._images.get(text), str(whole))]
 
     async def load(self, request: Request) -> Answer:
-        """?quiet&platform -> 200, progress"""
+        """?quiet&platform -> 200, progress; what is wrong with the archive is told there too"""
         is_quiet, platform = flag(request, "quiet", True), asked_platform(request)
 
         async def work(say: Say) -> None:
@@ -94,7 +95,12 @@ class Archives:
                     detail = bar(done, total) if done else {}
                     say({"status": "Loading layer", "progressDetail": detail, "id": name.removeprefix(steps.UNPACK)})
 
-            for one in await self._shipping.load(request.stream(), report, platform):
+            try:
+                loaded = await self._shipping.load(request.stream(), report, platform)
+            except CloudError as error:
+                say(error_line(error))
+                return
+            for one in loaded:
                 for line in _said_of(one):
                     say({"stream": f"{line}\n"})
                 id = one.image.spec["id"]
