@@ -58,11 +58,21 @@ _OMITTED: dict[str, str] = {
     "scheduling.v1.PriorityClass": "description globalDefault",
 }
 
+# Lists that are written even where they are empty.
+_WRITTEN: dict[str, str] = {
+    "autoscaling.v2.HorizontalPodAutoscalerStatus": "currentMetrics",
+    "core.v1.ProjectedVolumeSource": "sources",
+    "discovery.v1.EndpointSlice": "endpoints ports",
+    "rbac.v1.ClusterRole": "rules",
+    "rbac.v1.Role": "rules",
+}
+
 
 def omitted(name: str, properties: Mapping[str, str | list[Any]], required: Iterable[str]) -> frozenset[str]:
     """The fields of a type that are left out where they are zero.  `properties` as in definitions.jsonl."""
-    missing = {field for field, text in properties.items() if _is_many(text)} - set(required)
-    return frozenset(missing.union(_OMITTED.get(name.removeprefix("io.k8s.api."), "").split()))
+    own = name.removeprefix("io.k8s.api.")
+    lists = {field for field, text in properties.items() if _is_many(text)}
+    return frozenset(lists.difference(required, _WRITTEN.get(own, "").split()).union(_OMITTED.get(own, "").split()))
 
 
 def _is_many(text: str | list[Any]) -> bool:
