@@ -43,7 +43,9 @@ def test_a_containers_life_in_order(docker):
 
 
 def test_what_a_user_does_comes_after_what_it_causes(docker):
-    docker("run", "--detach", "--name", "busy", "--label", "is=busy", "--stop-signal", "KILL", "busybox", "sleep", "100")
+    docker(
+        "run", "--detach", "--name", "busy", "--label", "is=busy", "--stop-signal", "KILL", "busybox", "sleep", "100"
+    )
     began_s = time.time()
     docker("pause", "busy")
     docker("unpause", "busy")
