@@ -19,14 +19,15 @@ _OVERRIDES = (
 )
 
 
-def choose(given: Sequence[str], directory: str, environment: Mapping[str, str]) -> list[str]:
-    """The project's files, absolute (`-` is standard input): those `given`, else COMPOSE_FILE's, else what is found in
-    `directory` or above it, with its override file.  Raises NotFound."""
+def choose(given: Sequence[str], directory: str, environment: Mapping[str, str], start: str = "") -> list[str]:
+    """The project's files, absolute (`-` is standard input): those `given`, else COMPOSE_FILE's, both from `directory`,
+    else what is found in `start` (as a rule the same) or above it, with its override file.  Raises NotFound."""
     if not given and environment.get("COMPOSE_FILE"):
         given = environment["COMPOSE_FILE"].split(environment.get("COMPOSE_PATH_SEPARATOR") or ":")
     if given:
         return [name if name == "-" else os.path.abspath(os.path.join(directory, name)) for name in given]
-    for place in [Path(directory), *Path(directory).parents]:
+    first = Path(directory, start)
+    for place in [first, *first.parents]:
         if found := next((place / name for name in NAMES if (place / name).is_file()), None):
             override = next((place / name for name in _OVERRIDES if (place / name).is_file()), None)
             return [str(found), *([str(override)] if override else [])]

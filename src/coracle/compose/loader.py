@@ -205,18 +205,24 @@ class _Loader:
         return {**found, **outside}
 
 
+def beginning(request: Request) -> str:
+    """Where `.env` is looked for first, before it is known where the files are: what it says comes first."""
+    named = next((name for name in request.files if name != "-"), "")
+    given = request.project_directory or os.path.dirname(named)
+    return os.path.normpath(os.path.join(request.working_directory, given))
+
+
 def load(request: Request, read: Callable[[str], str] = files.read) -> Project:
     """The project that `request` asks for.
 
     Raises NotFound (files that are not there) and Malformed (everything wrong inside them, with file and line).
     """
     loader = _Loader(request, read)
-    start = request.project_directory or request.working_directory
-    early = loader.variables(request.env_files, start, request.environment)
-    paths = files.choose(request.files, request.working_directory, early)
+    early = loader.variables(request.env_files, beginning(request), request.environment)
+    paths = files.choose(request.files, request.working_directory, early, request.project_directory)
     beside = request.working_directory if paths[0] == "-" else os.path.dirname(paths[0])
     directory = os.path.abspath(os.path.join(request.working_directory, request.project_directory or beside))
-    variables = loader.variables(request.env_files, directory, request.environment)
+    variables = loader.variables(request.env_files, directory, early)
     name = names.project_name(request.project_name, variables, loader.written_name(paths, variables), directory)
     variables["COMPOSE_PROJECT_NAME"] = name
     whole = loader.layers(paths, _Scope(directory, variables))

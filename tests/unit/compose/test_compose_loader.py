@@ -180,6 +180,23 @@ def test_a_former_way_to_name_what_is_external():
     assert found.warnings == (f"/p/compose.yaml:2: {said}",)
 
 
+def test_variables_of_where_we_are_come_before_those_of_the_project(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "compose.yaml").write_text("services: {a: {image: x, labels: ['$A $B $C']}}")
+    (tmp_path / ".env").write_text("A=project\nB=project\n")
+    (tmp_path / "sub/.env").write_text("A=here\nC=$A\n")
+
+    def label(**request):
+        found = load(Request({}, **{"working_directory": str(tmp_path / "sub"), **request}))
+        return found.directory, found.services["a"]["labels"]
+
+    assert label() == (str(tmp_path), {"here project here": ""})
+    assert label(files=["../compose.yaml"]) == (str(tmp_path), {"project project ": ""})
+    assert label(working_directory="/", project_directory=str(tmp_path))[0] == str(tmp_path)
+    found = label(working_directory=str(tmp_path), project_directory="sub")
+    assert found == (str(tmp_path / "sub"), {"here  here": ""})
+
+
 def test_times_of_the_real_time_scheduler():
     text = "services: {a: {image: x, cpu_rt_runtime: 400ms, cpu_rt_period: '1400'}}"
     service = project({"compose.yaml": text}).services["a"]

@@ -126,10 +126,10 @@ class Chosen:
 def variables_of(request: Request) -> Mapping[str, str]:
     """As `Chosen.variables`; a `.env` that cannot be read has none, and is complained of when the project is loaded."""
     from coracle.compose import environment, files
+    from coracle.compose.loader import beginning
 
     found: dict[str, str] = {}
-    start = request.project_directory or request.working_directory
-    for path in request.env_files or [os.path.join(start, ".env")]:
+    for path in request.env_files or [os.path.join(beginning(request), ".env")]:
         try:
             found |= environment.parse(files.read(path), path, {**found, **request.environment})
         except CloudError:
