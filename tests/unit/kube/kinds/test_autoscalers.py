@@ -1,5 +1,7 @@
 """HorizontalPodAutoscalers: what is filled in, what is refused, and what another version reads of them."""
 
+import json
+
 import pytest
 
 from coracle.core.object import Meta, Object
@@ -95,9 +97,64 @@ def test_annotations_of_the_older_version_that_fit_nowhere_say_nothing(told):
 
 
 def test_amounts_in_annotations_of_the_older_version_are_kept_as_all_are():
-    told = (
-        '[{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": 0.5}}}]'
-    )
+    told = '[{"type": "Resource", "resource": {"name": "cpu", "targetAverageValue": 0.5}}]'
     meta = Meta("web", "default", annotations={"autoscaling.alpha.kubernetes.io/metrics": told})
     kept = autoscalerv1.kept(Object("HorizontalPodAutoscaler", meta, {"spec": {"maxReplicas": 3}}))
     assert kept.spec["metrics"] == [resource(type="AverageValue", averageValue="500m")]
+
+
+HITS = {"name": "hits", "selector": {"matchLabels": {"verb": "GET"}}}
+WEB = {"kind": "Service", "name": "web", "apiVersion": "v1"}
+OLDER = [
+    (
+        {"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 9}}},
+        {"type": "Resource", "resource": {"name": "memory", "targetAverageUtilization": 9}},
+    ),
+    (
+        {"type": "ContainerResource", "containerResource": {
+            "name": "cpu", "container": "app", "target": {"type": "AverageValue", "averageValue": "20m"}}},
+        {"type": "ContainerResource", "containerResource": {
+            "name": "cpu", "container": "app", "targetAverageValue": "20m"}},
+    ),
+    (
+        {"type": "Pods", "pods": {"metric": HITS, "target": {"type": "AverageValue", "averageValue": "5"}}},
+        {"type": "Pods", "pods": {"metricName": "hits", "selector": HITS["selector"], "targetAverageValue": "5"}},
+    ),
+    (
+        {"type": "Object", "object": {
+            "describedObject": WEB, "metric": {"name": "hits"}, "target": {"type": "Value", "value": "8"}}},
+        {"type": "Object", "object": {"target": WEB, "metricName": "hits", "targetValue": "8"}},
+    ),
+    (
+        {"type": "Object", "object": {
+            "describedObject": WEB, "metric": HITS, "target": {"type": "AverageValue", "averageValue": "3"}}},
+        {"type": "Object", "object": {
+            "target": WEB, "metricName": "hits", "selector": HITS["selector"], "averageValue": "3",
+            "targetValue": "0"}},
+    ),
+    (
+        {"type": "External", "external": {"metric": HITS, "target": {"type": "Value", "value": "4"}}},
+        {"type": "External", "external": {
+            "metricName": "hits", "metricSelector": HITS["selector"], "targetValue": "4"}},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ours", "older"), OLDER, ids=lambda metric: metric["type"])
+def test_metrics_are_written_in_the_older_versions_own_shape(ours, older):
+    found = [{**ours, next(key for key in ours if key != "type"): _as_current(ours)}]
+    stored = made(metrics=[ours]).with_body(status={"currentMetrics": found, "conditions": []})
+    shown = autoscalerv1.shown(stored)
+    told = {name.rpartition("/")[2]: json.loads(text) for name, text in shown.meta.annotations.items()}
+    assert told["metrics"] == [older]
+    assert told["current-metrics"] == [json.loads(json.dumps(older).replace('"targetV', '"currentV').replace(
+        '"targetA', '"currentA'))]  # fmt: skip
+    kept = autoscalerv1.kept(shown)
+    assert kept.spec["metrics"] == [ours]
+    assert kept.status["currentMetrics"] == found
+
+
+def _as_current(metric):
+    source = dict(next(value for key, value in metric.items() if key != "type"))
+    amounts = {name: value for name, value in source.pop("target").items() if name != "type"}
+    return {**source, "current": amounts}
