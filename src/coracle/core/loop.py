@@ -12,6 +12,7 @@ needs no memory of them.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,8 @@ class Loop:
             delay_s = self.queue.add_failed(key)
             expected = isinstance(error, Conflict) or (isinstance(error, CloudError) and error.retryable)
             level = logging.DEBUG if expected else logging.WARNING
-            trace = None if isinstance(error, CloudError) else error
+            known = isinstance(error, CloudError) or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT)
+            trace = None if known else error
             log.log(level, "%s %s: %s; again in %.3f s", self._reconciler.name, key, error, delay_s, exc_info=trace)
             return
         self.queue.forget(key)

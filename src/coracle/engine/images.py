@@ -30,6 +30,7 @@ from coracle.engine.removal import Removed
 from coracle.engine.removals import Removals
 from coracle.engine.sources import Builder, Source
 from coracle.engine.unpacking import unpack
+from coracle.engine.volumefiles import telling
 from coracle.engine.works import Progress, Step, Works
 from coracle.image.blobs import BlobStore
 from coracle.image.config import ImageConfig, parse_config
@@ -210,10 +211,11 @@ class Images:
     async def mount(self, image: Object, id: str, read_only: bool = False, users: Users | None = None) -> str:
         """The root file system of snapshot `id` over this image's layers, which belong to `users` where they are given.
 
-        Raises: NotFound (a layer), Unsupported (a file system that ids cannot be mapped of), Broken.
+        Raises: NotFound (a layer), Unsupported (a file system that ids cannot be mapped of), Exhausted, Broken.
         """
         call = partial(self._snapshotter.mount, id, image.spec["chain_ids"], read_only=read_only, users=users)
-        return str(await offload(call))
+        with telling(f"cannot mount the file system of {id}"):
+            return str(await offload(call))
 
     async def unmount(self, id: str) -> None:
         """Take the view away; its changes stay.  Idempotent."""

@@ -1,5 +1,7 @@
 import asyncio
 import contextlib
+import errno
+import logging
 from itertools import pairwise
 
 import pytest
@@ -125,14 +127,14 @@ def test_what_disappears_comes_back():
 class FullStore(MemoryStore):
     """A store with no room for parts; remembers when it was asked."""
 
-    def __init__(self):
+    def __init__(self, failure=None):
         super().__init__()
-        self.asked_at_s = []
+        self.asked_at_s, self.refusal = [], failure or Unavailable("no room")
 
     async def commit(self, *changes):
         if any(isinstance(change, Put) and change.obj.kind == "Part" for change in changes):
             self.asked_at_s.append(asyncio.get_running_loop().time())
-            raise Unavailable("no room")
+            raise self.refusal
         return await super().commit(*changes)
 
 
@@ -145,6 +147,22 @@ def test_a_full_store_is_asked_again_after_growing_delays():
 
     gaps_s = [round(b - a, 3) for a, b in pairwise(run(main()))]
     assert gaps_s[:4] == [0.005, 0.01, 0.02, 0.04]
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_ours"),
+    [(Unavailable("no room"), False), (OSError(errno.ENOSPC, "full"), False), (OSError(errno.EIO, "broken"), True)],
+    ids=["told", "full disk", "anything else"],
+)
+def test_only_a_failure_of_ours_is_traced_in_the_log(caplog, failure, is_ours):
+    async def main():
+        cluster = Cluster(FullStore(failure))
+        await cluster.sets.create(a_set(1))
+        with caplog.at_level(logging.DEBUG, "coracle.core.loop"):
+            await cluster.settle(1)
+
+    run(main())
+    assert {bool(record.exc_info) for record in caplog.records} == {is_ours}
 
 
 def test_an_informer_lists_again_when_its_watch_expires():

@@ -1,9 +1,10 @@
 import asyncio
+import errno
 import json
 
 import pytest
 
-from coracle.core.errors import Conflict, Invalid, Malformed, NotFound, Unavailable, Unsupported
+from coracle.core.errors import Conflict, Exhausted, Invalid, Malformed, NotFound, Unavailable, Unsupported
 from coracle.engine.images import Images
 from coracle.engine.works import Step
 from coracle.image.config import Settings
@@ -47,6 +48,19 @@ def test_its_files_are_what_containers_see(tmp_path):
         await engine.images.unmount("c1")
         await engine.images.discard("c1")
         assert engine.snapshotter.list() == ()
+
+    with_engine(main, tmp_path)
+
+
+def test_a_full_disk_has_no_room_for_a_containers_files(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", "/its/path")
+
+    async def main(engine):
+        image = await engine.images.ensure("nginx")
+        monkeypatch.setattr(engine.snapshotter, "mount", full)
+        with pytest.raises(Exhausted, match=r"^cannot mount the file system of c1: No space left on device$"):
+            await engine.images.mount(image, "c1")
 
     with_engine(main, tmp_path)
 
