@@ -34,6 +34,12 @@ def choose(given: Sequence[str], directory: str, environment: Mapping[str, str],
     raise NotFound("no configuration file provided: not found")
 
 
+def rivals(path: str) -> list[str]:
+    """The files beside a project's first that could have been it, itself among them."""
+    found = (Path(path).parent / name for name in NAMES)
+    return [str(one) for one in found if one.is_file()]
+
+
 def read(path: str) -> str:
     """A file's text, not much more of it than anybody accepts.  Raises NotFound and Malformed."""
     try:

@@ -220,6 +220,9 @@ def load(request: Request, read: Callable[[str], str] = files.read) -> Project:
     loader = _Loader(request, read)
     early = loader.variables(request.env_files, beginning(request), request.environment)
     paths = files.choose(request.files, request.working_directory, early, request.project_directory)
+    if not request.files and "COMPOSE_FILE" not in early and len(rivals := files.rivals(paths[0])) > 1:
+        said = f"Found multiple config files with supported names: {', '.join(rivals)}"
+        loader.warnings |= {said: None, f"Using {paths[0]}": None}
     beside = request.working_directory if paths[0] == "-" else os.path.dirname(paths[0])
     directory = os.path.abspath(os.path.join(request.working_directory, request.project_directory or beside))
     variables = loader.variables(request.env_files, directory, early)

@@ -197,6 +197,15 @@ def test_variables_of_where_we_are_come_before_those_of_the_project(tmp_path):
     assert found == (str(tmp_path / "sub"), {"here  here": ""})
 
 
+def test_several_files_that_could_be_meant(tmp_path):
+    for name in ("docker-compose.yml", "compose.yaml"):
+        (tmp_path / name).write_text("services: {a: {image: x}}")
+    here, other = str(tmp_path / "compose.yaml"), str(tmp_path / "docker-compose.yml")
+    found = load(Request({}, str(tmp_path)))
+    assert found.warnings == (f"Found multiple config files with supported names: {here}, {other}", f"Using {here}")
+    assert load(Request({}, str(tmp_path), files=["compose.yaml"])).warnings == ()
+
+
 def test_times_of_the_real_time_scheduler():
     text = "services: {a: {image: x, cpu_rt_runtime: 400ms, cpu_rt_period: '1400'}}"
     service = project({"compose.yaml": text}).services["a"]
