@@ -26,7 +26,7 @@ def running(record: Object, pid: int, started_s: float, rootfs_path: str, log_pa
         pid=pid,
         paused=False,
         started_at=rfc3339_micro(started_s),
-        finished_at="",
+        finished_at=str(record.status.get("finished_at") or ""),  # of its last run, as Docker shows it
         exit_code=0,
         oom_killed=False,
         reason="",

@@ -9,7 +9,7 @@ id that the engine chose; its own name is a claim, so that it means one containe
 Status
     state        "created", "running", "exited", "failed"
     pid          of its first process while it runs, else 0
-    started_at, finished_at   RFC 3339 with microseconds, "" before
+    started_at, finished_at   RFC 3339 with microseconds, "" before; while it runs again, the end of the last run
     exit_code    128 + n for signal n
     oom_killed   the kernel ended it for its memory limit
     reason       "OOMKilled", "CreateContainerError", "ContainerCannotRun", "ContainerStatusUnknown" or ""

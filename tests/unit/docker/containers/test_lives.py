@@ -209,6 +209,20 @@ def test_stop_takes_no_longer_than_it_may(tmp_path):
     with_house(main, tmp_path)
 
 
+def test_what_runs_again_still_tells_when_its_last_run_ended(tmp_path):
+    async def main(house):
+        await house.run("sleep", "infinity")
+        before = (await house.inspect("web"))["State"]
+        await asyncio.sleep(10)
+        assert (await house.ask("POST", "/containers/web/restart"))[0] == 204
+        after = (await house.inspect("web"))["State"]
+        assert before["FinishedAt"] == "0001-01-01T00:00:00Z"
+        assert after["Status"] == "running"
+        assert before["StartedAt"] < after["FinishedAt"] <= after["StartedAt"]
+
+    with_house(main, tmp_path)
+
+
 def test_who_has_killed_it_finds_it_ended(tmp_path):
     async def main(house):
         await house.run("stubborn", "sleep", "infinity")
