@@ -54,6 +54,7 @@ class Notes:
     hooking   ids of containers whose postStart hook goes on
     messages  what ended containers have left to say, by id (see `messages`)
     looks     how often a probe found what: (container, "Readiness", "failed") -> times
+    cleared   everything of the pod was removed before it was
     """
 
     uid: str = ""
@@ -73,6 +74,7 @@ class Notes:
     hooking: set[str] = field(default_factory=set)
     messages: dict[str, str] = field(default_factory=dict)
     looks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    cleared: bool = False
 
     @classmethod
     def of(cls, pod: Object) -> Notes:

@@ -159,6 +159,7 @@ class PodSync:
             await hands.clearer.release(pod)
         if todo.finish:
             await hands.clearer.finish(pod, present)
+            notes.cleared = True
 
     def _address(self, pod: Object, present: Present) -> str:
         """Where the pod is reached."""
@@ -186,6 +187,8 @@ class PodSync:
         if notes is not None and (pod is None or notes.uid != pod.meta.uid):
             self._hands.pulls.forget(notes.uid)
             self._hands.prober.follow(_nobody(key, notes.uid), Present(), notes)
+            if not notes.cleared:  # nor have records told of it, where its ended containers had gone before
+                self._hands.clearer.orphan(key, notes.uid, Present())
             del self._notes[key]
             notes = None
         if notes is None:

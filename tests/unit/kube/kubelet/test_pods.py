@@ -478,6 +478,28 @@ def test_pods_removed_while_nobody_looked_are_cleaned_up(machine):
     assert run(main()) == CLEAN
 
 
+def test_an_ended_pod_whose_containers_went_before_it_leaves_nothing(machine):
+    """As when room was wanted: no record leads to its files any more."""
+
+    async def main():
+        await machine.has_image("nginx:1")
+        async with machine.daemon() as engine:
+            await machine.create("web", container("web", "true"), restartPolicy="Never")
+            await asyncio.sleep(5)
+            assert machine.pod().status["phase"] == "Succeeded"
+            for record in machine.records():
+                await engine.containers.remove(record.meta.name, force=True)
+            await asyncio.sleep(5)
+            before = leftovers(machine)["volumes"]
+            await machine.pods.delete(WEB, Deletion(grace_s=0))
+            await asyncio.sleep(5)
+            return before, leftovers(machine)
+
+    before, after = run(main())
+    assert [name.partition("-")[0] for name in before] == ["messages"]
+    assert after == CLEAN
+
+
 def test_volumes_of_pods_that_no_record_leads_to_are_dropped(machine):
     async def main():
         await machine.has_image("nginx:1")
