@@ -151,7 +151,7 @@ def test_the_first_failure_ends_everything_with_its_code(compose):
     compose.file(ENDING)
     done = compose.attempt("up", "--abort-on-container-failure", "good", "bad", "long")
     assert done.returncode == 3
-    assert "bad-1 exited with code 3" in done.stdout
+    assert done.stdout.index("good-1 exited with code 0") < done.stdout.index("bad-1 exited with code 3")
     assert "Aborting on container exit..." in done.stderr
     assert not compose.ids("long")
 

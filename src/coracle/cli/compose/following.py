@@ -22,6 +22,8 @@ from coracle.cli.docker.frames import STDERR, is_multiplexed, lines, outputs, pi
 from coracle.cli.failure import Failure
 from coracle.core.clock import from_rfc3339
 
+Inspected = tuple[Mapping[str, Any], Mapping[str, str], str]
+"""State, labels and name of a container; nothing where it is gone."""
 WAITING_LINES = 1000  # read and not yet printed; then the reading waits
 EVERYTHING: Query = {"tail": "all"}
 
@@ -57,7 +59,7 @@ class Following:
 
     `services`: whom it is about, all where empty.  `shown`: whose lines and ends are printed, all where None.
     `query`: what to read of a container at the beginning: `tail`, `since`, `until` of Docker's logs.
-    `told_since_s`: the end of a run that began at this moment or later is told even where it is over already.
+    `told_since_s`: an end at this moment or later is told even where it was before we came.
     `on_end` is called in the order of ends, from `run`.  `split`: lines of stderr go to standard error.
     """
 
@@ -80,6 +82,8 @@ class Following:
     _watched: dict[str, Watched] = field(default_factory=dict)
     _over: dict[str, str] = field(default_factory=dict)
     """The moment at which the last run of a container began that was read to its end."""
+    _ended: dict[str, Watched] = field(default_factory=dict)
+    """Those whose end is to be told, in the order of ends: each when it, and all before it, have been read out."""
     _stopped: bool = False
 
     def run(self) -> None:
@@ -118,13 +122,14 @@ class Following:
         for container in present:
             if self.shown is None or containers.service_of(container) in self.shown:
                 self.printer.register(containers.short_name(container))
-        for container in present:
-            if container["State"] != "created" and container["Id"] not in self._watched:
-                self._watch(container["Id"], self.query(container), self.told_since_s)
+        fresh = [one for one in present if one["State"] != "created" and one["Id"] not in self._watched]
+        found = [(one, self._inspected(one["Id"])) for one in fresh]
+        for container, inspected in sorted(found, key=lambda one: _finished_s(one[1][0])):
+            self._watch(container["Id"], inspected, self.query(container), self.told_since_s)
 
-    def _watch(self, id: str, query: Query, told_since_s: float) -> None:
+    def _watch(self, id: str, inspected: Inspected, query: Query, told_since_s: float) -> None:
         """Follow the present run of a container; nothing where that has been followed, or it is gone."""
-        state, labels, name = self._inspected(id)
+        state, labels, name = inspected
         if not state or state["StartedAt"] == self._over.get(id):
             return
         if id in self._over:
@@ -135,11 +140,10 @@ class Following:
             self.printer.register(watched.name)
         self._watched[id] = watched
         self._read(watched, query)
-        if not _lives(state) and from_rfc3339(state["StartedAt"]) >= told_since_s:
-            watched.exit_code = int(state["ExitCode"])
+        if not _lives(state) and _finished_s(state) >= told_since_s:
+            self._note_end(watched, int(state["ExitCode"]))
 
-    def _inspected(self, id: str) -> tuple[Mapping[str, Any], Mapping[str, str], str]:
-        """(State, labels, name); nothing where it is gone."""
+    def _inspected(self, id: str) -> Inspected:
         try:
             found = self.docker.call("GET", f"/containers/{id}/json")
         except Refused as error:
@@ -191,7 +195,7 @@ class Following:
             again, watched.again = watched.again, None
             self._read(watched, again)
         elif watched.exit_code is not None:
-            self._tell_end(watched)
+            self._tell_ends()
         elif not watched.lived:
             self._forget(watched)  # it had ended before we came
 
@@ -208,12 +212,13 @@ class Following:
                 self._died(id, int(labels.get("exitCode", 0)))
 
     def _started(self, id: str) -> None:
-        state, _, _ = self._inspected(id)
+        inspected = self._inspected(id)
+        state, _, _ = inspected
         if not state:
             return
         watched = self._watched.get(id)
         if watched is None:
-            self._watch(id, _since(state), 0)
+            self._watch(id, inspected, _since(state), 0)
             return
         if watched.started_at == state["StartedAt"]:
             return  # it is this start that we read already
@@ -222,13 +227,25 @@ class Following:
             watched.again = _since(state)
         else:
             self._read(watched, _since(state))
+        if self._ended.pop(id, None):
+            self._tell_ends()  # of those that waited for it
 
     def _died(self, id: str, exit_code: int) -> None:
         watched = self._watched.get(id)
         if watched is None or watched.exit_code is not None or _lives(self._inspected(id)[0]):
             return  # known, or being restarted: more is to come
+        self._note_end(watched, exit_code)
+        self._tell_ends()
+
+    def _note_end(self, watched: Watched, exit_code: int) -> None:
         watched.exit_code = exit_code
-        if not watched.reading:
+        self._ended[watched.id] = watched
+
+    def _tell_ends(self) -> None:
+        for watched in tuple(self._ended.values()):
+            if watched.reading:
+                return
+            del self._ended[watched.id]
             self._tell_end(watched)
 
     def _forget(self, watched: Watched) -> None:
@@ -249,6 +266,11 @@ class Following:
 
 def _since(state: Mapping[str, Any]) -> Query:
     return {"since": f"{from_rfc3339(state['StartedAt']):.6f}"}
+
+
+def _finished_s(state: Mapping[str, Any]) -> float:
+    """When the last run ended; 0 where one goes on."""
+    return 0.0 if not state or _lives(state) else from_rfc3339(state["FinishedAt"])
 
 
 def _lives(state: Mapping[str, Any]) -> bool:

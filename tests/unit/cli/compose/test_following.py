@@ -5,6 +5,8 @@ import json
 import queue
 import threading
 
+import pytest
+
 from coracle.cli.compose.following import Ended, Following
 from coracle.cli.compose.printing import Printer
 
@@ -51,7 +53,7 @@ class OneContainer:
         self.listed = threading.Event()
 
     def end(self, exit_code, started_at=STARTED_AT):
-        self.state = {"Status": "exited", "StartedAt": started_at, "ExitCode": exit_code}
+        self.state = {"Status": "exited", "StartedAt": started_at, "FinishedAt": started_at, "ExitCode": exit_code}
 
     def call(self, _method, path, _query=None):
         if path == "/containers/json":
@@ -64,13 +66,13 @@ class OneContainer:
         return self.events if path == "/events" else Answer(b"a word\n")
 
 
-def a_following(docker, declared):
+def a_following(docker, declared, services=frozenset({"short"})):
     told, said = queue.SimpleQueue(), io.BytesIO()
     following = Following(
         docker,
         "p",
         Printer(colour=False, out=said, err=said),
-        {"short"},
+        services,
         told_since_s=BEGAN_S,
         on_end=told.put,
         expects_more=lambda: not declared.is_set(),
@@ -110,3 +112,49 @@ def test_what_was_told_is_not_told_again_when_its_events_come():
     assert not thread.is_alive()
     assert told.empty()
     assert said.getvalue().count(b"exited with code") == 2
+
+
+class TwoThatEnded:
+    """Docker's side with two containers that had ended when they were looked for; logs come when the test says so."""
+
+    ENDED_AT = {"late": "2027-01-15T08:00:09Z", "early": "2027-01-15T08:00:03Z"}
+
+    def __init__(self, began_at):
+        self.events, self.began_at = Events(), began_at
+        self.logs = {id: threading.Event() for id in self.ENDED_AT}
+
+    def call(self, _method, path, _query=None):
+        if path == "/containers/json":
+            return [
+                {"Id": id, "Names": [f"/p-{id}-1"], "State": "exited", "Labels": self.labels(id)}
+                for id in self.ENDED_AT
+            ]
+        id = path.split("/")[2]
+        state = {"Status": "exited", "StartedAt": self.began_at, "FinishedAt": self.ENDED_AT[id], "ExitCode": 3}
+        return {"State": state, "Config": {"Labels": self.labels(id)}, "Name": f"/p-{id}-1"}
+
+    def labels(self, id):
+        return {**LABELS, "com.docker.compose.service": id}
+
+    def read(self, _method, path, _query=None):
+        if path == "/events":
+            return self.events
+        assert self.logs[path.split("/")[2]].wait(30)
+        return Answer(b"a word\n")
+
+
+@pytest.mark.parametrize("began_at", [STARTED_AT, "2027-01-15T07:00:00Z"], ids=["begun since", "begun before"])
+def test_ends_are_told_in_their_order_whichever_is_read_out_first(began_at):
+    """Those since we began, also of what ran before: who says that all stops at the first end silences the others."""
+    docker, declared = TwoThatEnded(began_at), threading.Event()
+    docker.logs["late"].set()
+    following, thread, told, said = a_following(docker, declared, {"late", "early"})
+    while b"late-1   | a word\n" not in said.getvalue():
+        threading.Event().wait(0.001)
+    assert told.empty()
+    docker.logs["early"].set()
+    assert [told.get(timeout=30).name for _ in range(2)] == ["early-1", "late-1"]
+    declared.set()
+    following.look_again()
+    thread.join(30)
+    assert not thread.is_alive()
