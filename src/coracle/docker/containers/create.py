@@ -1,9 +1,13 @@
-"""POST /containers/create."""
+"""POST /containers/create.
+
+Source: Docker Engine API 1.50, "ContainerCreate"; docker/docs, "Engine API version history" for older defaults.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from coracle.core.clock import Clock, rfc3339_micro
 from coracle.core.errors import AlreadyExists, Conflict, Malformed, NotFound
@@ -20,6 +24,7 @@ from coracle.docker.door import Route
 from coracle.docker.images.platforms import asked_platform, parse
 from coracle.docker.mounts import MountPoint, Mounts, mount_points, resolve
 from coracle.docker.networks.endpoints import Lookup
+from coracle.docker.versions import Version, version_of
 from coracle.engine.containers import Containers
 from coracle.engine.images import Images
 from coracle.image.manifest import Platform
@@ -27,7 +32,8 @@ from coracle.image.references import parse_reference
 from coracle.web.messages import Answer, Request, Response
 
 _TRIES = 6
-
+_OLDER_DEFAULTS = ((Version(1, 40), "IpcMode", "shareable"), (Version(1, 41), "CgroupnsMode", "host"))
+"""Before which version a mode that is not given was another."""
 _WHOLE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
@@ -45,7 +51,7 @@ class Create:
         name = request.query.get("name")
         name = check_name(name) if name else ""
         body = Fields(body_of(request))
-        asked = read_request(body, self._lookup)
+        asked = as_of(version_of(request), read_request(body, self._lookup))
         image = self._image(asked.config["Image"], asked_platform(request))
         warnings = [*asked.warnings, *discarded(asked.host, self._containers.lacking)]
         record = await self._make(name, asked, body.fields("HostConfig"), image)
@@ -114,6 +120,12 @@ class Create:
         if found is None:
             raise Malformed(f"No such container: {name[:300]}")
         return found
+
+
+def as_of(version: Version, asked: Asked) -> Asked:
+    """What a client of `version` asks for by saying nothing."""
+    given = {mode: value for before, mode, value in _OLDER_DEFAULTS if version < before and not asked.host.get(mode)}
+    return replace(asked, host={**asked.host, **given})
 
 
 def name_conflict(name: str, error: AlreadyExists) -> Conflict:

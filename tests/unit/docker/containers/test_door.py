@@ -170,3 +170,24 @@ def test_an_older_client_is_told_of_aliases_as_it_knows_them(tmp_path):
             assert said["Name"] == "/web"
 
     with_house(main, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "host", "expected"),
+    [
+        ("v1.39", {}, ("shareable", "host")),
+        ("v1.39", {"IpcMode": "none", "CgroupnsMode": "private"}, ("none", "private")),
+        ("v1.40", {}, ("private", "host")),
+        ("v1.41", {"CgroupnsMode": "private"}, ("private", "private")),
+    ],
+)
+def test_modes_that_an_older_client_does_not_give(tmp_path, version, host, expected):
+    async def main(house):
+        await house.engine.images.ensure("busybox")
+        body = {"Image": "busybox", "Cmd": ["x"], "HostConfig": host}
+        _, made = await house.ask("POST", f"/{version}/containers/create", body)
+        _, found = await house.ask("GET", f"/containers/{made['Id']}/json")
+        shown = found["HostConfig"]
+        assert (shown["IpcMode"], shown["CgroupnsMode"]) == expected
+
+    with_house(main, tmp_path)
