@@ -36,6 +36,7 @@ CLAIM, JOB, PDB = (
         (CLAIM, {"spec": {"storageClassName": "", "volumeName": ""}}, {"spec": {"storageClassName": ""}}),
         (JOB, {"spec": {"parallelism": 0, "suspend": False, "ttlSecondsAfterFinished": 0}}, None),
         (PDB, {"status": {"disruptionsAllowed": 0}}, None),
+        (schema("v1", "Namespace"), {"spec": {"finalizers": []}}, None),
         (schema("discovery.k8s.io/v1", "EndpointSlice"), {"endpoints": [], "ports": []}, None),
     ],
 )  # fmt: skip
