@@ -21,6 +21,7 @@ from coracle.core.errors import AlreadyExists, Conflict, Invalid, NotFound, Prob
 from coracle.core.kind import Kind, Problems, Reader
 from coracle.core.names import generated, meta_problems
 from coracle.core.object import Key, Object
+from coracle.core.schema import Schema
 from coracle.core.selectors import EVERYTHING, Selector
 from coracle.core.store import Change, Delete, Entry, Put, Store
 
@@ -257,6 +258,8 @@ class Collection:
         """What to store for `obj` in place of `old`.  Raises Invalid."""
         new = self._kept(old, obj, part)
         if part != "status":
+            if new.body != old.body:
+                old, new = self._as_kept_today(old), self._as_kept_today(new)
             new = self.kind.default(new)
             for guard in self._guards:
                 new = guard("update", new, old, self._head)
@@ -302,6 +305,13 @@ class Collection:
             body = {name: value for name, value in old.body.items() if name != "status"}
             return Object(old.kind, old.with_meta(**kept).meta, {**body, **_only_status(obj)}, old.api)
         return Object(new.kind, new.meta, new.body, old.api)
+
+    def _as_kept_today(self, obj: Object) -> Object:
+        """Without the zeros that say nothing, with which an earlier version may have stored it: they are no change."""
+        if not isinstance(self.kind.schema, Schema):
+            return obj
+        body = {name: value for name, value in obj.body.items() if name != "status"}
+        return Object(obj.kind, obj.meta, {**self.kind.schema.clean(body), **_only_status(obj)}, obj.api)
 
     def _counted(self, old: Object, new: Object, part: str) -> Object:
         if part in ("status", "binding") or not self.kind.counts_generations:

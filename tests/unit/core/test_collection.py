@@ -9,7 +9,8 @@ from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import AlreadyExists, Conflict, Exhausted, Forbidden, Invalid, NotFound, invalid, required
 from coracle.core.kind import Kind
 from coracle.core.object import Key, Meta, Object
-from coracle.core.store import MemoryStore
+from coracle.core.schema import BOOLEAN, INTEGER, Schema, obj
+from coracle.core.store import MemoryStore, Put
 from coracle.core.tasks import running
 from coracle.store.sqlite import SqliteStore
 from coracle.testing.autojump import run
@@ -46,6 +47,32 @@ def thing(name="a", **spec):
 
 def things(kind=THING, guards=()):
     return Collection(kind, MemoryStore(), LoopClock(), guards)
+
+
+def test_zeros_of_an_earlier_version_are_no_change():
+    """Here a spec cannot be changed at all; whether a thing is loud says nothing where it is not."""
+    shape = obj(spec=Schema("object", fields={"loud": BOOLEAN, "port": INTEGER}, omitted=frozenset({"loud"})))
+    kind = Kind(
+        name="Thing",
+        plural="things",
+        schema=shape,
+        validate_change=lambda new, old, part: [required("spec")] if new.spec != old.spec else [],
+        subresources=frozenset({"status"}),
+    )
+    stored = thing(loud=False, port=1).with_body(status={"since": None})
+
+    async def main():
+        store = MemoryStore()
+        await store.commit(Put(stored, expect=0))
+        collection = Collection(kind, store, LoopClock())
+        named = await collection.change(KEY, lambda old: old.with_meta(labels={"a": "b"}))
+        assert named.spec == {"loud": False, "port": 1}
+        told = await collection.update(thing(port=1).with_meta(labels={"a": "c"}))
+        assert (told.spec, told.status, told.meta.generation) == ({"port": 1}, {"since": None}, named.meta.generation)
+        with pytest.raises(Invalid):
+            await collection.update(thing(port=1, loud=True))
+
+    run(main())
 
 
 def test_create_fills_in_and_stamps():

@@ -14,11 +14,11 @@ import orjson
 
 from coracle.core.collection import Collection, Deletion
 from coracle.core.errors import AlreadyExists
-from coracle.core.object import Json, Meta, Object
+from coracle.core.object import Meta, Object
 from coracle.kube.controllers.hashes import template_hash
 from coracle.kube.kinds import controllerrevision, workloads
 from coracle.kube.kinds.definitions import schema
-from coracle.kube.kinds.podspec import defaults
+from coracle.kube.kinds.podtemplate import as_today
 
 HASH = "controller-revision-hash"
 _PATCH = "$patch"
@@ -43,8 +43,8 @@ def by_number(revisions: Iterable[Object]) -> list[Object]:
 
 def wanted(owner: Object, revisions: Sequence[Object]) -> Wanted:
     """Going back to an earlier template makes its revision the newest."""
-    present = _bare(owner.spec["template"])
-    equal = [one for one in by_number(revisions) if _bare(template_of(one)) == present]
+    present = as_today(owner.spec["template"])
+    equal = [one for one in by_number(revisions) if as_today(template_of(one)) == present]
     highest = max((number(one) for one in revisions), default=0)
     if not equal:
         return Wanted(None, highest + 1)
@@ -60,11 +60,6 @@ def template_of(revision: Object) -> Mapping[str, Any]:
         return {}
     template = {name: value for name, value in kept.items() if name != _PATCH}
     return {} if schema("v1", "PodTemplate").child("template").check(template) else template
-
-
-def _bare(template: Mapping[str, Any]) -> Json:
-    """The template as it would be filled in today."""
-    return defaults.template(template)
 
 
 def new_revision(owner: Object, number: int, label: str = HASH) -> Object:

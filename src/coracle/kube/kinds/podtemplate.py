@@ -5,12 +5,22 @@ Source: Kubernetes v1 API, PodTemplate; printed columns as `kubectl get podtempl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from coracle.core.kind import Kind, Problems
-from coracle.core.object import Object
+from coracle.core.object import Json, Object
 from coracle.kube.kinds import printing
 from coracle.kube.kinds.definitions import schema
 from coracle.kube.kinds.podspec import defaults
 from coracle.kube.kinds.podspec.rules import template_problems
+
+_TEMPLATE = schema("v1", "PodTemplate").child("template")
+
+
+def as_today(template: Mapping[str, Any] | None) -> Json:
+    """A template as it would be kept and filled in today, whichever version has stored it: to tell which are equal."""
+    return defaults.template(_TEMPLATE.clean(template or {}))
 
 
 def default(kept: Object) -> Object:

@@ -207,6 +207,13 @@ def test_a_new_version():
     assert (rs.spec["replicas"], rs.spec["minReadySeconds"]) == (2, 5)
 
 
+def test_a_version_with_zeros_of_an_earlier_daemon_is_the_same():
+    rs = a_set("n1", 4, image=a_deployment().spec["template"]["spec"]["containers"][0]["image"])
+    template = rs.spec["template"]
+    kept = rs.with_spec(template={**template, "spec": {**template["spec"], "hostNetwork": False, "volumes": []}})
+    assert family(a_deployment(), [kept]).new is kept
+
+
 def test_going_back_to_a_version_numbers_it_anew():
     old = a_set("n1", 0, **{REVISION: 1})
     found = a_family(a_deployment(), old, a_set("o2", 4, **{REVISION: 2}))

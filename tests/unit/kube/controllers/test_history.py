@@ -40,6 +40,14 @@ def test_which_revision_is_wanted(revisions, found, number):
     assert isinstance(todo, Wanted)
 
 
+def test_a_revision_with_zeros_of_an_earlier_version_is_the_one_there_is():
+    kept = revision(1)
+    template = kept.body["data"]["spec"]["template"]
+    spec = {**template["spec"], "hostNetwork": False, "volumes": []}
+    kept = kept.with_body(data={"spec": {"template": {**template, "spec": spec}}})
+    assert wanted(an_agent(), [kept]) == Wanted(kept, 1)
+
+
 @pytest.mark.parametrize(
     ("live", "limit", "gone"),
     [

@@ -11,8 +11,7 @@ from typing import Any
 
 from coracle.core.object import Json, Meta, Object
 from coracle.kube.controllers.hashes import template_hash
-from coracle.kube.kinds import replicaset, workloads
-from coracle.kube.kinds.podspec import defaults
+from coracle.kube.kinds import podtemplate, replicaset, workloads
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -54,7 +53,7 @@ def family(deployment: Object, sets: Iterable[Object]) -> Family:
 
 def _bare(template: Mapping[str, Any] | None) -> Json:
     """The template without the label that says its hash, filled in as it would be today."""
-    doc = defaults.template(template)
+    doc = podtemplate.as_today(template)
     meta = doc["metadata"]
     labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != HASH}
     return {**doc, "metadata": {**meta, "labels": labels}}
