@@ -71,6 +71,7 @@ class Cluster(Stage):
 
     def __init__(self, used=()):
         super().__init__(INDEXES)
+        self.made = 1
         self.forwards = Forwards(FakeNet(), self.clock)
 
         def try_port(port):
@@ -83,8 +84,13 @@ class Cluster(Stage):
     async def make(self, *services):
         await self.rooms()
         for service in services:
-            await self["Service"].create(service)
+            await self.add(service)
         await self.settle(5)
+
+    async def add(self, service):
+        """With a cluster IP that no balancer would get: by chance it could have one of theirs."""
+        self.made += 1
+        await self["Service"].create(service.with_spec(clusterIP=f"100.64.0.{self.made}"))
 
     def given(self, name="web"):
         ingress = self["Service"].get(Key("default", name)).status["loadBalancer"].get("ingress", [])
@@ -104,7 +110,7 @@ def test_a_port_of_the_node_is_one_services():
         own = [*cluster.given("ssh"), *cluster.given("docker")]
         assert sorted(own) == ["100.64.255.253", "100.64.255.254"]
         assert cluster.given("theirs") == []
-        await cluster["Service"].create(a_balancer("second"))
+        await cluster.add(a_balancer("second"))
         await cluster.settle(5)
         assert cluster.given("second") == ["100.64.255.252"]
         assert len(cluster.said("EnsuredLoadBalancer")) == 5
