@@ -113,7 +113,8 @@ async def _join(socket: Channels, program: Streams, wish: Wish, detaches: bool) 
     except* ConnectionError:
         pass  # the client is gone; what it started goes on without it
     except* _Detached:
-        await socket.send(channels.ended(0))
+        with contextlib.suppress(ConnectionError):  # it may be gone, too
+            await socket.send(channels.ended(0))
     finally:
         program.close()
 
