@@ -250,6 +250,23 @@ def a_job(name):
     return {"metadata": {"name": name}, "spec": {"template": template}}
 
 
+@pytest.mark.parametrize(
+    ("part", "spec", "finalizers"),
+    [
+        ("", {}, ["kubernetes"]),
+        ("/finalize", {}, []),
+        ("/finalize", {"finalizers": []}, []),
+        ("/finalize", {"finalizers": ["kubernetes", "example.com/mine"]}, ["kubernetes", "example.com/mine"]),
+    ],
+)
+def test_who_holds_a_namespace_is_said_through_finalize(play, part, spec, finalizers):
+    async def scene(api):
+        await api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "held"}})
+        return await api.ask("PUT", f"/api/v1/namespaces/held{part}", {"metadata": {"name": "held"}, "spec": spec})
+
+    assert play(scene).doc["spec"]["finalizers"] == finalizers
+
+
 def test_the_pods_of_a_job_stay_unless_the_client_says_otherwise(play):
     async def scene(api):
         for name in ("stays", "goes"):
