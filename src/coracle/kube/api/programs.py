@@ -113,8 +113,7 @@ async def _join(socket: Channels, program: Streams, wish: Wish, detaches: bool) 
     except* ConnectionError:
         pass  # the client is gone; what it started goes on without it
     except* _Detached:
-        with contextlib.suppress(ConnectionError):  # it may be gone, too
-            await socket.send(channels.ended(0))
+        await socket.send(channels.ended(0))
     finally:
         program.close()
 
