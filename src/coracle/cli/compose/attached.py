@@ -235,6 +235,7 @@ class Attached:
         for container in containers.listed(self._docker, self.project.name, [self.verdict.exit_code_from])[:1]:
             state = self._docker.call("GET", f"/containers/{container['Id']}/json")["State"]
             self.verdict.settle(1 if state["Status"] == "created" else int(state["ExitCode"]))
+        self.verdict.settle(1)
 
 
 def _raise(error: Exception) -> None:

@@ -190,7 +190,8 @@ def _start(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str
     def started(service: Service, there: list[Seen]) -> Service:
         return replace(service, want="running", again=_over(there), ends={}, alone=asked.no_deps)
 
-    targets = targets_of(replace(asked, services=tuple(_named(asked, base))), base.known)
+    named = tuple(_named(asked, base))
+    targets = targets_of(replace(asked, services=named), base.known) if named else []
     for name in targets:
         if not present.of(name) and (name in asked.services or base.services.get(name, Service(want="running")).scale):
             raise Conflict(f'service "{name}" has no container to start', kind="service", name=name)
@@ -222,11 +223,11 @@ def _rm(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]) 
 
 
 def _down(asked: Asked, base: Spec, present: Present, _images: Mapping[str, str]) -> Spec:
-    going = Going(volumes=asked.volumes, images=asked.images, orphans=asked.remove_orphans)
     targets = _named(asked, base)
     services = {name: one for name, one in base.services.items() if name not in targets}
-    left = [name for name in services if asked.services or present.of(name)]
-    if not left:
+    if not asked.services or not services:
+        kept = tuple(name for name in base.known if name not in targets)
+        going = Going(volumes=asked.volumes, images=asked.images, orphans=asked.remove_orphans, kept=kept)
         return replace(base, services={}, discard={}, going=going)
     gone = {one.id: asked.volumes for name in targets for one in present.of(name)}
     return replace(base, services=services, discard=gone)

@@ -44,6 +44,8 @@ def plan(
 def _goes(one: Seen, spec: Spec, going: Going) -> bool:
     if spec.undo is not None:
         return one.id not in spec.undo.containers and not one.one_off
+    if one.service in going.kept and not one.one_off:
+        return False
     return going.orphans or (one.service in spec.known and not one.one_off)
 
 

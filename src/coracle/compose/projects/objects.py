@@ -73,11 +73,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Going:
-    """`down`.  `images`: "", "all" or "local"; `orphans`: containers of services that the model does not know, too."""
+    """`down`.  `images`: "", "all" or "local"; `orphans`: containers of services that the model does not know, too;
+    `kept`: services whose containers stay, with what these use."""
 
     volumes: bool = False
     images: str = ""
     orphans: bool = False
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ def from_json(doc: Mapping[str, Any]) -> Spec:
         all_resources=doc.get("all_resources", False),
         discard=doc["discard"],
         timeout_s=doc["timeout_s"],
-        going=Going(**going) if going else None,
+        going=Going(**{**going, "kept": tuple(going.get("kept", ()))}) if going else None,
         borrowed=doc["borrowed"],
         trial=Trial(former=trial["former"], there=_there(trial["there"])) if trial else None,
         undo=_there(undo) if undo else None,

@@ -5,10 +5,12 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from coracle.cli.compose.attached import Verdict
+from coracle.cli.compose.attached import Attached, Verdict
 from coracle.cli.compose.chosen import Chosen
+from coracle.cli.compose.declaring import Outcome
 from coracle.cli.compose.following import Ended
 from coracle.cli.compose.making import Making, scales
+from coracle.cli.compose.printing import Printer
 from coracle.cli.compose.up import Attaching
 from coracle.cli.failure import Failure
 from coracle.cli.main import main
@@ -85,6 +87,23 @@ def test_the_first_end_of_a_service_counts():
     for code in (7, 8):
         verdict.hear(Ended("a-1", "a", code))
     assert verdict.code == 7
+
+
+class Empty(Chosen):
+    """Of a cloud without containers."""
+
+    def docker(self):
+        return self
+
+    def call(self, method, path, query):
+        return []
+
+
+def test_a_service_without_a_container_failed(tmp_path, project):
+    chosen = Empty(Request(working_directory=str(tmp_path), environment={}))
+    attached = Attached(chosen, project, Printer(colour=False), Verdict("any", "web"), [], [], 0.0)
+    attached._stopped(Outcome())
+    assert attached.verdict.code == 1
 
 
 def test_scales():

@@ -158,14 +158,16 @@ def test_services_of_other_profiles_are_left_alone_unless_named():
         return replace(ask(action, *services, known={"db": {}}), project=File(model=model(db={}), left_out=("web",)))
 
     down = declared(without_web("down"), former, there, {})
-    assert (set(down.services), set(down.discard), down.going) == ({"web"}, {"id-db-1"}, None)
-    assert declared(without_web("down"), former, present(running("db")), {}).going is not None
+    assert (down.services, down.discard, down.going) == ({}, {}, Going(kept=("web",)))
+    assert from_json(to_json(down)).going == down.going
     stop = declared(without_web("stop"), former, there, {})
     assert [stop.services[name].want for name in ("db", "web")] == ["stopped", "running"]
     assert declared(without_web("stop", "web"), former, there, {}).services["web"].want == "stopped"
     ended = present(exited("db"), exited("web"))
     start = declared(without_web("start"), former, ended, {})
     assert (start.services["db"].again, start.services["web"].again) == ({"id-db-1": "t1"}, {})
+    none = replace(ask("start", known={}), project=File(model=model(), left_out=("db", "web")))
+    assert [one.again for one in declared(none, former, ended, {}).services.values()] == [{}, {}]
 
 
 def test_orphans_go_when_asked():

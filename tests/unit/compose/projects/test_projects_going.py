@@ -33,6 +33,16 @@ CASES = {
         present(running("old"), running("db", 0, id="once", one_off=True)),
         ["Remove old-1", "Remove once"],
     ),
+    "those that are kept stay, with strangers asked for": (
+        down(orphans=True, kept=("web",)),
+        present(running("db"), running("web"), running("old")),
+        ["Remove db-1", "Remove old-1"],
+    ),
+    "and all is tried of what they may use": (
+        down(volumes=True, kept=("web",)),
+        present(running("web"), **EVERYTHING),
+        ["DropNetwork network default", "DropVolume volume data"],
+    ),
     "taken back: only what came since": (
         down(undo=There(containers={"id-db-1": "t1"}, networks=("demo_default",))),
         present(running("db"), running("web"), **EVERYTHING),
