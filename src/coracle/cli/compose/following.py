@@ -41,7 +41,7 @@ class Watched:
     reading: bool = False
     exit_code: int | None = None
     again: Query | None = None
-    """What to read of a run that began before the former's log had been read."""
+    """What to read of runs that began before the log of the one before them had been read: from the first of them."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Following:
             return  # it is this start that we read already
         watched.started_at, watched.lived, watched.exit_code = state["StartedAt"], True, None
         if watched.reading:
-            watched.again = _since(state)
+            watched.again = watched.again or _since(state)
         else:
             self._read(watched, _since(state))
         if self._ended.pop(id, None):

@@ -114,6 +114,42 @@ def test_what_was_told_is_not_told_again_when_its_events_come():
     assert said.getvalue().count(b"exited with code") == 2
 
 
+class SlowLog(OneContainer):
+    """The first log comes when the test says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.inspected, self.logged, self.read_out = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+
+    def call(self, method, path, query=None):
+        found = super().call(method, path, query)
+        if path != "/containers/json":
+            self.inspected.put(path)
+        return found
+
+    def read(self, method, path, query=None):
+        if path != "/events":
+            self.logged.put(query.get("since"))
+            assert self.read_out.wait(30)
+        return super().read(method, path, query)
+
+
+def test_all_runs_that_began_while_a_log_was_read_are_read_after_it():
+    docker, declared = SlowLog(), threading.Event()
+    docker.end(3)
+    a_following(docker, declared)
+    docker.inspected.get(timeout=30)
+    assert docker.logged.get(timeout=30) is None
+    for second in ("03", "05"):
+        docker.end(4, f"2027-01-15T08:00:{second}Z")
+        docker.events.say("start")
+        docker.inspected.get(timeout=30)
+    docker.events.say("die", exitCode="4")
+    docker.inspected.get(timeout=30)  # the second start has been dealt with
+    docker.read_out.set()
+    assert docker.logged.get(timeout=30) == "1800000003.000000"
+
+
 class TwoThatEnded:
     """Docker's side with two containers that had ended when they were looked for; logs come when the test says so."""
 
