@@ -176,13 +176,15 @@ def memory_bytes(docker):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
 
 
-def test_frames_name_the_stream_and_are_lines(docker):
-    status, body = _answer(docker, f"/containers/{ended(docker, TALK)}/logs?stdout=1&stderr=1")
-    assert status == 200
-    said = {1: [], 2: []}
-    for stream, data in Frames().feed(body):
-        said[stream].append(data)
-    assert said == {1: [b"one\n", b"three\n", b"no break"], 2: [b"two\n"]}
+def test_frames_name_the_stream_and_are_lines_for_who_follows(docker):
+    id = ended(docker, TALK)
+    for follow, how in (("0", b"".join), ("1", list)):
+        status, body = _answer(docker, f"/containers/{id}/logs?stdout=1&stderr=1&follow={follow}")
+        assert status == 200
+        said = {1: [], 2: []}
+        for stream, data in Frames().feed(body):
+            said[stream].append(data)
+        assert (how(said[1]), how(said[2])) == (how([b"one\n", b"three\n", b"no break"]), how([b"two\n"]))
 
 
 def test_until_a_moment_to_come_following_ends_with_the_first_line_after_it(docker):

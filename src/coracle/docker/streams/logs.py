@@ -6,9 +6,9 @@ Source: Docker Engine API, "Get container logs"; reference docker.md 1.3.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from coracle.core.clock import Clock
 from coracle.core.errors import Malformed, Unsupported
@@ -21,7 +21,7 @@ from coracle.docker.moments import moment
 from coracle.docker.streams.types import content_type
 from coracle.engine.logs import Logs, Piece
 from coracle.web.messages import Answer, Request, Stream
-from coracle.wire.stdcopy import frame_lines
+from coracle.wire.stdcopy import frame, frame_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class ContainerLogs:
         record = self.finder.get(request.params["id"])
         if not record.spec["keeps_log"]:
             raise Unsupported("configured logging driver does not support reading", status=501)
-        until_s = moment(request, "until")
+        until_s, follows = moment(request, "until"), flag(request, "follow")
         pieces = self.logs.pieces(
             record.meta.name,
-            follow=flag(request, "follow") and (until_s is None or until_s > self.clock.now_s()),
+            follow=follows and (until_s is None or until_s > self.clock.now_s()),
             tail_lines=tail_of(request.query.get("tail")),
             since_s=moment(request, "since"),
             until_s=until_s,
@@ -54,7 +54,8 @@ class ContainerLogs:
             prefix=extras(record) if flag(request, "details") else b"",
         )
         framed = not record.spec["tty"]
-        return Stream(200, _sent(pieces, outputs, framed=framed), content_type=content_type(request, framed=framed))
+        wrap = _raw if not framed else frame_lines if follows else frame
+        return Stream(200, _sent(pieces, outputs, wrap), content_type=content_type(request, framed=framed))
 
 
 def tail_of(text: str) -> int | None:
@@ -72,10 +73,16 @@ def extras(record: Object) -> bytes:
     return ",".join(said).encode() + b" "
 
 
-async def _sent(pieces: AsyncIterator[Sequence[Piece]], outputs: set[int], *, framed: bool) -> AsyncIterator[bytes]:
-    """A frame is a line, as dockerd's are: docker-py's `for line in container.logs(stream=True)` relies on it."""
+def _raw(_stream: int, data: bytes) -> bytes:
+    return data
+
+
+async def _sent(
+    pieces: AsyncIterator[Sequence[Piece]], outputs: set[int], wrap: Callable[[Literal[1, 2], bytes], bytes]
+) -> AsyncIterator[bytes]:
+    """A frame is a line where somebody follows, as dockerd's are: docker-py's `for line in container.logs(stream=True)`
+    relies on it.  Who reads what there is gets large frames: the CLI writes each by itself."""
     async with contextlib.aclosing(cast(AsyncGenerator[Sequence[Piece], None], pieces)) as blocks:
         async for block in blocks:
-            parts = (frame_lines(stream, data) if framed else data for stream, data in block if stream in outputs)
-            if said := b"".join(parts):
+            if said := b"".join(wrap(stream, data) for stream, data in block if stream in outputs):
                 yield said
